@@ -1,0 +1,45 @@
+"""Validate thousands of backtested strategies, exactly as the serial validator, on Dask.
+
+from dask_validator import RunConfig, validate
+result = validate("gold.db", "MGC", RunConfig(min_sample=50), workers=8)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dask_validator.config import RunConfig
+from dask_validator.errors import (
+    DatabaseHeld,
+    Incomplete,
+    InputError,
+    NotCommitted,
+    ValidatorError,
+)
+
+if TYPE_CHECKING:
+    from dask_validator.api import validate
+    from dask_validator.result import RunResult
+
+__version__ = "0.1.0"
+__all__ = [
+    "DatabaseHeld",
+    "Incomplete",
+    "InputError",
+    "NotCommitted",
+    "RunConfig",
+    "RunResult",
+    "ValidatorError",
+    "validate",
+]
+
+_LATER = {"validate": "dask_validator.api", "RunResult": "dask_validator.result"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the rest on first use: workers import this package and need none of it."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'dask_validator' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LATER[name]), name)

@@ -1,0 +1,184 @@
+"""The commands: flags become a RunConfig, errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from dask_validator import __version__, options
+from dask_validator.api import default_workers, open_executor, preflight
+from dask_validator.config import RunConfig
+from dask_validator.errors import InputError, NotCommitted, ValidatorError
+from dask_validator.execution.executor import Executor
+from dask_validator.instruments import costs_of
+from dask_validator.monitor import summary
+from dask_validator.monitor.terminal import Terminal
+from dask_validator.result import RunResult
+from dask_validator.run import run_validation
+
+SOME_FAILED, INTERRUPTED = 3, 130
+
+
+class _Commands(click.Group):
+    """Turns what a command raises into one line and the exit code of the interface."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        _treat_sigterm_as_ctrl_c()
+        try:
+            return super().invoke(ctx)
+        except ValidatorError as error:
+            shown = click.ClickException(str(error))
+            shown.exit_code = error.exit_code
+            raise shown from error
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted: the database is as it was; run again to start anew", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+def _treat_sigterm_as_ctrl_c() -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(__version__)
+def cli() -> None:
+    """Sort backtested strategies into those that hold out of sample and those that do not."""
+
+
+@cli.command(cls=options.ListFlags)
+@options.db
+@options.instrument
+@options.workers
+@options.rules
+@options.surroundings
+@click.pass_context
+def run(ctx: click.Context, db: Path, instrument: str, workers: int | None, **flags: Any) -> None:
+    """Validate one instrument's waiting strategies."""
+    ctx.exit(_run(db, instrument, workers, flags))
+
+
+@cli.command(cls=options.ListFlags)
+@click.option("--db", type=click.Path(path_type=Path), default="demo.duckdb", help="The file to make, or to make anew.")
+@click.option("--strategies", type=click.IntRange(min=1), default=12_996, help="How many to invent.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="The same seed makes the same file.")
+@click.option("--build-only", is_flag=True, help="Make the database, validate nothing.")
+@options.workers
+@options.rules
+@options.surroundings
+@click.pass_context
+def demo(
+    ctx: click.Context, db: Path, strategies: int, seed: int, build_only: bool, workers: int | None, **flags: Any
+) -> None:
+    """Make a demonstration database with planted edges and validate it on Dask."""
+    from dask_validator.demo import build_demo, is_demo, truth_report
+
+    if db.exists() and not is_demo(db):
+        raise InputError(f"{db} is there and was not made by this command; give another file with --db PATH")
+    started = time.perf_counter()
+    build_demo(db, strategies=strategies, seed=seed)
+    click.echo(f"Made {db} with {strategies:,} strategies in {time.perf_counter() - started:.1f} s", err=True)
+    if build_only:
+        return
+
+    def compare_with_truth(result: RunResult) -> str:
+        return summary.truth(truth_report(db, {verdict.strategy_id: verdict.status for verdict in result.verdicts}))
+
+    ctx.exit(_run(db, "MGC", workers or max(2, default_workers()), flags, compare_with_truth))
+
+
+@cli.command()
+@options.db
+@options.instrument
+@options.instruments
+@options.strict_filters
+def check(db: Path, instrument: str, instruments: Path | None, strict_filters: bool) -> None:
+    """Say what a run would meet, without computing or changing anything."""
+    from dask_validator.store.checkup import examine
+
+    costs_of(instrument, instruments)
+    click.echo(summary.checkup(examine(db, instrument, strict_filters)))
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run a command; a failure is one line on stderr."""
+    try:
+        code = cli.main(args, prog_name="dask-validator", standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"dask-validator: {error.format_message()}", err=True)
+        code = error.exit_code
+    except click.Abort:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run(
+    db: Path,
+    instrument: str,
+    workers: int | None,
+    flags: dict[str, Any],
+    appendix: Callable[[RunResult], str] | None = None,
+) -> int:
+    """Validate and report; the exit code."""
+    names = {field.name for field in fields(RunConfig)}
+    config = RunConfig(**{name: value for name, value in flags.items() if name in names})
+    database, costs = preflight(db, instrument, config)
+    dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
+    with (
+        Terminal(quiet=flags["quiet"]) as terminal,
+        open_executor(workers, dashboard_address=dashboard) as executor,
+    ):
+        _show_dashboard(terminal, executor)
+        try:
+            result = run_validation(database, instrument, config, costs, executor, terminal.listen)
+        except NotCommitted as error:
+            if error.result:
+                _report(terminal, error.result, flags)
+            raise
+        _report(terminal, result, flags, appendix)
+        _keep_dashboard(terminal, executor, flags["keep_dashboard"])
+    return SOME_FAILED if result.summary["failed"] else 0
+
+
+def _report(
+    terminal: Terminal,
+    result: RunResult,
+    flags: dict[str, Any],
+    appendix: Callable[[RunResult], str] | None = None,
+) -> None:
+    terminal.warn(result.warnings)
+    terminal.warn(summary.failures(result.verdicts, most=None if flags["verbose"] else 10))
+    terminal.say(summary.render(result.summary))
+    if appendix:
+        terminal.say(appendix(result))
+    if flags["as_json"]:
+        click.echo(json.dumps(result.summary))
+
+
+def _show_dashboard(terminal: Terminal, executor: Executor) -> None:
+    if executor.dashboard_link:
+        port = executor.dashboard_link.rsplit(":", 1)[-1].split("/")[0]
+        terminal.say(f"Dask dashboard: {executor.dashboard_link}")
+        terminal.say(f"  from another machine: ssh -L {port}:127.0.0.1:{port} USER@THIS_HOST, then open the link there")
+
+
+def _keep_dashboard(terminal: Terminal, executor: Executor, seconds: float | None) -> None:
+    if seconds is None or executor.dashboard_link is None:
+        return
+    until = "Ctrl-C" if seconds == options.UNTIL_INTERRUPT else f"Ctrl-C or {seconds:g} s have passed"
+    terminal.say(f"The dashboard stays at {executor.dashboard_link} until {until}")
+    deadline = time.monotonic() + seconds
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 1.0))
+    except KeyboardInterrupt:
+        pass  # the way out that the line above offers

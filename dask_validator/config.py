@@ -1,0 +1,115 @@
+"""What the user may choose: the rule flags of the command line, checked once, frozen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import NamedTuple
+
+from dask_validator.errors import InputError
+
+DEFAULT_WF_OUTPUT = Path("data/walkforward_results.jsonl")
+MAX_MONTHS = 1200
+
+
+class ScreenRules(NamedTuple):
+    """Thresholds of phases 1-5 (rules, section 2)."""
+
+    min_sample: int = 30
+    stress_multiplier: float = 1.5
+    min_sharpe: float | None = None
+    max_drawdown: float | None = None
+    exclude_years: frozenset[int] = frozenset()
+    min_years_positive_pct: float = 1.0
+    min_trades_per_year: int = 1
+    regime_waivers: bool = True
+
+
+class WalkforwardRules(NamedTuple):
+    """Thresholds of phase 6 (rules, section 3); months are calendar months."""
+
+    test_months: int = 6
+    min_train_months: int = 12
+    min_trades: int = 15
+    min_windows: int = 3
+    min_pct_positive: float = 0.60
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Settings of one run; every field is the command-line flag of the same name.
+
+    Raises
+    ------
+    InputError
+        A value that no run could use: months below 1, a percentage outside 0-1, NaN.
+    """
+
+    min_sample: int = 30
+    stress_multiplier: float = 1.5
+    min_sharpe: float | None = None
+    max_drawdown: float | None = None
+    exclude_years: tuple[int, ...] = ()
+    min_years_positive_pct: float = 1.0
+    min_trades_per_year: int = 1
+    no_regime_waivers: bool = False
+    no_walkforward: bool = False
+    wf_test_months: int = 6
+    wf_min_train_months: int = 12
+    wf_min_trades: int = 15
+    wf_min_windows: int = 3
+    wf_min_pct_positive: float = 0.60
+    strict_filters: bool = False
+    wf_output: str | Path = DEFAULT_WF_OUTPUT
+    instruments: str | Path | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "exclude_years", tuple(sorted(set(self.exclude_years))))
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise InputError(f"{flag(field.name)} got {value}; needed a finite number")
+        for name in ("wf_test_months", "wf_min_train_months"):
+            self._need(name, 1 <= getattr(self, name) <= MAX_MONTHS, f"1 to {MAX_MONTHS} months")
+        for name in ("min_years_positive_pct", "wf_min_pct_positive"):
+            self._need(name, 0 <= getattr(self, name) <= 1, "a share between 0 and 1 (0.6 is 60 %)")
+        for name in ("wf_min_trades", "wf_min_windows"):
+            self._need(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("min_sample", "min_trades_per_year", "stress_multiplier"):
+            self._need(name, getattr(self, name) >= 0, "zero or more")
+
+    def _need(self, name: str, holds: bool, needed: str) -> None:
+        if not holds:
+            raise InputError(f"{flag(name)} got {getattr(self, name)}; needed {needed}")
+
+    @property
+    def screen_rules(self) -> ScreenRules:
+        """The thresholds of phases 1-5."""
+        return ScreenRules(
+            self.min_sample,
+            self.stress_multiplier,
+            self.min_sharpe,
+            self.max_drawdown,
+            frozenset(self.exclude_years),
+            self.min_years_positive_pct,
+            self.min_trades_per_year,
+            not self.no_regime_waivers,
+        )
+
+    @property
+    def walkforward_rules(self) -> WalkforwardRules:
+        """The thresholds of phase 6."""
+        return WalkforwardRules(
+            self.wf_test_months,
+            self.wf_min_train_months,
+            self.wf_min_trades,
+            self.wf_min_windows,
+            self.wf_min_pct_positive,
+        )
+
+
+def flag(field_name: str) -> str:
+    """The command-line spelling of a field: `wf_min_trades` is `--wf-min-trades`."""
+    return "--" + field_name.replace("_", "-")

@@ -1,0 +1,54 @@
+"""Everything that can go wrong, as one tree.
+
+    ValidatorError            exit code 1   a defect of ours, or the base class
+    ├── InputError            exit code 2   bad usage or input; nothing was written
+    │   └── DatabaseHeld      exit code 2   another connection holds the database
+    ├── NotCommitted          exit code 4   computed, but not (or not fully) written
+    └── Incomplete            exit code 5   the cluster was lost before the end
+    UnusableStrategy          never leaves a run: becomes that one strategy's FAILED
+
+Messages say what we got, what we needed and what to do next, in one line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dask_validator.result import RunResult
+
+
+class ValidatorError(Exception):
+    """Base class; `exit_code` is what the command returns."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, result: RunResult | None = None) -> None:
+        super().__init__(" ".join(message.split()))
+        self.result = result
+
+
+class InputError(ValidatorError):
+    """Bad usage or input: nothing was computed, nothing was written."""
+
+    exit_code = 2
+
+
+class DatabaseHeld(InputError):
+    """Another process, or another connection of this one, holds the database."""
+
+
+class NotCommitted(ValidatorError):
+    """Everything was computed but not, or not fully, written. Carries `.result`."""
+
+    exit_code = 4
+
+
+class Incomplete(ValidatorError):
+    """The run ended before every task had answered."""
+
+    exit_code = 5
+
+
+class UnusableStrategy(Exception):
+    """This one strategy cannot be validated; the text says why, for its note."""

@@ -1,0 +1,40 @@
+"""What a run tells whoever watches it; a new view is a new listener."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Screened(NamedTuple):
+    """Phases 1-5 are done."""
+
+    waiting: int
+    to_compute: int  # strategies that need their outcomes
+    tasks: int
+
+
+class TaskDone(NamedTuple):
+    """One task has answered."""
+
+    strategies: int
+
+
+class Computed(NamedTuple):
+    """Every task has answered."""
+
+    wall_s: float
+
+
+class Committed(NamedTuple):
+    """The transaction is in the database."""
+
+    strategies: int
+
+
+Event = Screened | TaskDone | Computed | Committed
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A listener that does nothing."""

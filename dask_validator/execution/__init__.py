@@ -1,0 +1,1 @@
+"""The compute edge: how tasks are cut, and where they run."""

@@ -1,0 +1,31 @@
+"""What a run needs of the place where its tasks run, and the plainest such place: this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class Executor(Protocol):
+    """Maps a function over tasks; results come in any order, one for each task."""
+
+    workers: int
+    dashboard_link: str | None
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], name: str) -> Iterator[Result]:
+        """Yield the result of every task as it completes; `name` must be unique to the run."""
+        ...
+
+
+class SerialExecutor:
+    """`--workers 1`: a plain loop. It defines the truth that every cluster must equal."""
+
+    workers = 1
+    dashboard_link = None
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], name: str) -> Iterator[Result]:
+        """Yield results in the order of the tasks."""
+        return map(function, tasks)

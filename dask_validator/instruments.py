@@ -1,0 +1,56 @@
+"""Costs by symbol: the known ones, and those a user adds in a TOML file (rules, section 7)."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from pathlib import Path
+
+from dask_validator.errors import InputError
+from dask_validator.rules.costs import KNOWN_COSTS, Costs
+
+MUST_BE_POSITIVE = {"point_value", "tick_size", "min_ticks_floor"}
+
+
+def costs_of(symbol: str, toml_path: str | Path | None = None) -> Costs:
+    """Costs of the symbol; a table in the user's file wins over a known one.
+
+    Raises
+    ------
+    InputError
+        An unknown symbol, or a file that is missing, not TOML, or incomplete.
+    """
+    tables = _load(Path(toml_path)) if toml_path else {}
+    if symbol in tables:
+        return _costs(symbol, tables[symbol], toml_path)
+    if symbol in KNOWN_COSTS:
+        return KNOWN_COSTS[symbol]
+    known = ", ".join(sorted({*KNOWN_COSTS, *tables}))
+    raise InputError(f"unknown instrument {symbol!r}; known: {known}; describe others with --instruments TOML")
+
+
+def _load(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--instruments got {path}, which cannot be read ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"--instruments got {path}, which is not valid TOML: {error}") from None
+
+
+def _costs(symbol: str, table: object, path: str | Path | None) -> Costs:
+    if not isinstance(table, dict):
+        raise InputError(f"--instruments {path}: {symbol} is not a table; needed [{symbol}] with {_needed()}")
+    if missing := [name for name in Costs._fields if name not in table]:
+        raise InputError(f"--instruments {path}: [{symbol}] lacks {', '.join(missing)}; needed {_needed()}")
+    for name in Costs._fields:
+        value = table[name]
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or value < 0 or (name in MUST_BE_POSITIVE and value == 0):
+            sign = "above zero" if name in MUST_BE_POSITIVE else "of zero or more"
+            raise InputError(f"--instruments {path}: [{symbol}] has {name} = {value!r}; needed a number {sign}")
+    return Costs(*(table[name] for name in Costs._fields))
+
+
+def _needed() -> str:
+    return ", ".join(Costs._fields)

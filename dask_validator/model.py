@@ -1,0 +1,177 @@
+"""The values that travel between the parts; plain, immutable, cheap to pickle."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Status(StrEnum):
+    """What is written to `validation_status`."""
+
+    PASSED = "PASSED"
+    REJECTED = "REJECTED"
+    SKIPPED = "SKIPPED"
+    FAILED = "FAILED"
+
+
+class SeasonSplit(NamedTuple):
+    """Winter and summer of one strategy: counts, mean R per trade (4 decimals), verdict."""
+
+    winter_n: int | None = None
+    winter_avg_r: float | None = None
+    summer_n: int | None = None
+    summer_avg_r: float | None = None
+    verdict: str | None = None
+
+
+class Strategy(NamedTuple):
+    """One waiting row of `experimental_strategies`, as far as the rules read it."""
+
+    strategy_id: str
+    orb_label: str | None
+    orb_minutes: int | None
+    rr_target: float | None
+    confirm_bars: int | None
+    entry_model: str | None
+    filter_type: str | None
+    filter_params: str | None
+    sample_size: int | None
+    expectancy_r: float | None
+    sharpe_ratio: float | None
+    max_drawdown_r: float | None
+    median_risk_points: float | None
+    avg_risk_points: float | None
+    yearly_results: str | None
+    is_canonical: bool | None
+    missing: str  # columns that promotion needs and that are NULL, comma-separated
+    stored_split: SeasonSplit
+
+    @property
+    def outcome_key(self) -> OutcomeKey:
+        """Strategies with equal keys share their outcomes."""
+        return OutcomeKey(self.orb_minutes, self.orb_label, self.entry_model, self.rr_target, self.confirm_bars)
+
+
+class OutcomeKey(NamedTuple):
+    """What, besides the instrument, selects a strategy's rows of `orb_outcomes`."""
+
+    orb_minutes: int | None
+    orb_label: str | None
+    entry_model: str | None
+    rr_target: float | None
+    confirm_bars: int | None
+
+
+class Gate(NamedTuple):
+    """One rule applied to one strategy: what was seen, what was needed, whether it held."""
+
+    phase: int
+    name: str
+    observed: object
+    threshold: object
+    passed: bool
+    detail: str = ""
+
+
+OTHER, WIN, LOSS = 0, 1, 2  # codes in Outcomes.code; OTHER is scratch, early_exit and the like
+
+
+class Outcomes(NamedTuple):
+    """Outcomes of one key in `trading_day` order; three arrays of shape (n_outcomes,)."""
+
+    days: NDArray[np.int64]  # days since 1970-01-01
+    code: NDArray[np.uint8]  # WIN, LOSS or OTHER
+    pnl_r: NDArray[np.float64]  # R-multiples; NaN where the table has NULL
+
+    def where(self, mask: NDArray[np.bool_]) -> Outcomes:
+        """The outcomes that the mask of shape (n_outcomes,) selects."""
+        return Outcomes(self.days[mask], self.code[mask], self.pnl_r[mask])
+
+
+class WindowResult(NamedTuple):
+    """One out-of-sample window `[window_start, window_end)`; numbers are R, 4 decimals."""
+
+    window_start: str
+    window_end: str
+    test_n: int
+    test_exp_r: float | None
+    test_wr: float | None
+    test_sharpe: float | None
+    test_pass: bool
+
+
+class WalkforwardResult(NamedTuple):
+    """One strategy's walk-forward; `failed` is the rule that rejected it, None when it passed."""
+
+    n_total_windows: int
+    n_valid_windows: int
+    n_positive_windows: int
+    pct_positive: float
+    agg_oos_exp_r: float
+    total_oos_trades: int
+    failed: Gate | None
+    windows: tuple[WindowResult, ...]
+    window_imbalance_ratio: float | None
+    window_imbalanced: bool
+
+    @property
+    def passed(self) -> bool:
+        """True when no rule rejected the strategy."""
+        return self.failed is None
+
+
+class SplitRule(NamedTuple):
+    """Which days a season split counts: ORB size in `[min_size, max_size)`, weekdays not skipped."""
+
+    min_size: float | None
+    max_size: float | None
+    skip_days: tuple[float, ...]
+
+
+class Request(NamedTuple):
+    """What a worker is asked about one strategy."""
+
+    strategy_id: str
+    filter_type: str | None
+    walkforward: bool
+    split: SplitRule | None
+
+
+class Answer(NamedTuple):
+    """What a worker says of one strategy; `error` and `split_error` are None when all went well."""
+
+    strategy_id: str
+    walkforward: WalkforwardResult | None
+    split: SeasonSplit | None
+    error: str | None
+    split_error: str | None
+    seconds: float
+
+
+class TaskTiming(NamedTuple):
+    """One task as the worker measured it: epoch seconds, wall and CPU seconds, who ran it."""
+
+    started: float
+    wall_s: float
+    cpu_s: float
+    worker: str
+    strategies: int
+
+
+class Verdict(NamedTuple):
+    """What a run decided about one strategy, and all the numbers behind it."""
+
+    strategy_id: str
+    status: Status
+    phase: int | None
+    note: str
+    gate: Gate | None = None
+    walkforward: WalkforwardResult | None = None
+    split: SeasonSplit | None = None
+    years_tested: int | None = None
+    all_years_positive: bool | None = None
+    regime_waivers: tuple[int, ...] = ()

@@ -1,0 +1,1 @@
+"""Watching a run: listeners to its events, and the summary in words."""

@@ -1,0 +1,83 @@
+"""The summary of a run in words, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dask_validator.model import Status, Verdict
+from dask_validator.result import funnel
+
+if TYPE_CHECKING:
+    from dask_validator.demo import DemoTruth
+    from dask_validator.store.checkup import Checkup
+
+PARTED = 1.25  # beyond this, wall-clock speedup and CPU speedup tell different stories
+
+
+def render(summary: Mapping[str, Any]) -> str:
+    """The funnel and what follows from it, a line each."""
+    lines = ["", f"Run {summary['run_id']} of {summary['instrument']} in {summary['db']}"]
+    lines += [f"  {name:<40}{count:>9,}" for name, count in funnel(summary)]
+    if summary["walkforward"]:
+        lines += _walkforward(summary["walkforward"])
+    fdr = summary["fdr"]
+    lines.append(
+        f"False discovery rate: {fdr['significant']:,} of {fdr['tested']:,} tested strategies are significant at 5 %, "
+        f"{fdr['passed_significant']:,} of those passed in this run"
+    )
+    if summary["retired"]:
+        lines.append(f"Retired setups: {summary['retired']:,}")
+    lines.append(f"{_ending(summary)} in {summary['total_s']:.2f} s")
+    return "\n".join(lines)
+
+
+def _walkforward(walkforward: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"Walk-forward: {walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed",
+        f"Computing: {walkforward['wall_s']:.2f} s wall-clock, {walkforward['sum_s']:.2f} s of tasks, "
+        f"{walkforward['cpu_s']:.2f} s CPU in {walkforward['tasks']} tasks on {walkforward['workers']} worker(s): "
+        f"speedup {walkforward['speedup']:.2f}, CPU speedup {walkforward['cpu_speedup']:.2f}",
+    ]
+    if walkforward["speedup"] > PARTED * walkforward["cpu_speedup"] > 0:
+        lines.append("  the two differ by more than a quarter: workers waited for a core, a disk or each other")
+    return lines
+
+
+def _ending(summary: Mapping[str, Any]) -> str:
+    if summary["dry_run"]:
+        return "Dry run, nothing written,"
+    return "Committed" if summary["committed"] else "Nothing was waiting, nothing written,"
+
+
+def failures(verdicts: Sequence[Verdict], most: int | None = 10) -> list[str]:
+    """FAILED strategies with their reasons; `most` of them, None for all."""
+    failed = [verdict for verdict in verdicts if verdict.status is Status.FAILED]
+    shown = [f"FAILED {verdict.strategy_id}: {verdict.note}" for verdict in failed[:most]]
+    hidden = len(failed) - len(shown)
+    return shown + ([f"... and {hidden} more (-v shows all)"] if hidden else [])
+
+
+def truth(found: DemoTruth) -> str:
+    """What the demonstration knows that real data never tell."""
+    return (
+        f"Planted edges found: {found.found:,} of {found.planted:,}. "
+        f"Noise promoted: {found.noise:,} of {found.promoted:,} promotions ({found.decayed:,} of them decayed edges)"
+    )
+
+
+def checkup(found: Checkup) -> str:
+    """What a run would meet, a line each."""
+    lines = [
+        f"{found.path}: tables and columns are as needed, nobody holds it",
+        *(f"  {found.instrument}: {count:>9,} strategies {status}" for status, count in found.statuses),
+        *(f"  unknown filter {name!r}: {count:,} waiting strategies" for name, count in found.unknown_filters),
+    ]
+    if found.columns_to_add:
+        lines.append(f"  a run would add the columns {', '.join(found.columns_to_add)}")
+    lines.append(
+        f"A run would validate {found.waiting:,} strategies with {found.outcome_keys:,} outcome keys"
+        if found.waiting
+        else "A run would do nothing: no strategy is waiting"
+    )
+    return "\n".join(lines)

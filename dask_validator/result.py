@@ -1,0 +1,130 @@
+"""What a run returns: the summary as a dict, verdicts and windows as tables."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dask_validator.model import SeasonSplit, Status, Verdict, WindowResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PHASE_NAMES = {
+    1: "sample size",
+    2: "expectancy",
+    3: "yearly robustness",
+    4: "cost stress",
+    5: "quality gates",
+    6: "walk-forward",
+}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run.
+
+    Attributes
+    ----------
+    summary
+        The object that `--json` prints.
+    verdicts
+        One per processed strategy, in `strategy_id` order.
+    warnings
+        Sentences the user should read, grouped: one per unknown filter name, and the like.
+    """
+
+    summary: dict[str, Any]
+    verdicts: Sequence[Verdict]
+    warnings: Sequence[str] = ()
+
+    @cached_property
+    def strategies(self) -> pd.DataFrame:
+        """One row per processed strategy: verdict, phase, note, walk-forward and season numbers (R, 4 decimals)."""
+        import pandas as pd
+
+        rows = [_strategy_row(verdict) for verdict in self.verdicts]
+        return pd.DataFrame(rows, columns=list(_strategy_row(_NOTHING)))
+
+    @cached_property
+    def windows(self) -> pd.DataFrame:
+        """One row per strategy and test window `[window_start, window_end)`; expectancy in R per trade."""
+        import pandas as pd
+
+        rows = [
+            (verdict.strategy_id, *window)
+            for verdict in self.verdicts
+            if verdict.walkforward
+            for window in verdict.walkforward.windows
+        ]
+        frame = pd.DataFrame(rows, columns=["strategy_id", *WindowResult._fields])
+        return frame.astype({name: "float64" for name in ("test_exp_r", "test_wr", "test_sharpe")})
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{self.summary[name]} {name}" for name in ("passed", "rejected", "skipped", "failed"))
+        return f"<RunResult {self.summary['instrument']}: {counts}>"
+
+    def _repr_html_(self) -> str:
+        """The funnel, for a notebook."""
+        from html import escape
+
+        rows = "".join(f"<tr><td>{escape(name)}</td><td>{count:,}</td></tr>" for name, count in funnel(self.summary))
+        return f"<table><caption>{escape(repr(self)[1:-1])}</caption><tbody>{rows}</tbody></table>"
+
+
+def funnel(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """What each phase took away, from all processed rows down to the passed ones."""
+    rejected = summary["rejected_by_phase"]
+    return [
+        ("processed", summary["rows"]),
+        ("skipped (aliases)", summary["skipped"]),
+        *((f"rejected in phase {phase} ({name})", rejected[str(phase)]) for phase, name in PHASE_NAMES.items()),
+        ("failed", summary["failed"]),
+        ("passed", summary["passed"]),
+    ]
+
+
+def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """`rows = passed + rejected + skipped + failed`, and the rejections by phase."""
+    statuses = Counter(verdict.status for verdict in verdicts)
+    phases = Counter(verdict.phase for verdict in verdicts if verdict.status is Status.REJECTED)
+    return {
+        "rows": len(verdicts),
+        "passed": statuses[Status.PASSED],
+        "rejected": statuses[Status.REJECTED],
+        "skipped": statuses[Status.SKIPPED],
+        "failed": statuses[Status.FAILED],
+        "rejected_by_phase": {str(phase): phases[phase] for phase in PHASE_NAMES},
+    }
+
+
+_NOTHING = Verdict("", Status.SKIPPED, None, "")
+_NUMBERS = [
+    "n_total_windows",
+    "n_valid_windows",
+    "n_positive_windows",
+    "pct_positive",
+    "agg_oos_exp_r",
+    "total_oos_trades",
+    "window_imbalance_ratio",
+    "window_imbalanced",
+]
+
+
+def _strategy_row(verdict: Verdict) -> dict[str, Any]:
+    split = verdict.split or SeasonSplit()
+    return {
+        "strategy_id": verdict.strategy_id,
+        "verdict": str(verdict.status),
+        "phase": verdict.phase,
+        "note": verdict.note,
+        **{name: getattr(verdict.walkforward, name, None) for name in _NUMBERS},
+        **{f"dst_{name}": value for name, value in split._asdict().items()},
+        "years_tested": verdict.years_tested,
+        "all_years_positive": verdict.all_years_positive,
+        "regime_waivers": json.dumps(verdict.regime_waivers) if verdict.regime_waivers else None,
+    }

@@ -1,0 +1,92 @@
+"""The JSONL: one line per strategy that reached walk-forward, appended in id order after the commit."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from dask_validator.config import WalkforwardRules
+from dask_validator.errors import InputError
+from dask_validator.model import Verdict, WalkforwardResult
+from dask_validator.rules import notes
+
+
+def lines(verdicts: Iterable[Verdict], instrument: str, rules: WalkforwardRules, now: datetime) -> list[str]:
+    """JSON texts without line ends, in the order of the verdicts."""
+    return [
+        json.dumps(_record(verdict.strategy_id, verdict.walkforward, instrument, rules, now.isoformat()))
+        for verdict in verdicts
+        if verdict.walkforward is not None
+    ]
+
+
+def _record(
+    strategy_id: str, result: WalkforwardResult, instrument: str, rules: WalkforwardRules, timestamp: str
+) -> dict[str, object]:
+    return {
+        "strategy_id": strategy_id,
+        "instrument": instrument,
+        "n_total_windows": result.n_total_windows,
+        "n_valid_windows": result.n_valid_windows,
+        "n_positive_windows": result.n_positive_windows,
+        "pct_positive": result.pct_positive,
+        "agg_oos_exp_r": result.agg_oos_exp_r,
+        "total_oos_trades": result.total_oos_trades,
+        "passed": result.passed,
+        "rejection_reason": None if result.failed is None else notes.reason(result.failed),
+        "windows": [window._asdict() for window in result.windows],
+        "params": {
+            "test_window_months": rules.test_months,
+            "min_train_months": rules.min_train_months,
+            "min_trades_per_window": rules.min_trades,
+            "min_valid_windows": rules.min_windows,
+            "min_pct_positive": rules.min_pct_positive,
+        },
+        "window_imbalance_ratio": result.window_imbalance_ratio,
+        "window_imbalanced": result.window_imbalanced,
+        "timestamp": timestamp,
+    }
+
+
+def check_writable(path: Path) -> None:
+    """Raise InputError when lines could not be appended; leaves no trace."""
+    made: list[Path] = []
+    try:
+        for folder in reversed([folder for folder in path.parents if not folder.exists()]):
+            folder.mkdir()
+            made.append(folder)
+        existed = path.exists()
+        with path.open("ab"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise InputError(f"--wf-output got {path}, which cannot be written ({error.strerror})") from None
+    finally:
+        for folder in reversed(made):
+            folder.rmdir()
+
+
+def append(path: Path, texts: Sequence[str]) -> None:
+    """Append all lines, or none: a failed write is taken back. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            if end and _last_byte(path) != b"\n":
+                file.write(b"\n")  # someone's torn last line must not swallow our first
+            file.write("".join(text + "\n" for text in texts).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1)

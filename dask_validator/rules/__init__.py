@@ -1,0 +1,1 @@
+"""The rules, pure: numpy and the standard library, no I/O, no clock."""

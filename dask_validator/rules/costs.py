@@ -1,0 +1,50 @@
+"""What a round trip costs, per instrument (rules, sections 2 and 7)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Costs(NamedTuple):
+    """Contract and friction of one instrument; dollars per round trip, tick size in points."""
+
+    point_value: float
+    commission_rt: float
+    spread_doubled: float
+    slippage: float
+    tick_size: float
+    min_ticks_floor: float
+
+    def risk_dollars(self, risk_points: float) -> float:
+        """Dollars at risk in one trade, never below the floor of `min_ticks_floor` ticks."""
+        return max(risk_points * self.point_value, self.min_ticks_floor * self.tick_size * self.point_value)
+
+    def extra_friction(self, multiplier: float) -> float:
+        """Dollars that a round trip costs more when each cost is multiplied."""
+        total = self.commission_rt + self.spread_doubled + self.slippage
+        stressed = self.commission_rt * multiplier + self.spread_doubled * multiplier + self.slippage * multiplier
+        return stressed - total
+
+
+KNOWN_COSTS = {
+    "MGC": Costs(10, 2.40, 2.00, 4.00, 0.10, 10),
+    "MNQ": Costs(2, 1.24, 0.50, 1.00, 0.25, 10),
+    "MES": Costs(5, 1.24, 1.25, 1.25, 0.25, 10),
+    "MCL": Costs(100, 1.24, 2.00, 2.00, 0.01, 10),
+    "SIL": Costs(1000, 1.24, 10.00, 10.00, 0.005, 10),
+    "M6E": Costs(12500, 1.24, 1.25, 1.25, 0.00005, 10),
+    "M2K": Costs(5, 1.24, 1.00, 1.00, 0.10, 10),
+}
+
+
+def stressed_expectancy(
+    expectancy_r: float,
+    median_risk_points: float | None,
+    avg_risk_points: float | None,
+    costs: Costs,
+    multiplier: float,
+) -> float:
+    """Expectancy in R after each cost is multiplied (rules, section 2, phase 4)."""
+    known_risks = (points for points in (median_risk_points, avg_risk_points) if points is not None and points > 0)
+    risk_points = next(known_risks, costs.min_ticks_floor * costs.tick_size)
+    return expectancy_r - costs.extra_friction(multiplier) / costs.risk_dollars(risk_points)

@@ -1,0 +1,186 @@
+"""Winter and summer: how a strategy does on either side of daylight saving time (rules, section 4)."""
+
+from __future__ import annotations
+
+import json
+import operator
+import re
+from datetime import datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.errors import UnusableStrategy
+from dask_validator.model import OTHER, Outcomes, SeasonSplit, SplitRule, Strategy
+from dask_validator.rules.filters import SIZE, Bound, Filter, Mask
+from dask_validator.rules.walkforward import EPOCH, check_traded
+
+SEASON_ZONES = {
+    "0900": "America/New_York",
+    "0030": "America/New_York",
+    "2300": "America/New_York",
+    "1800": "Europe/London",
+}
+MIN_N, STABLE_N, STABLE_WITHIN_R = 10, 15, 0.10
+CLEAN = SeasonSplit(verdict="CLEAN")
+
+_SIZE_NAME = re.compile(r"ORB_G([0-9.]+)(?:_L([0-9.]+))?")
+_WEEKDAY_PART = re.compile(r"_(?:NOFRI|NOMON|NOTUE)")
+
+
+def season_of(strategy_id: str, label: str | None) -> str | None:
+    """`W` or `S` when the id restricts the strategy to one season of a season session."""
+    return strategy_id[-1] if strategy_id.endswith(("_W", "_S")) and label in SEASON_ZONES else None
+
+
+def known_split(strategy: Strategy) -> SeasonSplit | None:
+    """The split where no outcomes are needed for it (cases 1-3 of section 4), else None."""
+    if strategy.stored_split.verdict is not None:
+        return strategy.stored_split
+    if strategy.strategy_id.endswith(("_W", "_S")):
+        return SeasonSplit()
+    if strategy.orb_label not in SEASON_ZONES:
+        return CLEAN
+    return None
+
+
+def winter_days(label: str, days: NDArray[np.int64]) -> Mask:
+    """True on days when the session's zone is not on daylight saving time at local noon."""
+    zone = SEASON_ZONES[label]
+    unique, index = np.unique(days, return_inverse=True)
+    return np.array([_is_winter(zone, day) for day in unique.tolist()], dtype=np.bool_)[index]
+
+
+@lru_cache(maxsize=100_000)
+def _is_winter(zone: str, day: int) -> bool:
+    noon = datetime.combine(EPOCH + timedelta(days=day), time(12), ZoneInfo(zone))
+    return not noon.dst()
+
+
+def split_rule(filter_type: str | None, filter_params: str | None) -> SplitRule:
+    """Size bounds and skipped weekdays of a strategy's split.
+
+    Raises
+    ------
+    UnusableStrategy
+        `filter_params` is JSON of the wrong shape.
+    """
+    params = _load(filter_params)
+    min_size, max_size = _bounds(params)
+    if min_size is None and max_size is None:
+        min_size, max_size = _bounds(_part(params, "base"))
+    if min_size is None and max_size is None:
+        min_size, max_size = _bounds_in_name(filter_type)
+    skip_days = params.get("skip_days")
+    if skip_days is None:
+        skip_days = _part(params, "overlay").get("skip_days")
+    return SplitRule(min_size, max_size, _weekdays(skip_days))
+
+
+def split_bounds(rule: SplitRule) -> Filter:
+    """The rule as a day filter."""
+    sizes = ((operator.ge, rule.min_size), (operator.lt, rule.max_size))
+    return (
+        *(Bound(SIZE, holds, value) for holds, value in sizes if value is not None),
+        *(Bound("weekday", operator.ne, day) for day in rule.skip_days),
+    )
+
+
+def season_split(outcomes: Outcomes, winter: Mask) -> SeasonSplit:
+    """Counts and mean R by season of the wins and losses; `winter` has shape (n_outcomes,).
+
+    Raises
+    ------
+    UnusableStrategy
+        A win or loss whose `pnl_r` is not a finite number.
+    """
+    check_traded(outcomes)
+    traded = outcomes.code != OTHER
+    season = winter[traded].astype(np.int64)
+    summer_n, winter_n = np.bincount(season, minlength=2).tolist()
+    summer_r, winter_r = np.bincount(season, weights=outcomes.pnl_r[traded], minlength=2).tolist()
+    winter_avg = winter_r / winter_n if winter_n else None
+    summer_avg = summer_r / summer_n if summer_n else None
+    return SeasonSplit(
+        winter_n,
+        None if winter_avg is None else round(winter_avg, 4),
+        summer_n,
+        None if summer_avg is None else round(summer_avg, 4),
+        _verdict(winter_n, winter_avg, summer_n, summer_avg),
+    )
+
+
+def _verdict(winter_n: int, winter: float | None, summer_n: int, summer: float | None) -> str:
+    """The first verdict that holds, on unrounded means."""
+    if winter is None or summer is None or winter_n < MIN_N or summer_n < MIN_N:
+        return "LOW-N"
+    if winter > 0 >= summer:
+        return "WINTER-ONLY"
+    if summer > 0 >= winter:
+        return "SUMMER-ONLY"
+    if abs(winter - summer) <= STABLE_WITHIN_R and winter_n >= STABLE_N and summer_n >= STABLE_N:
+        return "STABLE"
+    if winter > summer + STABLE_WITHIN_R and winter_n >= STABLE_N:
+        return "WINTER-DOM"
+    if summer > winter + STABLE_WITHIN_R and summer_n >= STABLE_N:
+        return "SUMMER-DOM"
+    return "BOTH-POS" if winter > 0 and summer > 0 else "UNSTABLE"
+
+
+def _load(filter_params: str | None) -> dict[str, object]:
+    try:
+        params = json.loads(filter_params) if filter_params else None
+    except (ValueError, RecursionError):
+        return {}
+    if params is None:
+        return {}
+    if not isinstance(params, dict):
+        raise UnusableStrategy(f"filter_params is a JSON {type(params).__name__}, needed an object")
+    return params
+
+
+def _part(params: dict[str, object], name: str) -> dict[str, object]:
+    part = params.get(name)
+    if part is None:
+        return {}
+    if not isinstance(part, dict):
+        raise UnusableStrategy(f"filter_params has {name} = {json.dumps(part)[:40]}, needed an object")
+    return part
+
+
+def _bounds(params: dict[str, object]) -> tuple[float | None, float | None]:
+    return _number(params, "min_size"), _number(params, "max_size")
+
+
+def _number(params: dict[str, object], name: str) -> float | None:
+    value = params.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)):
+        raise UnusableStrategy(f"filter_params has {name} = {json.dumps(value)[:40]}, needed a number")
+    return _as_double(value)
+
+
+def _as_double(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # JSON integers have no limit
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _bounds_in_name(filter_type: str | None) -> tuple[float | None, float | None]:
+    match = _SIZE_NAME.fullmatch(_WEEKDAY_PART.sub("", filter_type or ""))
+    try:
+        return tuple(None if text is None else float(text) for text in match.groups()) if match else (None, None)
+    except ValueError:  # such as ORB_G1.2.3
+        return None, None
+
+
+def _weekdays(skip_days: object) -> tuple[float, ...]:
+    if skip_days is None:
+        return ()
+    if not isinstance(skip_days, list) or not all(isinstance(day, (int, float)) for day in skip_days):
+        raise UnusableStrategy(f"filter_params has skip_days = {json.dumps(skip_days)[:40]}, needed a list of numbers")
+    return tuple(_as_double(day) for day in skip_days)

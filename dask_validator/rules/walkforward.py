@@ -1,0 +1,149 @@
+"""Walk-forward: anchored training, non-overlapping test windows (rules, section 3; phase 6).
+
+Pardo, R. (2008), The Evaluation and Optimization of Trading Strategies, ch. 11, describes the method.
+All sums add doubles left to right in day order: `np.bincount` does, `np.sum` and `math.fsum` do not.
+"""
+
+from __future__ import annotations
+
+import calendar
+import math
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.config import WalkforwardRules
+from dask_validator.errors import UnusableStrategy
+from dask_validator.model import LOSS, OTHER, WIN, Gate, Outcomes, WalkforwardResult, WindowResult
+
+EPOCH = date(1970, 1, 1)
+MAX_IMBALANCE = 5.0
+
+
+def walkforward(outcomes: Outcomes, rules: WalkforwardRules) -> WalkforwardResult:
+    """Judge the outcomes that passed the strategy's filter, in day order.
+
+    Raises
+    ------
+    UnusableStrategy
+        A win or loss whose `pnl_r` is not a finite number.
+    """
+    if outcomes.days.size == 0:
+        return _without_windows(Gate(6, "outcomes", 0, 1, False))
+    check_traded(outcomes)
+    bounds = window_bounds(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
+    if len(bounds) < 2:
+        return _without_windows(Gate(6, "windows", 0, 1, False, str(outcomes.days.size)))
+    return _judge(_windows(outcomes, bounds, rules.min_trades), rules)
+
+
+def check_traded(outcomes: Outcomes) -> None:
+    """Raise UnusableStrategy when a win or loss has no finite `pnl_r`."""
+    bad = (outcomes.code != OTHER) & ~np.isfinite(outcomes.pnl_r)
+    if bad.any():
+        day = EPOCH + timedelta(days=int(outcomes.days[bad.argmax()]))
+        value = float(outcomes.pnl_r[bad.argmax()])
+        raise UnusableStrategy(
+            f"{int(bad.sum())} win(s) or loss(es) without a usable pnl_r, the first on {day} "
+            f"({'NULL or NaN' if math.isnan(value) else value})"
+        )
+
+
+def add_months(start: date, months: int) -> date:
+    """Calendar months later, clamped to the last day of the month."""
+    year, month0 = divmod(start.year * 12 + start.month - 1 + months, 12)
+    return date(year, month0 + 1, min(start.day, calendar.monthrange(year, month0 + 1)[1]))
+
+
+def window_bounds(first_day: int, last_day: int, rules: WalkforwardRules) -> list[date]:
+    """Starts of all test windows and the end of the last; one bound alone means no window."""
+    bounds = [add_months(EPOCH + timedelta(days=first_day), rules.min_train_months)]
+    last = EPOCH + timedelta(days=last_day)
+    while bounds[-1] <= last:
+        bounds.append(add_months(bounds[-1], rules.test_months))
+    return bounds
+
+
+def _windows(outcomes: Outcomes, bounds: list[date], min_trades: int) -> list[WindowResult]:
+    count = len(bounds) - 1
+    starts = np.array([(bound - EPOCH).days for bound in bounds])
+    tested = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= starts[0]))
+    window = np.searchsorted(starts, tested.days, side="right") - 1
+    won, lost = tested.code == WIN, tested.code == LOSS
+    columns = (
+        np.bincount(window[won], minlength=count),
+        np.bincount(window[lost], minlength=count),
+        np.bincount(window[won], weights=tested.pnl_r[won], minlength=count),
+        np.bincount(window[lost], weights=tested.pnl_r[lost], minlength=count),
+        _sharpe_ratios(window, tested.pnl_r, count),
+    )
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [
+        _window(start.isoformat(), end.isoformat(), *row, min_trades=min_trades)
+        for start, end, row in zip(bounds, bounds[1:], rows, strict=False)
+    ]
+
+
+def _sharpe_ratios(window: NDArray[np.int64], pnl_r: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Mean over sample standard deviation (ddof 1) of R per window; NaN where undefined."""
+    n = np.bincount(window, minlength=count)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean = np.bincount(window, weights=pnl_r, minlength=count) / n
+        deviation = pnl_r - mean[window]
+        std = np.sqrt(np.bincount(window, weights=deviation * deviation, minlength=count) / (n - 1))
+        return np.where((n >= 2) & (std > 0), mean / std, np.nan)
+
+
+def _window(
+    start: str, end: str, wins: int, losses: int, win_r: float, loss_r: float, sharpe: float, *, min_trades: int
+) -> WindowResult:
+    n = wins + losses
+    if n == 0:
+        return WindowResult(start, end, 0, None, None, None, False)
+    wr = wins / n
+    mean_win = win_r / wins if wins else 0.0
+    mean_loss = loss_r / losses if losses else 0.0
+    exp_r = round(wr * mean_win - (1 - wr) * abs(mean_loss), 4)
+    test_sharpe = None if math.isnan(sharpe) else round(sharpe, 4)
+    return WindowResult(start, end, n, exp_r, round(wr, 4), test_sharpe, n >= min_trades and exp_r > 0)
+
+
+def _judge(windows: list[WindowResult], rules: WalkforwardRules) -> WalkforwardResult:
+    valid = [(w.test_n, w.test_exp_r) for w in windows if w.test_n >= rules.min_trades and w.test_exp_r is not None]
+    positive = sum(exp_r > 0 for _, exp_r in valid)
+    total = sum(n for n, _ in valid)
+    weighted = 0.0
+    for n, exp_r in valid:  # not sum(): it compensates from Python 3.12 on
+        weighted += n * exp_r
+    pct_positive = positive / len(valid) if valid else 0.0
+    agg_oos_exp_r = weighted / total if total else 0.0
+    gates = (
+        Gate(6, "valid_windows", len(valid), rules.min_windows, len(valid) >= rules.min_windows),
+        Gate(6, "pct_positive", pct_positive, rules.min_pct_positive, pct_positive >= rules.min_pct_positive),
+        Gate(6, "agg_oos_exp_r", agg_oos_exp_r, 0.0, agg_oos_exp_r > 0),
+        Gate(
+            6,
+            "total_oos_trades",
+            total,
+            rules.min_trades * rules.min_windows,
+            total >= rules.min_trades * rules.min_windows,
+        ),
+    )
+    ratio = max(n for n, _ in valid) / min(n for n, _ in valid) if len(valid) > 1 else None
+    return WalkforwardResult(
+        n_total_windows=len(windows),
+        n_valid_windows=len(valid),
+        n_positive_windows=positive,
+        pct_positive=round(pct_positive, 4),
+        agg_oos_exp_r=round(agg_oos_exp_r, 4),
+        total_oos_trades=total,
+        failed=next((gate for gate in gates if not gate.passed), None),
+        windows=tuple(windows),
+        window_imbalance_ratio=None if ratio is None else round(ratio, 1),
+        window_imbalanced=ratio is not None and ratio > MAX_IMBALANCE,
+    )
+
+
+def _without_windows(gate: Gate) -> WalkforwardResult:
+    return WalkforwardResult(0, 0, 0, 0.0, 0.0, 0, gate, (), None, False)

@@ -1,0 +1,1 @@
+"""The DuckDB edge: the only package that opens the database."""

@@ -1,0 +1,63 @@
+"""Pre-flight without computing: what a run would meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from dask_validator.rules.filters import is_known
+from dask_validator.store.connection import check_is_file, reading
+from dask_validator.store.contract import OPTIONAL, read_catalogue
+from dask_validator.store.lock import refuse_if_held
+from dask_validator.store.reader import WAITING, refuse_repeated_features
+
+
+class Checkup(NamedTuple):
+    """What a database holds for one instrument."""
+
+    path: Path
+    instrument: str
+    statuses: list[tuple[str, int]]
+    waiting: int
+    outcome_keys: int
+    unknown_filters: list[tuple[str, int]]
+    columns_to_add: list[str]
+
+
+def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checkup:
+    """Look, read-only.
+
+    Raises
+    ------
+    InputError
+        What would stop a run, in one line.
+    """
+    check_is_file(path)
+    refuse_if_held(path)
+    with reading(path) as connection:
+        catalogue = read_catalogue(connection)
+        refuse_repeated_features(connection, instrument)
+        of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"
+        statuses = connection.execute(
+            f"SELECT CASE WHEN {WAITING} THEN 'waiting' ELSE validation_status END AS status, count(*) "
+            "FROM experimental_strategies WHERE instrument = ? GROUP BY status ORDER BY status",
+            [instrument],
+        ).fetchall()
+        keys = connection.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT orb_minutes, orb_label, entry_model, rr_target, confirm_bars "
+            f"{of_instrument})",
+            [instrument],
+        ).fetchone()
+        filters = connection.execute(
+            f"SELECT filter_type, count(*) {of_instrument} AND filter_type IS NOT NULL GROUP BY ALL ORDER BY ALL",
+            [instrument],
+        ).fetchall()
+    return Checkup(
+        path,
+        instrument,
+        statuses,
+        dict(statuses).get("waiting", 0),
+        keys[0] if keys else 0,
+        [(name, count) for name, count in filters if not is_known(name, strict_filters)],
+        [f"{table}.{name}" for table in OPTIONAL for name in catalogue.lacking(table)],
+    )

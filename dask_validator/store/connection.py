@@ -1,0 +1,83 @@
+"""Opening the database, and every way in which that can go wrong, in one line each."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from dask_validator.errors import DatabaseHeld, InputError
+
+WORKER_MEMORY_LIMIT = "1GB"
+
+
+def settings(*, worker: bool = False) -> dict[str, str]:
+    """Connection settings: no extension from the network, scratch files in the system's temporary directory."""
+    shared = {
+        # A SQLite file would otherwise make DuckDB download an extension.
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "temp_directory": os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp"),
+    }
+    # Dask workers are single-threaded processes; DuckDB's own threads would multiply with them.
+    return shared | ({"threads": "1", "memory_limit": WORKER_MEMORY_LIMIT} if worker else {})
+
+
+@contextmanager
+def reading(path: str | Path, *, worker: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A read-only connection, closed at the end; several processes may hold one each.
+
+    Raises
+    ------
+    InputError
+        No such file, not a database, damaged, or held for writing by somebody.
+    """
+    connection = connect(path, read_only=True, worker=worker)
+    try:
+        yield connection
+    except duckdb.Error as error:
+        raise InputError(f"{path} cannot be read: {first_line(error)}") from error
+    finally:
+        connection.close()
+
+
+def connect(path: str | Path, *, read_only: bool, worker: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the file through DuckDB; errors as in `reading`."""
+    check_is_file(path)
+    try:
+        return duckdb.connect(str(path), read_only=read_only, config=dict(settings(worker=worker)))
+    except duckdb.Error as error:
+        raise _explained(path, error) from error
+
+
+def check_is_file(path: str | Path) -> None:
+    """Raise InputError unless the path is a file; never opens it, which could drop a lock of ours."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as error:
+        raise InputError(f"database {path}: {error.strerror}; give an existing DuckDB file with --db PATH") from None
+    if not stat.S_ISREG(mode):
+        raise InputError(f"database {path} is not a file; give an existing DuckDB file with --db PATH")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text: DuckDB appends a stack trace to some."""
+    return str(error).strip().split("\n", 1)[0][:300]
+
+
+def _explained(path: str | Path, error: duckdb.Error) -> InputError:
+    text = str(error)
+    if holder := re.search(r"Conflicting lock is held in (.*?) ?\(PID (\d+)\)", text):
+        return DatabaseHeld(f"{path} is held by PID {holder[2]} ({holder[1]}); close it there, then run again")
+    if "different configuration" in text:
+        return DatabaseHeld(
+            f"{path} is held by another connection of this process (PID {os.getpid()}); "
+            "close it (connection.close()), then run again"
+        )
+    return InputError(f"{path} cannot be opened as a DuckDB database: {first_line(error)}")

@@ -1,0 +1,160 @@
+"""The users' tables as the data contract has them: which columns are read, which are written, of what kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import duckdb
+
+from dask_validator.errors import InputError
+
+TEXT, NUMBER, DATE, BOOLEAN, ANY = "text", "a number", "a date", "a boolean", "anything"
+
+COPIED = (  # from the strategy's own row into validated_setups, inside SQL
+    "instrument orb_label orb_minutes rr_target confirm_bars entry_model filter_type filter_params sample_size win_rate "
+    "expectancy_r sharpe_ratio max_drawdown_r trades_per_year sharpe_ann yearly_results median_risk_dollars "
+    "avg_risk_dollars avg_win_dollars avg_loss_dollars"
+).split()
+SPLIT = {
+    "dst_winter_n": "INTEGER",
+    "dst_winter_avg_r": "DOUBLE",
+    "dst_summer_n": "INTEGER",
+    "dst_summer_avg_r": "DOUBLE",
+    "dst_verdict": "VARCHAR",
+}
+PROMOTED = {  # computed by a run for each promoted strategy; optional in older databases, added when missing
+    "regime_waivers": "VARCHAR",
+    "regime_waiver_count": "INTEGER",
+    **SPLIT,
+    "fdr_significant": "BOOLEAN",
+    "fdr_adjusted_p": "DOUBLE",
+}
+OPTIONAL = {"experimental_strategies": SPLIT, "validated_setups": PROMOTED}
+
+_TEXT_COLUMNS = {
+    "strategy_id",
+    "instrument",
+    "orb_label",
+    "entry_model",
+    "filter_type",
+    "filter_params",
+    "yearly_results",
+}
+TABLES: dict[str, dict[str, str]] = {
+    "experimental_strategies": {
+        "strategy_id": TEXT,
+        **{name: TEXT if name in _TEXT_COLUMNS else NUMBER for name in COPIED},
+        "median_risk_points": NUMBER,
+        "avg_risk_points": NUMBER,
+        "p_value": NUMBER,
+        "is_canonical": BOOLEAN,
+        "validation_status": TEXT,
+        "validation_notes": TEXT,
+    },
+    "orb_outcomes": {
+        "trading_day": DATE,
+        "symbol": TEXT,
+        "orb_label": TEXT,
+        "orb_minutes": NUMBER,
+        "rr_target": NUMBER,
+        "confirm_bars": NUMBER,
+        "entry_model": TEXT,
+        "outcome": TEXT,
+        "pnl_r": NUMBER,
+    },
+    "daily_features": {
+        "trading_day": DATE,
+        "symbol": TEXT,
+        "orb_minutes": NUMBER,
+        "atr_20": NUMBER,
+        "day_of_week": NUMBER,
+    },
+    "validated_setups": {
+        "strategy_id": TEXT,
+        "promoted_at": ANY,
+        "promoted_from": TEXT,
+        **{name: TEXT if name in _TEXT_COLUMNS else NUMBER for name in COPIED},
+        "years_tested": NUMBER,
+        "all_years_positive": BOOLEAN,
+        "stress_test_passed": BOOLEAN,
+        "status": TEXT,
+        "retired_at": ANY,
+        "retirement_reason": TEXT,
+    },
+}
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_KINDS = {
+    TEXT: ("VARCHAR", "ENUM"),
+    NUMBER: (*_NUMBERS, "DOUBLE", "FLOAT", "DECIMAL"),
+    DATE: ("DATE",),
+    BOOLEAN: ("BOOLEAN",),
+}
+
+
+class Column(NamedTuple):
+    """One column as the catalogue declares it."""
+
+    name: str
+    kind: str
+    not_null: bool
+    has_default: bool
+
+
+class Catalogue(NamedTuple):
+    """The tables of the contract as this database has them; column names in lower case."""
+
+    tables: Mapping[str, Mapping[str, Column]]
+
+    def lacking(self, table: str) -> dict[str, str]:
+        """Optional columns that the table does not have yet, with the type to add."""
+        return {name: kind for name, kind in OPTIONAL.get(table, {}).items() if name not in self.tables[table]}
+
+    def needed_to_promote(self) -> list[str]:
+        """Copied columns that must not be NULL in a promoted row."""
+        setups = self.tables["validated_setups"]
+        return [name for name in COPIED if setups[name].not_null or name in ("filter_type", "win_rate")]
+
+
+def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
+    """The catalogue, checked against the contract.
+
+    Raises
+    ------
+    InputError
+        A table or column is missing, is of another kind, or could not be filled by us.
+    """
+    tables = {table: _columns(connection, table) for table in TABLES}
+    for table, wanted in TABLES.items():
+        _check(table, tables[table], wanted)
+    _check_fillable(tables["validated_setups"])
+    return Catalogue(tables)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
+    rows = connection.execute(
+        "SELECT lower(column_name), data_type, NOT is_nullable, column_default IS NOT NULL FROM duckdb_columns() "
+        "WHERE lower(table_name) = ? AND schema_name = 'main' AND database_name = current_database()",
+        [table],
+    ).fetchall()
+    if not rows:
+        raise InputError(f"the database has no table {table}; needed {', '.join(TABLES)} (see the data contract)")
+    return {name: Column(name, kind, not_null, has_default) for name, kind, not_null, has_default in rows}
+
+
+def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str]) -> None:
+    if missing := [name for name in wanted if name not in columns]:
+        raise InputError(f"table {table} has no column {', '.join(missing)}; add it, then run again")
+    for name, kind in wanted.items():
+        if kind != ANY and not columns[name].kind.startswith(_KINDS[kind]):
+            raise InputError(f"column {table}.{name} is {columns[name].kind}; needed {kind}")
+
+
+def _check_fillable(columns: Mapping[str, Column]) -> None:
+    ours = {*TABLES["validated_setups"], *PROMOTED}
+    strange = [c.name for c in columns.values() if c.not_null and not c.has_default and c.name not in ours]
+    if strange:
+        raise InputError(
+            f"table validated_setups declares {', '.join(strange)} NOT NULL without a default, and we do not write it; "
+            "give it a default, then run again"
+        )

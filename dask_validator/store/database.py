@@ -1,0 +1,44 @@
+"""The database as a run sees it: a snapshot to read, one commit to make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dask_validator.store import connection, lock
+from dask_validator.store.reader import Snapshot, read_snapshot
+
+if TYPE_CHECKING:
+    from dask_validator.store.writer import Changes, RunRecord
+
+
+@dataclass(frozen=True)
+class Database:
+    """A DuckDB file, by its absolute path: workers have a working directory of their own."""
+
+    path: Path
+
+    @classmethod
+    def at(cls, path: str | Path, *, to_write: bool) -> Database:
+        """The file, checked to be there and, when it is to be written, to be held by nobody.
+
+        Raises
+        ------
+        InputError
+            No such file, or somebody holds it.
+        """
+        connection.check_is_file(path)
+        if to_write:
+            lock.refuse_if_held(path)
+        return cls(Path(path).absolute())
+
+    def read_snapshot(self, instrument: str) -> Snapshot:
+        """Waiting strategies and what judging them needs; no connection stays open."""
+        return read_snapshot(self.path, instrument)
+
+    def commit(self, record: RunRecord, prepared: Changes) -> None:
+        """Write everything in one transaction."""
+        from dask_validator.store.writer import commit
+
+        commit(self.path, record, prepared)

@@ -1,0 +1,117 @@
+"""What the main process reads before it computes, through one read-only connection that it then closes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.errors import InputError
+from dask_validator.model import SeasonSplit, Strategy
+from dask_validator.store.connection import reading
+from dask_validator.store.contract import SPLIT, Catalogue, read_catalogue
+
+WAITING = "(validation_status IS NULL OR validation_status = '')"
+
+
+class Snapshot(NamedTuple):
+    """All that screening, false discovery rate and planning need of one instrument."""
+
+    strategies: list[Strategy]  # waiting, by strategy_id
+    atr_by_year: Mapping[int, float]  # mean atr_20 in points
+    tested_ids: list[str]  # canonical strategies with a p-value, the whole table
+    p_values: NDArray[np.float64]  # shape (len(tested_ids),), no NaN
+    active_setups: frozenset[str]  # strategy_ids that are promoted now
+    fingerprints: Mapping[str, str]
+
+
+def read_snapshot(path: str | Path, instrument: str) -> Snapshot:
+    """Read the waiting strategies of one instrument.
+
+    Raises
+    ------
+    InputError
+        The database cannot be read or does not keep the data contract.
+    """
+    with reading(path) as connection:
+        catalogue = read_catalogue(connection)
+        refuse_repeated_features(connection, instrument)
+        ids, p_values = _p_values(connection, instrument)
+        return Snapshot(
+            _waiting(connection, instrument, catalogue),
+            _atr_by_year(connection, instrument),
+            ids,
+            p_values,
+            _active_setups(connection),
+            _fingerprints(connection, instrument),
+        )
+
+
+def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:
+    """Raise InputError when a day has two features rows: which one counts would be chance."""
+    row = connection.execute(
+        "SELECT trading_day::VARCHAR, orb_minutes, count(*) FROM daily_features WHERE symbol = ? "
+        "GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1",
+        [instrument],
+    ).fetchone()
+    if row:
+        raise InputError(
+            f"daily_features has {row[2]} rows for {instrument} on {row[0]} with orb_minutes {row[1]}; "
+            "needed one (symbol, trading_day, orb_minutes is its primary key)"
+        )
+
+
+def _waiting(connection: duckdb.DuckDBPyConnection, instrument: str, catalogue: Catalogue) -> list[Strategy]:
+    lacking = catalogue.lacking("experimental_strategies")
+    missing = ", ".join(f"CASE WHEN {name} IS NULL THEN '{name}' END" for name in catalogue.needed_to_promote())
+    plain = [name for name in Strategy._fields if name not in ("missing", "stored_split")]
+    split = [f"NULL::{kind}" if name in lacking else name for name, kind in SPLIT.items()]
+    rows = connection.execute(
+        f"SELECT {', '.join(plain)}, concat_ws(', ', {missing}) AS missing, {', '.join(split)} "
+        f"FROM experimental_strategies WHERE instrument = ? AND {WAITING} ORDER BY strategy_id",
+        [instrument],
+    ).fetchall()
+    width = len(plain) + 1
+    return [Strategy(*row[:width], SeasonSplit(*row[width:])) for row in rows]
+
+
+def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[int, float]:
+    columns = connection.execute(
+        "SELECT year(trading_day) AS year, atr_20::DOUBLE AS atr FROM daily_features "
+        "WHERE symbol = ? AND orb_minutes = 5 AND atr_20 IS NOT NULL ORDER BY trading_day",
+        [instrument],
+    ).fetchnumpy()
+    years, index = np.unique(np.asarray(columns["year"]), return_inverse=True)
+    if not years.size:
+        return {}
+    means = np.bincount(index, weights=columns["atr"]) / np.bincount(index)
+    return dict(zip(years.tolist(), means.tolist(), strict=True))
+
+
+def _p_values(connection: duckdb.DuckDBPyConnection, instrument: str) -> tuple[list[str], NDArray[np.float64]]:
+    columns = connection.execute(
+        "SELECT strategy_id, p_value::DOUBLE AS p FROM experimental_strategies "
+        "WHERE instrument = ? AND is_canonical AND p_value IS NOT NULL AND NOT isnan(p_value::DOUBLE) ORDER BY strategy_id",
+        [instrument],
+    ).fetchnumpy()
+    return list(columns["strategy_id"]), np.asarray(columns["p"], dtype=np.float64)
+
+
+def _active_setups(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    rows = connection.execute("SELECT strategy_id FROM validated_setups WHERE status = 'active'").fetchall()
+    return frozenset(strategy_id for (strategy_id,) in rows)
+
+
+def _fingerprints(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[str, str]:
+    """Order-independent hashes of what was read; they may differ between DuckDB versions."""
+    queries = {
+        "strategies": "SELECT sum(hash(e)) FROM experimental_strategies e WHERE instrument = ?",
+        "outcomes": "SELECT sum(hash(trading_day, orb_label, orb_minutes, rr_target, confirm_bars, entry_model, outcome, "
+        "pnl_r)) FROM orb_outcomes WHERE symbol = ?",
+        "features": "SELECT sum(hash(trading_day, orb_minutes, atr_20, day_of_week)) FROM daily_features WHERE symbol = ?",
+    }
+    return {name: str(connection.execute(query, [instrument]).fetchone()[0] or 0) for name, query in queries.items()}
