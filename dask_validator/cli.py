@@ -28,6 +28,14 @@ from dask_validator.run import run_validation
 SOME_FAILED, INTERRUPTED = 3, 130
 
 
+class _Shown(click.ClickException):
+    """One of our errors on its way through click."""
+
+    def __init__(self, error: ValidatorError) -> None:
+        super().__init__(str(error))
+        vars(self)["exit_code"] = error.exit_code
+
+
 class _Commands(click.Group):
     """Turns what a command raises into one line and the exit code of the interface."""
 
@@ -36,9 +44,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ValidatorError as error:
-            shown = click.ClickException(str(error))
-            shown.exit_code = error.exit_code
-            raise shown from error
+            raise _Shown(error) from error
         except KeyboardInterrupt:
             click.echo("\nInterrupted: the database is as it was; run again to start anew", err=True)
             ctx.exit(INTERRUPTED)
@@ -62,7 +68,7 @@ def cli() -> None:
 @options.rules
 @options.surroundings
 @click.pass_context
-def run(ctx: click.Context, db: Path, instrument: str, workers: int | None, **flags: Any) -> None:
+def run(ctx: click.Context, /, db: Path, instrument: str, workers: int | None, **flags: Any) -> None:
     """Validate one instrument's waiting strategies."""
     ctx.exit(_run(db, instrument, workers, flags))
 
@@ -77,7 +83,7 @@ def run(ctx: click.Context, db: Path, instrument: str, workers: int | None, **fl
 @options.surroundings
 @click.pass_context
 def demo(
-    ctx: click.Context, db: Path, strategies: int, seed: int, build_only: bool, workers: int | None, **flags: Any
+    ctx: click.Context, /, db: Path, strategies: int, seed: int, build_only: bool, workers: int | None, **flags: Any
 ) -> None:
     """Make a demonstration database with planted edges and validate it on Dask."""
     from dask_validator.demo import build_demo, is_demo, truth_report

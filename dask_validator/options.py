@@ -17,6 +17,7 @@ class ListFlags(click.Command):
     """Lets `--exclude-years 2020 2021` stand for the flag given twice, which is all that click knows."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does, the list spelled out."""
         return super().parse_args(ctx, _repeat_flag("--exclude-years", args))
 
 
@@ -50,91 +51,74 @@ strict_filters = click.option(
 )
 
 
+def _rule(name: str, kind: type, help: str, **more: Any) -> Callable[..., Any]:
+    """A flag whose default is that of the RunConfig field."""
+    default = getattr(RunConfig(), name.removeprefix("--").replace("-", "_"))
+    return click.option(name, type=kind, default=default, help=help, **more)
+
+
+_RULES = [
+    _rule("--min-sample", int, "Phase 1: trades needed."),
+    _rule("--stress-multiplier", float, "Phase 4: factor on the costs of a round trip."),
+    _rule("--min-sharpe", float, "Phase 5: smallest Sharpe ratio; off unless given."),
+    _rule("--max-drawdown", float, "Phase 5: largest drawdown in R; off unless given."),
+    _rule("--exclude-years", int, "Phase 3: years left out.", multiple=True, metavar="Y [Y ...]"),
+    _rule("--min-years-positive-pct", float, "Phase 3 without waivers: share of positive years, 0-1."),
+    _rule("--min-trades-per-year", int, "Phase 3: years with fewer trades are left out."),
+    click.option("--no-regime-waivers", is_flag=True, help="Phase 3: waive no year for low volatility."),
+    click.option("--no-walkforward", is_flag=True, help="Leave out phase 6."),
+    _rule("--wf-test-months", int, "Phase 6: months of a test window."),
+    _rule("--wf-min-train-months", int, "Phase 6: months of training before the first window."),
+    _rule("--wf-min-trades", int, "Phase 6: trades that make a window valid."),
+    _rule("--wf-min-windows", int, "Phase 6: valid windows needed."),
+    _rule("--wf-min-pct-positive", float, "Phase 6: share of valid windows with positive expectancy, 0-1."),
+    click.option(
+        "--wf-output",
+        type=click.Path(path_type=Path),
+        default=DEFAULT_WF_OUTPUT,
+        help="The JSONL that walk-forward results are appended to.",
+    ),
+    strict_filters,
+    instruments,
+    click.option("--dry-run", is_flag=True, help="Compute and report everything, write nothing."),
+]
+
+
 def rules(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that RunConfig has fields for, in the order of the help page."""
-    default = RunConfig()
-    options = [
-        click.option("--min-sample", type=int, default=default.min_sample, help="Phase 1: trades needed."),
-        click.option(
-            "--stress-multiplier", type=float, default=default.stress_multiplier, help="Phase 4: cost factor."
-        ),
-        click.option("--min-sharpe", type=float, help="Phase 5: smallest Sharpe ratio.  [default: off]"),
-        click.option("--max-drawdown", type=float, help="Phase 5: largest drawdown in R.  [default: off]"),
-        click.option("--exclude-years", type=int, multiple=True, metavar="Y [Y ...]", help="Phase 3: years left out."),
-        click.option(
-            "--min-years-positive-pct",
-            type=float,
-            default=default.min_years_positive_pct,
-            help="Phase 3 without waivers: share of positive years, 0-1.",
-        ),
-        click.option(
-            "--min-trades-per-year",
-            type=int,
-            default=default.min_trades_per_year,
-            help="Phase 3: years below are left out.",
-        ),
-        click.option("--no-regime-waivers", is_flag=True, help="Phase 3: waive no year for low volatility."),
-        click.option("--no-walkforward", is_flag=True, help="Leave out phase 6."),
-        click.option(
-            "--wf-test-months", type=int, default=default.wf_test_months, help="Phase 6: months of a test window."
-        ),
-        click.option(
-            "--wf-min-train-months",
-            type=int,
-            default=default.wf_min_train_months,
-            help="Phase 6: months before the first.",
-        ),
-        click.option(
-            "--wf-min-trades", type=int, default=default.wf_min_trades, help="Phase 6: trades of a valid window."
-        ),
-        click.option(
-            "--wf-min-windows", type=int, default=default.wf_min_windows, help="Phase 6: valid windows needed."
-        ),
-        click.option(
-            "--wf-min-pct-positive",
-            type=float,
-            default=default.wf_min_pct_positive,
-            help="Phase 6: share of valid windows with positive expectancy, 0-1.",
-        ),
-        click.option(
-            "--wf-output",
-            type=click.Path(path_type=Path),
-            default=DEFAULT_WF_OUTPUT,
-            help="The JSONL that walk-forward results are appended to.",
-        ),
-        strict_filters,
-        instruments,
-        click.option("--dry-run", is_flag=True, help="Compute and report everything, write nothing."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _apply(_RULES, command)
+
+
+_SURROUNDINGS = [
+    click.option(
+        "--dashboard-address",
+        default="127.0.0.1:8787",
+        show_default=True,
+        metavar="HOST:PORT",
+        help="Where the Dask dashboard listens; the next free port when taken.",
+    ),
+    click.option("--no-dashboard", is_flag=True, help="Start no dashboard."),
+    click.option(
+        "--keep-dashboard",
+        is_flag=False,
+        flag_value=str(UNTIL_INTERRUPT),
+        type=click.FloatRange(min=0),
+        metavar="[SECONDS]",
+        help="Keep the cluster and its dashboard after the summary, until Ctrl-C or the time is up.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the summary as the last line on stdout."),
+    click.option("-v", "--verbose", is_flag=True, help="List every FAILED strategy."),
+    click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only."),
+]
 
 
 def surroundings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where it runs, and how much it says."""
-    options = [
-        click.option(
-            "--dashboard-address",
-            default="127.0.0.1:8787",
-            show_default=True,
-            metavar="HOST:PORT",
-            help="Where the Dask dashboard listens; the next free port when taken.",
-        ),
-        click.option("--no-dashboard", is_flag=True, help="Start no dashboard."),
-        click.option(
-            "--keep-dashboard",
-            is_flag=False,
-            flag_value=str(UNTIL_INTERRUPT),
-            type=click.FloatRange(min=0),
-            metavar="[SECONDS]",
-            help="Keep the cluster and its dashboard after the summary, until Ctrl-C or the time is up.",
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Print the summary as the last line on stdout."),
-        click.option("-v", "--verbose", is_flag=True, help="List every FAILED strategy."),
-        click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only."),
-    ]
-    for option in reversed(options):
+    """Where a run is watched, and how much it says."""
+    return _apply(_SURROUNDINGS, command)
+
+
+def _apply(flags: list[Callable[..., Any]], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(flags):
         command = option(command)
     return command
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.model import SeasonSplit, Status, Verdict, WindowResult
+from dask_validator.model import SeasonSplit, Status, Verdict, WalkforwardResult, WindowResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,16 +103,7 @@ def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 _NOTHING = Verdict("", Status.SKIPPED, None, "")
-_NUMBERS = [
-    "n_total_windows",
-    "n_valid_windows",
-    "n_positive_windows",
-    "pct_positive",
-    "agg_oos_exp_r",
-    "total_oos_trades",
-    "window_imbalance_ratio",
-    "window_imbalanced",
-]
+_NUMBERS = [name for name in WalkforwardResult._fields if name not in ("failed", "windows")]
 
 
 def _strategy_row(verdict: Verdict) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+import duckdb
 import numpy as np
 
 from dask_validator.config import WalkforwardRules
@@ -81,7 +82,7 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
 Session = tuple[int | None, str | None]
 
 
-def _read_sessions(connection: object, task: WalkforwardTask) -> dict[Session, Features]:
+def _read_sessions(connection: duckdb.DuckDBPyConnection, task: WalkforwardTask) -> dict[Session, Features]:
     """Features of every session of the task, with the columns that its filters and splits look at."""
     available = session_columns(connection)
     wanted: dict[Session, set[str]] = {}

@@ -24,7 +24,7 @@ class SerialExecutor:
     """`--workers 1`: a plain loop. It defines the truth that every cluster must equal."""
 
     workers = 1
-    dashboard_link = None
+    dashboard_link: str | None = None
 
     def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], name: str) -> Iterator[Result]:
         """Yield results in the order of the tasks."""

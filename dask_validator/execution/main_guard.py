@@ -22,12 +22,7 @@ def require_main_guard() -> None:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return
-    guarded = any(
-        isinstance(node, ast.If)
-        and any(isinstance(name, ast.Name) and name.id == "__name__" for name in ast.walk(node.test))
-        for node in tree.body
-    )
-    if not guarded:
+    if not any(isinstance(node, ast.If) and "__name__" in ast.unparse(node.test) for node in tree.body):
         raise InputError(
             f"{path} starts worker processes without a guard, and each would run it again; "
             'put the call under `if __name__ == "__main__":`, or use workers=1'

@@ -14,23 +14,9 @@ from numpy.typing import NDArray
 
 from dask_validator.errors import UnusableStrategy
 
-SESSIONS = frozenset(
-    [
-        "0900",
-        "1000",
-        "1100",
-        "1130",
-        "1800",
-        "2300",
-        "0030",
-        "CME_OPEN",
-        "US_EQUITY_OPEN",
-        "US_DATA_OPEN",
-        "LONDON_OPEN",
-        "US_POST_EQUITY",
-        "CME_CLOSE",
-    ]
-)
+FIXED_SESSIONS = {"0900", "1000", "1100", "1130", "1800", "2300", "0030"}
+DYNAMIC_SESSIONS = {"CME_OPEN", "US_EQUITY_OPEN", "US_DATA_OPEN", "LONDON_OPEN", "US_POST_EQUITY", "CME_CLOSE"}
+SESSIONS = frozenset(FIXED_SESSIONS | DYNAMIC_SESSIONS)
 
 Mask = NDArray[np.bool_]
 SIZE, DELAY, CONTINUES, DIRECTION, DOUBLE_BREAK = (

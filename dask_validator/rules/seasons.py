@@ -26,7 +26,7 @@ SEASON_ZONES = {
 MIN_N, STABLE_N, STABLE_WITHIN_R = 10, 15, 0.10
 CLEAN = SeasonSplit(verdict="CLEAN")
 
-_SIZE_NAME = re.compile(r"ORB_G([0-9.]+)(?:_L([0-9.]+))?")
+_SIZE_NAME = re.compile(r"ORB_G([0-9]+(?:\.[0-9]+)?)(?:_L([0-9]+(?:\.[0-9]+)?))?")
 _WEEKDAY_PART = re.compile(r"_(?:NOFRI|NOMON|NOTUE)")
 
 
@@ -172,10 +172,10 @@ def _as_double(value: int | float) -> float:
 
 def _bounds_in_name(filter_type: str | None) -> tuple[float | None, float | None]:
     match = _SIZE_NAME.fullmatch(_WEEKDAY_PART.sub("", filter_type or ""))
-    try:
-        return tuple(None if text is None else float(text) for text in match.groups()) if match else (None, None)
-    except ValueError:  # such as ORB_G1.2.3
+    if match is None:
         return None, None
+    smallest, largest = match.groups()
+    return float(smallest), None if largest is None else float(largest)
 
 
 def _weekdays(skip_days: object) -> tuple[float, ...]:

@@ -11,11 +11,17 @@ from dask_validator.errors import InputError
 
 TEXT, NUMBER, DATE, BOOLEAN, ANY = "text", "a number", "a date", "a boolean", "anything"
 
-COPIED = (  # from the strategy's own row into validated_setups, inside SQL
-    "instrument orb_label orb_minutes rr_target confirm_bars entry_model filter_type filter_params sample_size win_rate "
-    "expectancy_r sharpe_ratio max_drawdown_r trades_per_year sharpe_ann yearly_results median_risk_dollars "
-    "avg_risk_dollars avg_win_dollars avg_loss_dollars"
-).split()
+# From the strategy's own row into validated_setups, inside SQL.
+_COPIED_TEXT = {"instrument", "orb_label", "entry_model", "filter_type", "filter_params", "yearly_results"}
+COPIED = {
+    name: TEXT if name in _COPIED_TEXT else NUMBER
+    for name in (
+        *("instrument", "orb_label", "orb_minutes", "rr_target", "confirm_bars", "entry_model"),
+        *("filter_type", "filter_params", "sample_size", "win_rate", "expectancy_r", "sharpe_ratio"),
+        *("max_drawdown_r", "trades_per_year", "sharpe_ann", "yearly_results", "median_risk_dollars"),
+        *("avg_risk_dollars", "avg_win_dollars", "avg_loss_dollars"),
+    )
+}
 SPLIT = {
     "dst_winter_n": "INTEGER",
     "dst_winter_avg_r": "DOUBLE",
@@ -32,19 +38,10 @@ PROMOTED = {  # computed by a run for each promoted strategy; optional in older 
 }
 OPTIONAL = {"experimental_strategies": SPLIT, "validated_setups": PROMOTED}
 
-_TEXT_COLUMNS = {
-    "strategy_id",
-    "instrument",
-    "orb_label",
-    "entry_model",
-    "filter_type",
-    "filter_params",
-    "yearly_results",
-}
 TABLES: dict[str, dict[str, str]] = {
     "experimental_strategies": {
         "strategy_id": TEXT,
-        **{name: TEXT if name in _TEXT_COLUMNS else NUMBER for name in COPIED},
+        **COPIED,
         "median_risk_points": NUMBER,
         "avg_risk_points": NUMBER,
         "p_value": NUMBER,
@@ -74,7 +71,7 @@ TABLES: dict[str, dict[str, str]] = {
         "strategy_id": TEXT,
         "promoted_at": ANY,
         "promoted_from": TEXT,
-        **{name: TEXT if name in _TEXT_COLUMNS else NUMBER for name in COPIED},
+        **COPIED,
         "years_tested": NUMBER,
         "all_years_positive": BOOLEAN,
         "stress_test_passed": BOOLEAN,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -36,13 +38,15 @@ def read_outcomes(connection: duckdb.DuckDBPyConnection, symbol: str, keys: Sequ
         "bars": [key.confirm_bars for key in keys],
     }
     columns = connection.execute(_OUTCOMES, parameters).fetchnumpy()
-    days, code, pnl_r = columns["day"], columns["code"], _doubles(columns["pnl_r"])
+    position, days, code = (np.asarray(columns[name]) for name in ("position", "day", "code"))
+    pnl_r = _doubles(columns["pnl_r"])
     # The last two only order several outcomes of one day, which a table without a primary key can hold.
-    order = np.lexsort((pnl_r, code, days, columns["position"]))
-    everything = Outcomes(np.asarray(days)[order], np.asarray(code)[order], pnl_r[order])
-    edges = np.searchsorted(columns["position"][order], np.arange(len(keys) + 1))
+    order = np.lexsort((pnl_r, code, days, position))
+    everything = Outcomes(days[order], code[order], pnl_r[order])
+    edges = np.searchsorted(position[order], np.arange(len(keys) + 1))
     return [
-        Outcomes(*(column[start:end] for column in everything)) for start, end in zip(edges, edges[1:], strict=False)
+        Outcomes(everything.days[start:end], everything.code[start:end], everything.pnl_r[start:end])
+        for start, end in pairwise(edges.tolist())
     ]
 
 
@@ -85,5 +89,6 @@ def _as_number(column: str, part: str) -> str:
     return f"{column}::DOUBLE"
 
 
-def _doubles(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan)
+def _doubles(column: Any) -> NDArray[np.float64]:
+    filled: NDArray[np.float64] = np.ma.filled(np.ma.asarray(column, dtype=np.float64), np.nan)
+    return filled

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dask_validator.errors import InputError
 from dask_validator.model import SeasonSplit, Strategy
 from dask_validator.store.connection import reading
-from dask_validator.store.contract import SPLIT, Catalogue, read_catalogue
+from dask_validator.store.contract import SPLIT, TABLES, Catalogue, read_catalogue
 
 WAITING = "(validation_status IS NULL OR validation_status = '')"
 
@@ -76,7 +76,7 @@ def _waiting(connection: duckdb.DuckDBPyConnection, instrument: str, catalogue: 
         [instrument],
     ).fetchall()
     width = len(plain) + 1
-    return [Strategy(*row[:width], SeasonSplit(*row[width:])) for row in rows]
+    return [Strategy(*row[:width], stored_split=SeasonSplit(*row[width:])) for row in rows]
 
 
 def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[int, float]:
@@ -95,7 +95,7 @@ def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict
 def _p_values(connection: duckdb.DuckDBPyConnection, instrument: str) -> tuple[list[str], NDArray[np.float64]]:
     columns = connection.execute(
         "SELECT strategy_id, p_value::DOUBLE AS p FROM experimental_strategies "
-        "WHERE instrument = ? AND is_canonical AND p_value IS NOT NULL AND NOT isnan(p_value::DOUBLE) ORDER BY strategy_id",
+        "WHERE instrument = ? AND is_canonical AND NOT isnan(p_value::DOUBLE) ORDER BY strategy_id",
         [instrument],
     ).fetchnumpy()
     return list(columns["strategy_id"]), np.asarray(columns["p"], dtype=np.float64)
@@ -107,11 +107,11 @@ def _active_setups(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
 
 
 def _fingerprints(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[str, str]:
-    """Order-independent hashes of what was read; they may differ between DuckDB versions."""
-    queries = {
-        "strategies": "SELECT sum(hash(e)) FROM experimental_strategies e WHERE instrument = ?",
-        "outcomes": "SELECT sum(hash(trading_day, orb_label, orb_minutes, rr_target, confirm_bars, entry_model, outcome, "
-        "pnl_r)) FROM orb_outcomes WHERE symbol = ?",
-        "features": "SELECT sum(hash(trading_day, orb_minutes, atr_20, day_of_week)) FROM daily_features WHERE symbol = ?",
-    }
-    return {name: str(connection.execute(query, [instrument]).fetchone()[0] or 0) for name, query in queries.items()}
+    """Order-independent hashes of the columns that a run reads; they may differ between DuckDB versions."""
+    symbol_columns = {"experimental_strategies": "instrument", "orb_outcomes": "symbol", "daily_features": "symbol"}
+    hashes = {}
+    for table, symbol in symbol_columns.items():
+        query = f"SELECT sum(hash({', '.join(TABLES[table])})) FROM {table} WHERE {symbol} = ?"
+        [(total,)] = connection.execute(query, [instrument]).fetchall()
+        hashes[table] = str(total or 0)
+    return hashes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -65,7 +66,7 @@ class Statement(NamedTuple):
     """One SQL statement of the transaction and its parameters."""
 
     sql: str
-    parameters: list[Any] = []
+    parameters: tuple[Any, ...] = ()
 
 
 def changes(verdicts: Sequence[Verdict], kept_splits: frozenset[str], fdr: Mapping[str, Discovery]) -> Changes:
@@ -131,7 +132,7 @@ def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, prepared
     try:
         _refuse_if_changed(connection, len(prepared.verdicts))
         for sql, parameters in _statements(connection, record):
-            connection.execute(sql, parameters)
+            connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
     except BaseException:
         _roll_back(connection)
@@ -139,10 +140,8 @@ def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, prepared
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
-    try:
+    with suppress(duckdb.Error):  # a failed COMMIT has rolled back already; the first error is the one to report
         connection.execute("ROLLBACK")
-    except duckdb.Error:
-        pass  # a failed COMMIT has rolled back already; the first error is the one to report
 
 
 def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
@@ -174,10 +173,10 @@ def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> Ite
         "UPDATE validated_setups SET status = 'retired', retired_at = ?::TIMESTAMPTZ, retirement_reason = v.note "
         "FROM computed_verdicts v WHERE validated_setups.strategy_id = v.strategy_id "
         f"AND validated_setups.status = 'active' AND v.status IN ('{Status.REJECTED}', '{Status.SKIPPED}')",
-        [record.finished_at.isoformat()],
+        (record.finished_at.isoformat(),),
     )
     marks = ", ".join("?::TIMESTAMPTZ" if name.endswith("_at") else "?" for name in RunRecord._fields)
-    values = [value.isoformat() if isinstance(value, datetime) else value for value in record]
+    values = tuple(value.isoformat() if isinstance(value, datetime) else value for value in record)
     yield Statement(f"INSERT INTO dask_validator_runs ({', '.join(RunRecord._fields)}) VALUES ({marks})", values)
 
 
@@ -209,7 +208,7 @@ def _promotion(record: RunRecord) -> Statement:
         f"INSERT INTO validated_setups ({', '.join(sources)}) SELECT {', '.join(sources.values())} "
         "FROM computed_promoted p JOIN experimental_strategies e USING (strategy_id) "
         f"ON CONFLICT (strategy_id) DO UPDATE SET {updates}",
-        [record.finished_at.isoformat()],
+        (record.finished_at.isoformat(),),
     )
 
 

@@ -1,0 +1,98 @@
+"""What the tests share: recorded databases, and the real command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.recorded import SMALL, build_database
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished command."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The object that `--json` printed."""
+        loaded: dict[str, Any] = json.loads(self.stdout.splitlines()[-1])
+        return loaded
+
+
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    """Runs `python -m dask_validator ARGS` in a process of its own, in the test's directory."""
+
+    def run(*args: object, cwd: Path = tmp_path, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "dask_validator", *map(str, args)],
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recorded small input as a database; never written, only copied."""
+    path = tmp_path_factory.mktemp("recorded") / "small.duckdb"
+    build_database(SMALL / "input", path)
+    return path
+
+
+@pytest.fixture
+def small(small_source: Path, tmp_path: Path) -> Path:
+    """A fresh copy of the small database, about 600 strategies of MGC, in the test's directory."""
+    return Path(shutil.copy(small_source, tmp_path / "small.duckdb"))
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., duckdb.DuckDBPyConnection]]:
+    """Opens databases and closes what a test left open."""
+    opened: list[duckdb.DuckDBPyConnection] = []
+
+    def opener(path: Path, **options: Any) -> duckdb.DuckDBPyConnection:
+        opened.append(duckdb.connect(str(path), **options))
+        return opened[-1]
+
+    yield opener
+    for connection in opened:
+        connection.close()
+
+
+def contents(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table, sorted, to compare a database with itself."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        tables = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall()
+        return {
+            name: sorted(map(repr, connection.execute(f'SELECT * FROM "{name}"').fetchall()))  # type: ignore[misc]
+            for (name,) in tables
+        }
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
