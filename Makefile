@@ -1,0 +1,43 @@
+# Two commands: `make demo` and `make test`. Both make what they need, below this folder.
+PYTHON ?= python3
+VENV := .venv
+OLDEST := .venv-oldest
+
+.PHONY: demo test lint types tests test-oldest clean
+
+demo: $(VENV)/runs
+	$(VENV)/bin/dask-validator demo --db demo.duckdb
+
+test: lint types tests test-oldest
+
+lint: $(VENV)/tests
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/tests
+	$(VENV)/bin/mypy
+
+tests: $(VENV)/tests
+	$(VENV)/bin/python -m pytest
+
+# The oldest release of everything that pyproject.toml admits, on what touches DuckDB and Dask.
+test-oldest: $(OLDEST)/tests
+	$(OLDEST)/bin/python -m pytest tests/test_golden.py tests/store tests/test_bad_input.py
+
+$(VENV)/runs: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/tests: $(VENV)/runs
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	touch $@
+
+$(OLDEST)/tests: pyproject.toml tests/oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable . --constraint tests/oldest.txt pytest hypothesis psutil
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(OLDEST) demo.duckdb demo.duckdb.* data

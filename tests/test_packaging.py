@@ -1,0 +1,63 @@
+"""What an installation relies on: bounds, the oldest releases, no address of anybody's registry."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"duckdb": "python-duckdb", "tzdata": "python-tzdata"}
+
+
+def _bounds(requirement: str) -> tuple[str, str]:
+    match = re.fullmatch(r"([\w.-]+)(?:\[\w+\])?(.*)", requirement)
+    assert match
+    return match[1], match[2]
+
+
+REQUIRED = dict(_bounds(requirement) for requirement in PROJECT["dependencies"])
+
+
+def test_conda_environment_is_in_step() -> None:
+    """`environment.yml` admits exactly the releases that `pyproject.toml` admits."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    conda = dict(_bounds(entry) for entry in environment if isinstance(entry, str) and entry != "pip")
+    expected = {CONDA_NAMES.get(name, name): bounds for name, bounds in REQUIRED.items()}
+    expected |= {"python": PROJECT["requires-python"], "distributed": REQUIRED["dask"]}
+
+    assert conda == expected
+
+
+def test_the_oldest_releases_are_the_lower_bounds() -> None:
+    """`make test-oldest` tests the lower end of every range we state."""
+    pinned = dict(line.split("==") for line in (ROOT / "tests" / "oldest.txt").read_text().splitlines() if "==" in line)
+    lower = {name: bounds.split(",")[0].removeprefix(">=") for name, bounds in REQUIRED.items()}
+
+    assert pinned == lower | {"distributed": lower["dask"]}
+
+
+def test_no_file_names_a_registry() -> None:
+    """Packages come from wherever the user's own tools look for them."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    if not tracked:
+        pytest.skip("not a git checkout")
+    registry = re.compile("|".join(("pypi", "pythonhosted", "anaconda")) + r"\.(?:org|com)", re.IGNORECASE)
+    texts = {name: (ROOT / name).read_bytes().decode(errors="ignore") for name in tracked if (ROOT / name).is_file()}
+
+    assert [name for name, text in texts.items() if registry.search(text) and name != "tests/test_packaging.py"] == []
+
+
+@pytest.mark.parametrize("entry", [["-m", "dask_validator"], ["-m", "dask", "validator"]], ids=" ".join)
+def test_every_way_in_is_the_same_command(entry: list[str]) -> None:
+    """`python -m dask_validator` and `dask validator` are the same commands."""
+    done = subprocess.run([sys.executable, *entry, "--help"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in ("run", "demo", "check"))

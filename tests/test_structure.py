@@ -1,0 +1,92 @@
+"""The house: who may import whom, and what a worker pays for."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dask_validator
+
+PACKAGE = Path(dask_validator.__file__).parent
+INNER = {"config", "errors", "model"}
+MAY_IMPORT = {
+    "errors": set(),
+    "config": {"errors"},
+    "model": set(),
+    "events": set(),
+    "rules": INNER,
+    "store": INNER | {"rules"},
+    "task": INNER | {"rules", "store"},
+    "execution": INNER | {"task"},
+    "monitor": INNER | {"events", "result"},
+    "verdicts": INNER | {"rules"},
+    "result": INNER,
+    "results_file": INNER | {"rules"},
+    "instruments": INNER | {"rules"},
+}
+EDGES = {"duckdb": {"store", "task"}, "distributed": {"execution"}, "dask": {"execution"}, "click": {"monitor"}}
+ROOTS = {"__init__", "__main__", "api", "cli", "options", "run", "demo"}
+
+
+def _modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def _imports(path: Path) -> set[str]:
+    """Modules imported at run time; those under TYPE_CHECKING only describe arguments."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for node in ast.walk(block)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+    return names
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_inwards(path: Path) -> None:
+    """The rules know nothing of DuckDB or Dask, the edges nothing of each other."""
+    room = _room(path)
+    if room in ROOTS:
+        return
+    inside = {name.split(".")[1] for name in _imports(path) if name.startswith("dask_validator.")}
+    outside = {name.split(".")[0] for name in _imports(path)}
+
+    assert inside <= MAY_IMPORT[room] | {room}
+    assert {edge for edge in EDGES if edge in outside and room not in EDGES[edge]} == set()
+
+
+def test_rules_are_pure() -> None:
+    """The rules read no file and no clock: only numpy and a few modules of the standard library are theirs."""
+    allowed = {"__future__", "calendar", "collections", "dask_validator", "datetime", "functools", "json", "math"}
+    allowed |= {"numpy", "operator", "re", "typing", "zoneinfo"}
+    used = {name.split(".")[0] for path in (PACKAGE / "rules").glob("*.py") for name in _imports(path)}
+
+    assert used <= allowed
+
+
+def test_a_worker_imports_only_what_it_needs() -> None:
+    """What every worker process would import it would also pay for."""
+    code = "import sys, dask_validator.task; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+
+    assert {"numpy", "duckdb"} <= loaded
+    assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed"}
