@@ -1,0 +1,5 @@
+"""What makes one strategy FAILED."""
+
+
+class Unusable(Exception):
+    """This strategy cannot be validated; the message says why (rules, section 1)."""

@@ -1,0 +1,30 @@
+"""False discovery rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+ALPHA = 0.05
+
+
+def benjamini_hochberg(p_values: Mapping[str, float | None]) -> dict[str, float]:
+    """The unrounded adjusted p of every strategy with a p-value; NaN counts as NULL (rules, sections 1 and 6)."""
+    known = [(p, strategy_id) for strategy_id, p in p_values.items() if p is not None and not math.isnan(p)]
+    known.sort()
+    m = len(known)
+
+    adjusted = {}
+    smallest = 1.0
+    for rank in range(m, 0, -1):
+        p, strategy_id = known[rank - 1]
+        smallest = min(smallest, p * m / rank)
+        adjusted[strategy_id] = smallest
+    return adjusted
+
+
+def promoted_fdr(adjusted: Mapping[str, float], strategy_id: str) -> tuple[bool | None, float | None]:
+    """`fdr_significant` on the unrounded value and `fdr_adjusted_p` rounded to 6 (rules, section 6)."""
+    if strategy_id not in adjusted:
+        return None, None
+    return adjusted[strategy_id] < ALPHA, round(adjusted[strategy_id], 6)

@@ -1,0 +1,1 @@
+"""The rules against their slow twin, published numbers and hand-made cases."""
