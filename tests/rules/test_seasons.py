@@ -17,7 +17,7 @@ from dask_validator.rules.seasons import SEASON_ZONES, season_split, split_rule,
 from dask_validator.rules.walkforward import EPOCH
 from tests.reference import seasons as twin
 from tests.reference.errors import Unusable
-from tests.rules.strategies import Rows, as_outcomes, outcome_rows
+from tests.rules.strategies import UNFAIR, Rows, as_outcomes, outcome_rows
 
 FILTER_TYPES = st.sampled_from(
     [
@@ -105,6 +105,13 @@ def test_every_verdict_is_reached(winter: tuple[int, float], summer: tuple[int, 
     outcomes = as_outcomes(rows)
 
     assert season_split(outcomes, winter_days("0900", outcomes.days)).verdict == verdict
+
+
+def test_season_means_are_added_left_to_right() -> None:
+    """Twelve winter trades have the mean of a plain loop: Python 3.12's `sum` would change the fourth decimal."""
+    outcomes = as_outcomes([(date(2024, 1, 1) + timedelta(days=i), "win", r) for i, r in enumerate(UNFAIR)])
+
+    assert season_split(outcomes, winter_days("0900", outcomes.days)).winter_avg_r == 0.9643
 
 
 def test_a_trade_without_a_result_has_no_season() -> None:

@@ -16,7 +16,7 @@ from dask_validator.model import Outcomes, WalkforwardResult
 from dask_validator.rules.walkforward import add_months, walkforward
 from tests.reference import walkforward as twin
 from tests.reference.settings import Settings
-from tests.rules.strategies import Rows, as_outcomes, outcome_rows
+from tests.rules.strategies import UNFAIR, Rows, as_outcomes, outcome_rows
 
 NAMES_OF_TWIN = {
     None: None,
@@ -79,15 +79,25 @@ def test_clamped_steps_go_on_from_the_clamped_date() -> None:
 
 
 def test_sums_run_left_to_right() -> None:
-    """Twelve wins whose mean is 0.9643 R added in day order, 0.9642 R added exactly, as `sum` does from Python 3.12."""
-    wins = [1.1108, 1.0771, 0.2452, 0.1762, 0.112, 1.4, 1.127, 1.074, 1.945, 1.0987, 1.245, 0.96]
-    assert round(math.fsum(wins) / 12, 4) == 0.9642
+    """Twelve wins of one window are added in day order: Python 3.12's `sum` would change the fourth decimal."""
+    assert round(math.fsum(UNFAIR) / 12, 4) == 0.9642
     rows: Rows = [(date(2020, 1, 1), "scratch", None)]
-    rows += [(date(2021, 1, 1) + timedelta(days=i), "win", r) for i, r in enumerate(wins)]
+    rows += [(date(2021, 1, 1) + timedelta(days=i), "win", r) for i, r in enumerate(UNFAIR)]
 
     result = walkforward(as_outcomes(rows), WalkforwardRules(min_trades=12))
 
     assert [window.test_exp_r for window in result.windows] == [0.9643]
+
+
+def test_windows_are_averaged_left_to_right() -> None:
+    """The same twelve numbers as the expectancies of twelve windows give the aggregate of a plain loop."""
+    rows: Rows = [(date(2015, 1, 1), "scratch", None)]
+    rows += [(add_months(date(2016, 1, 1), 6 * i), "win", r) for i, r in enumerate(UNFAIR)]
+
+    result = walkforward(as_outcomes(rows), WalkforwardRules(min_trades=1))
+
+    assert [window.test_exp_r for window in result.windows] == UNFAIR
+    assert result.agg_oos_exp_r == 0.9643
 
 
 @pytest.mark.parametrize("pnl_r", [math.nan, math.inf, -math.inf])
