@@ -1,0 +1,95 @@
+"""`validate()` and what it returns, from a script and from a notebook."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dask_validator
+from dask_validator import InputError, RunConfig, ValidatorError, validate
+from tests.conftest import contents
+
+
+def test_result_has_summary_strategies_and_windows(small: Path) -> None:
+    """The summary adds up, one table has a row per processed strategy, the other one per test window."""
+    result = validate(small, workers=1, dry_run=True, progress=False)
+
+    summary = result.summary
+    assert summary["rows"] == sum(summary[name] for name in ("passed", "rejected", "skipped", "failed"))
+    assert sum(summary["rejected_by_phase"].values()) == summary["rejected"]
+    assert len(result.strategies) == summary["rows"]
+    assert (result.strategies["verdict"] == "PASSED").sum() == summary["passed"]
+    reached = result.strategies["n_total_windows"].sum()
+    assert len(result.windows) == reached > 0
+
+
+def test_result_is_a_table_in_a_notebook(small: Path) -> None:
+    """Jupyter shows the funnel, not a repr, and text from the database is escaped."""
+    html = validate(small, workers=1, dry_run=True, progress=False)._repr_html_()
+
+    assert html.startswith("<table>")
+    assert "rejected in phase 3 (yearly robustness)" in html
+
+
+def test_keywords_are_the_fields_of_the_config(small: Path) -> None:
+    """A single flag needs no RunConfig; a misspelt one is refused with the list of known ones."""
+    by_keyword = validate(small, workers=1, dry_run=True, min_sample=100, progress=False)
+    by_config = validate(small, "MGC", RunConfig(min_sample=100, dry_run=True), workers=1, progress=False)
+
+    assert by_keyword.summary["rejected_by_phase"] == by_config.summary["rejected_by_phase"]
+    with pytest.raises(InputError, match=r"min_samples.*min_sample"):
+        validate(small, workers=1, min_samples=100)
+
+
+def test_config_is_frozen() -> None:
+    """Settings cannot change under a run."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        RunConfig().min_sample = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("arguments", [{"workers": 0}, {"workers": -1}, {"workers": 2, "client": object()}])
+def test_unusable_places_to_run_are_refused(small: Path, arguments: dict[str, object]) -> None:
+    """No workers, or two places at once, is an error before any work."""
+    before = contents(small)
+
+    with pytest.raises(InputError, match="got"):
+        validate(small, **arguments)  # type: ignore[arg-type]
+
+    assert contents(small) == before
+
+
+def test_a_script_without_the_guard_gets_one_line(small: Path) -> None:
+    """Worker processes import the script again; without the guard that would end in hundreds of lines."""
+    script = small.parent / "script.py"
+    script.write_text(f"import dask_validator\ndask_validator.validate({str(small)!r}, workers=2)\n")
+
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 1
+    assert '`if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+    assert "spawn" not in done.stderr
+
+
+def test_a_script_with_the_guard_runs(small: Path) -> None:
+    """The documented way to call `validate` from a script works with worker processes."""
+    script = small.parent / "script.py"
+    call = f"print(dask_validator.validate({str(small)!r}, workers=2, dry_run=True, progress=False))"
+    script.write_text(f"import dask_validator\nif __name__ == '__main__':\n    {call}\n")
+
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "<RunResult MGC: 44 passed, 512 rejected, 35 skipped, 0 failed>\n"
+
+
+def test_every_public_name_is_there() -> None:
+    """What `__all__` promises can be imported, and every error is one family."""
+    for name in dask_validator.__all__:
+        assert getattr(dask_validator, name).__doc__
+    assert issubclass(InputError, ValidatorError)
+    with pytest.raises(AttributeError):
+        dask_validator.nothing  # noqa: B018
