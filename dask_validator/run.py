@@ -214,7 +214,7 @@ def _warnings(
     names = (c.strategy.filter_type for c in candidates if c.survives)
     unknown = Counter(name for name in names if name is not None and not is_known(name, config.strict_filters))
     warnings = [
-        f"unknown filter {name!r}, taken as every day: {count} strategies (--strict-filters fails them)"
+        f"unknown filter {name!r} is taken as every day (--strict-filters fails it); strategies: {count}"
         for name, count in sorted(unknown.items())
     ]
     still_active = [

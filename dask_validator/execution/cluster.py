@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
@@ -12,19 +14,21 @@ import dask
 from distributed import Client, Future, LocalCluster, as_completed
 
 from dask_validator.errors import Incomplete, ValidatorError
+from dask_validator.execution.dashboard import LOOPBACK, free_address
+
+POLL_S, ASK_S, PATIENCE_S = 0.005, 1.0, 10.0
+NEXT = "nothing was written; run again, or with --workers 1"
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-LOOPBACK = "127.0.0.1"
-DEFAULT_DASHBOARD = f"{LOOPBACK}:8787"
 
 
 class DaskExecutor:
     """Runs tasks on the workers of a client."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, patience_s: float = math.inf) -> None:
         self._client = client
+        self._patience_s = patience_s  # how long to wait for a worker once there is none
         self.workers = max(1, sum(client.nthreads().values()))
         self.dashboard_link: str | None = client.dashboard_link or None
 
@@ -46,7 +50,7 @@ class DaskExecutor:
 
     def _collect(self, futures: list[Future]) -> Iterator[Result]:
         completed = as_completed(futures)
-        for batch in completed.batches():
+        for batch in self._batches(completed):
             for future in batch:
                 if future.status in ("pending", "lost"):  # its worker died between the result and our asking
                     completed.add(future)
@@ -56,14 +60,28 @@ class DaskExecutor:
                 except ValidatorError:
                     raise
                 except Exception as error:
-                    raise Incomplete(
-                        f"the cluster lost task {future.key} ({type(error).__name__}: {error}); nothing was written, "
-                        "run again, or with --workers 1"
-                    ) from error
+                    raise Incomplete(f"task {future.key} was lost ({type(error).__name__}: {error}); {NEXT}") from error
+
+    def _batches(self, completed: as_completed) -> Iterator[list[Future]]:
+        """Futures as they complete; as_completed itself would wait for ever when the last worker has gone."""
+        asked = last_seen = time.monotonic()
+        while not completed.is_empty():
+            if completed.has_ready():
+                yield completed.next_batch(block=False)
+                asked = last_seen = time.monotonic()
+                continue
+            time.sleep(POLL_S)
+            if time.monotonic() - asked < ASK_S:
+                continue
+            asked = time.monotonic()
+            if self._client.nthreads():
+                last_seen = asked
+            elif asked - last_seen > self._patience_s:
+                raise Incomplete(f"every worker has gone; {NEXT}")
 
 
 @contextmanager
-def local_cluster(workers: int, dashboard_address: str | None = DEFAULT_DASHBOARD) -> Iterator[DaskExecutor]:
+def local_cluster(workers: int, dashboard_address: str | None) -> Iterator[DaskExecutor]:
     """A cluster of single-threaded worker processes on this machine, closed at the end.
 
     Only loopback listens. Dask's scratch files go to the system's temporary directory and are removed.
@@ -78,14 +96,14 @@ def local_cluster(workers: int, dashboard_address: str | None = DEFAULT_DASHBOAR
                 threads_per_worker=1,
                 processes=True,
                 host=LOOPBACK,
-                dashboard_address=dashboard_address,
+                dashboard_address=dashboard_address and free_address(dashboard_address),
                 worker_dashboard_address=None,
                 local_directory=scratch,
                 silence_logs=logging.CRITICAL,
             )
         )
         client = stack.enter_context(Client(cluster))
-        yield DaskExecutor(client)
+        yield DaskExecutor(client, PATIENCE_S)
 
 
 @contextmanager

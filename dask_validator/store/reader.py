@@ -76,7 +76,7 @@ def _waiting(connection: duckdb.DuckDBPyConnection, instrument: str, catalogue: 
         [instrument],
     ).fetchall()
     width = len(plain) + 1
-    return [Strategy(*row[:width], stored_split=SeasonSplit(*row[width:])) for row in rows]
+    return [Strategy._make((*row[:width], SeasonSplit(*row[width:]))) for row in rows]
 
 
 def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[int, float]:
