@@ -91,8 +91,9 @@ def demo(
     if db.exists() and not is_demo(db):
         raise InputError(f"{db} is there and was not made by this command; give another file with --db PATH")
     started = time.perf_counter()
+    click.echo(f"Making {db}: {strategies:,} strategies over ten years, with planted edges ...", err=True)
     build_demo(db, strategies=strategies, seed=seed)
-    click.echo(f"Made {db} with {strategies:,} strategies in {time.perf_counter() - started:.1f} s", err=True)
+    click.echo(f"Made in {time.perf_counter() - started:.1f} s", err=True)
     if build_only:
         return
 

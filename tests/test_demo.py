@@ -1,0 +1,112 @@
+"""The demonstration: a database like the users', whose truth is known."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.conftest import Command, contents
+
+STRATEGIES = 1300
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demonstration database, made once."""
+    from dask_validator.demo import build_demo
+
+    path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
+    build_demo(path, strategies=STRATEGIES, seed=1)
+    return path
+
+
+def test_demo_runs_on_dask_and_knows_the_truth(tmp_path: Path, command: Command) -> None:
+    """The whole demonstration: it builds, validates with two workers, shows the funnel and what was planted."""
+    ran = command("demo", "--strategies", STRATEGIES, "--json")
+
+    assert ran.code == 0, ran.stderr
+    assert ran.summary["rows"] == STRATEGIES
+    assert ran.summary["walkforward"]["workers"] >= 2
+    assert ran.summary["committed"]
+    for text in ("Dask dashboard: http://127.0.0.1:", "ssh -L", "rejected in phase 6", "Planted edges found:"):
+        assert text in ran.stderr
+
+
+def test_a_second_demo_makes_the_file_anew(tmp_path: Path, made: Path, command: Command) -> None:
+    """`make demo` twice works: a file that the command made itself is replaced."""
+    path = Path(shutil.copy(made, tmp_path / "demo.duckdb"))
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE experimental_strategies SET validation_status = 'PASSED'")
+
+    ran = command("demo", "--db", path, "--strategies", STRATEGIES, "--seed", 1, "--build-only")
+
+    assert ran.code == 0, ran.stderr
+    assert contents(path) == contents(made)
+
+
+def test_demo_touches_no_other_file(small: Path, command: Command) -> None:
+    """Somebody's database is refused, and stays as it was."""
+    before = small.read_bytes()
+
+    ran = command("demo", "--db", small)
+
+    assert ran.code == 2
+    assert "not made by this command" in ran.stderr
+    assert small.read_bytes() == before
+
+
+def test_seed_and_number_decide_the_file(tmp_path: Path, made: Path) -> None:
+    """The same seed makes the same strategies, another seed others."""
+    from dask_validator.demo import build_demo
+
+    same, other = tmp_path / "same.duckdb", tmp_path / "other.duckdb"
+    build_demo(same, strategies=STRATEGIES, seed=1)
+    build_demo(other, strategies=STRATEGIES, seed=2)
+
+    assert contents(same) == contents(made)
+    assert contents(other) != contents(made)
+
+
+def test_demo_looks_like_the_users_databases(made: Path) -> None:
+    """Wide features at three lengths, over a million outcomes' shape: ten years, keys, and nothing validated yet."""
+    with duckdb.connect(str(made), read_only=True) as connection:
+        [(columns,)] = connection.execute("SELECT count(*) FROM (DESCRIBE daily_features)").fetchall()
+        [(years,)] = connection.execute("SELECT count(DISTINCT year(trading_day)) FROM orb_outcomes").fetchall()
+        minutes = connection.execute("SELECT DISTINCT orb_minutes FROM daily_features ORDER BY 1").fetchall()
+        [(keyed,)] = connection.execute(
+            "SELECT count(*) FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
+        ).fetchall()
+        [(waiting,)] = connection.execute(
+            "SELECT count(*) FROM experimental_strategies WHERE validation_status IS NULL"
+        ).fetchall()
+
+    assert columns > 200
+    assert years == 10
+    assert minutes == [(5,), (15,), (30,)]
+    assert keyed >= 6
+    assert waiting == STRATEGIES
+
+
+def test_found_and_noise_are_counted_against_the_truth(made: Path) -> None:
+    """Promoting every planted edge and nothing else finds all of them, and no noise."""
+    from dask_validator.demo import truth_report
+
+    with duckdb.connect(str(made), read_only=True) as connection:
+        edges = connection.execute(
+            "SELECT strategy_id FROM dask_validator_demo_truth JOIN experimental_strategies USING (strategy_id) "
+            "WHERE kind = 'edge' AND is_canonical"
+        ).fetchall()
+        [(noise,)] = connection.execute(
+            "SELECT min(strategy_id) FROM dask_validator_demo_truth WHERE kind = 'noise'"
+        ).fetchall()
+
+    perfect = truth_report(made, {strategy_id: "PASSED" for (strategy_id,) in edges})
+    worse = truth_report(made, {strategy_id: "PASSED" for (strategy_id,) in [*edges[1:], (noise,)]})
+
+    assert perfect.found == perfect.promoted == len(edges) > 0
+    assert perfect.noise == 0
+    assert (worse.found, worse.noise) == (len(edges) - 1, 1)
+    assert worse.planted == perfect.planted >= perfect.found
