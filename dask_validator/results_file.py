@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 
 from dask_validator.config import WalkforwardRules
@@ -73,20 +75,26 @@ def check_writable(path: Path) -> None:
 def append(path: Path, texts: Sequence[str]) -> None:
     """Append all lines, or none: a failed write is taken back. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
+    with path.open("a+b", buffering=0) as file:  # a buffer would be written after all when the file is closed
         end = file.seek(0, os.SEEK_END)
         try:
-            if end and _last_byte(path) != b"\n":
-                file.write(b"\n")  # someone's torn last line must not swallow our first
-            file.write("".join(text + "\n" for text in texts).encode())
-            file.flush()
+            _write_all(file, _line_end_before(file, end) + "".join(text + "\n" for text in texts).encode())
             os.fsync(file.fileno())
         except OSError:
-            file.truncate(end)
+            with suppress(OSError):  # what cannot be taken back must not hide why
+                file.truncate(end)
             raise
 
 
-def _last_byte(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1)
+def _line_end_before(file: FileIO, end: int) -> bytes:
+    """Somebody's torn last line must not swallow our first."""
+    if end == 0:
+        return b""
+    file.seek(end - 1)
+    return b"" if file.read(1) == b"\n" else b"\n"
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dask_validator import results_file
+from dask_validator import __version__, results_file
 from dask_validator.config import RunConfig
 from dask_validator.errors import NotCommitted
 from dask_validator.events import Committed, Computed, Listener, Screened, TaskDone
@@ -23,7 +23,7 @@ from dask_validator.execution.plan import plan
 from dask_validator.model import Answer, Status, TaskTiming, Verdict
 from dask_validator.result import RunResult, count_verdicts
 from dask_validator.rules.costs import Costs
-from dask_validator.rules.fdr import adjusted_p_values, is_significant
+from dask_validator.rules.fdr import Discovery, discoveries
 from dask_validator.rules.filters import is_known
 from dask_validator.task import TaskResult, WalkforwardTask, walkforward_task
 from dask_validator.verdicts import Candidate, consider, decide, request
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
     from dask_validator.store.database import Database
     from dask_validator.store.reader import Snapshot
-    from dask_validator.store.writer import Discovery
 
 
 def run_validation(
@@ -47,7 +46,7 @@ def run_validation(
     candidates = [consider(strategy, config, costs, snapshot.atr_by_year) for strategy in snapshot.strategies]
     computed = _compute(database.path, instrument, candidates, config, executor, listener, run_id)
     verdicts = [decide(candidate, computed.answers.get(candidate.strategy.strategy_id)) for candidate in candidates]
-    discoveries = _discoveries(snapshot)
+    corrected = discoveries(snapshot.tested_ids, snapshot.p_values)
 
     summary = {
         "run_id": run_id,
@@ -56,14 +55,14 @@ def run_validation(
         "dry_run": config.dry_run,
         **count_verdicts(verdicts),
         "walkforward": None if config.no_walkforward else _walkforward_summary(verdicts, computed, executor.workers),
-        "fdr": _fdr_summary(verdicts, discoveries),
+        "fdr": _fdr_summary(verdicts, corrected),
         "retired": _count_retired(verdicts, snapshot),
         "total_s": time.perf_counter() - clock,
         "committed": False,
     }
     result = RunResult(summary, verdicts, _warnings(candidates, verdicts, snapshot, config))
     if verdicts and not config.dry_run:
-        _write(database, result, config, snapshot, discoveries, computed, started_at, listener)
+        _write(database, result, config, snapshot, corrected, computed, started_at, listener)
     summary["total_s"] = round(time.perf_counter() - clock, 3)
     return result
 
@@ -114,7 +113,7 @@ def _write(
     result: RunResult,
     config: RunConfig,
     snapshot: Snapshot,
-    discoveries: dict[str, Discovery],
+    corrected: dict[str, Discovery],
     computed: Computation,
     started_at: datetime,
     listener: Listener,
@@ -139,7 +138,7 @@ def _write(
     )
     kept = frozenset(s.strategy_id for s in snapshot.strategies if s.stored_split.verdict is not None)
     try:
-        database.commit(record, changes(result.verdicts, kept, discoveries))
+        database.commit(record, changes(result.verdicts, kept, corrected))
     except NotCommitted as error:
         raise NotCommitted(str(error), result) from error
     result.summary["committed"] = True
@@ -160,8 +159,9 @@ def _append(path: Path, lines: list[str], result: RunResult) -> None:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("dask-validator", "dask", "distributed", "duckdb", "numpy", "pandas")
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    packages = ("dask", "distributed", "duckdb", "numpy", "pandas")
+    ours = {"python": platform.python_version(), "dask_validator": __version__}
+    return ours | {name: version(name) for name in packages}
 
 
 def _walkforward_summary(verdicts: Sequence[Verdict], computed: Computation, workers: int) -> dict[str, Any]:
@@ -183,21 +183,11 @@ def _walkforward_summary(verdicts: Sequence[Verdict], computed: Computation, wor
     }
 
 
-def _discoveries(snapshot: Snapshot) -> dict[str, Discovery]:
-    from dask_validator.store.writer import Discovery
-
-    adjusted = adjusted_p_values(snapshot.p_values).tolist()
-    return {
-        strategy_id: Discovery(is_significant(p), round(p, 6))
-        for strategy_id, p in zip(snapshot.tested_ids, adjusted, strict=True)
-    }
-
-
-def _fdr_summary(verdicts: Sequence[Verdict], discoveries: dict[str, Discovery]) -> dict[str, int]:
+def _fdr_summary(verdicts: Sequence[Verdict], corrected: dict[str, Discovery]) -> dict[str, int]:
     passed = {verdict.strategy_id for verdict in verdicts if verdict.status is Status.PASSED}
-    significant = {strategy_id for strategy_id, discovery in discoveries.items() if discovery.significant}
+    significant = {strategy_id for strategy_id, discovery in corrected.items() if discovery.significant}
     return {
-        "tested": len(discoveries),
+        "tested": len(corrected),
         "significant": len(significant),
         "passed_significant": len(passed & significant),
     }

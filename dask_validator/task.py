@@ -13,8 +13,17 @@ import numpy as np
 
 from dask_validator.config import WalkforwardRules
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import Answer, OutcomeKey, Outcomes, Request, SeasonSplit, TaskTiming, WalkforwardResult
-from dask_validator.rules.filters import SESSIONS, Features, Filter, resolve, select_days
+from dask_validator.model import (
+    Answer,
+    OutcomeKey,
+    Outcomes,
+    Request,
+    SeasonSplit,
+    SplitRule,
+    TaskTiming,
+    WalkforwardResult,
+)
+from dask_validator.rules.filters import Features, Filter, resolve, select_days
 from dask_validator.rules.seasons import season_of, season_split, split_bounds, winter_days
 from dask_validator.rules.walkforward import walkforward
 from dask_validator.store.connection import reading
@@ -65,7 +74,7 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
         outcomes = read_outcomes(connection, task.instrument, [group.key for group in task.groups])
         sessions = _read_sessions(connection, task)
     answers = [
-        _answer(task, group.key, request, of_key, sessions.get((group.key.orb_minutes, group.key.orb_label)))
+        _answer(task, request, of_key, sessions[_session(group.key)])
         for group, of_key in zip(task.groups, outcomes, strict=True)
         for request in group.requests
     ]
@@ -79,7 +88,7 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
     return TaskResult(tuple(answers), timing)
 
 
-Session = tuple[int | None, str | None]
+Session = tuple[int | None, str]  # orb_minutes and label
 
 
 def _read_sessions(connection: duckdb.DuckDBPyConnection, task: WalkforwardTask) -> dict[Session, Features]:
@@ -87,15 +96,16 @@ def _read_sessions(connection: duckdb.DuckDBPyConnection, task: WalkforwardTask)
     available = session_columns(connection)
     wanted: dict[Session, set[str]] = {}
     for group in task.groups:
-        if group.key.orb_label in SESSIONS:
-            columns = wanted.setdefault((group.key.orb_minutes, group.key.orb_label), set())
-            columns.update(bound.column for bounds in _filters(task, group) for bound in bounds)
+        columns = wanted.setdefault(_session(group.key), set())
+        columns.update(bound.column for bounds in _filters(task, group) for bound in bounds)
     return {
-        (minutes, label): read_features(
-            connection, task.instrument, minutes, str(label), columns - {"weekday"}, available
-        )
-        for (minutes, label), columns in wanted.items()
+        session: read_features(connection, task.instrument, *session, columns - {"weekday"}, available)
+        for session, columns in wanted.items()
     }
+
+
+def _session(key: OutcomeKey) -> Session:
+    return key.orb_minutes, str(key.orb_label)
 
 
 def _filters(task: WalkforwardTask, group: Group) -> list[Filter]:
@@ -104,17 +114,15 @@ def _filters(task: WalkforwardTask, group: Group) -> list[Filter]:
     return splits + [resolve(name, task.strict_filters) or () for name in names]
 
 
-def _answer(
-    task: WalkforwardTask, key: OutcomeKey, request: Request, outcomes: Outcomes, features: Features | None
-) -> Answer:
+def _answer(task: WalkforwardTask, request: Request, outcomes: Outcomes, features: Features) -> Answer:
     started = time.perf_counter()
     judged: WalkforwardResult | None = None
     split: SeasonSplit | None = None
     error = split_error = None
     if request.walkforward:
-        judged, error = _guarded(lambda: _walk_forward(task, key, request, outcomes, features))
-    if request.split is not None and error is None:
-        split, split_error = _guarded(lambda: _split(key, request, outcomes, features))
+        judged, error = _guarded(lambda: _walk_forward(task, request, outcomes, features))
+    if (rule := request.split) is not None and error is None:
+        split, split_error = _guarded(lambda: _split(rule, outcomes, features))
     return Answer(request.strategy_id, judged, split, error, split_error, time.perf_counter() - started)
 
 
@@ -128,33 +136,21 @@ def _guarded(compute: Callable[[], T]) -> tuple[T | None, str | None]:
         return None, f"unexpected {type(error).__name__}: {error}"
 
 
-def _walk_forward(
-    task: WalkforwardTask, key: OutcomeKey, request: Request, outcomes: Outcomes, features: Features | None
-) -> WalkforwardResult:
-    label = _session_label(key)
+def _walk_forward(task: WalkforwardTask, request: Request, outcomes: Outcomes, features: Features) -> WalkforwardResult:
     bounds = resolve(request.filter_type or "", task.strict_filters)
     if bounds is not None:
         outcomes = _on_days(outcomes, features, bounds)
-    if season := season_of(request.strategy_id, label):
-        outcomes = outcomes.where(winter_days(label, outcomes.days) == (season == "W"))
+    if season := season_of(request.strategy_id, features.label):
+        outcomes = outcomes.where(winter_days(features.label, outcomes.days) == (season == "W"))
     return walkforward(outcomes, task.rules)
 
 
-def _split(key: OutcomeKey, request: Request, outcomes: Outcomes, features: Features | None) -> SeasonSplit:
-    label = _session_label(key)
-    assert request.split is not None
-    counted = _on_days(outcomes, features, split_bounds(request.split))
-    return season_split(counted, winter_days(label, counted.days))
+def _split(rule: SplitRule, outcomes: Outcomes, features: Features) -> SeasonSplit:
+    counted = _on_days(outcomes, features, split_bounds(rule))
+    return season_split(counted, winter_days(features.label, counted.days))
 
 
-def _session_label(key: OutcomeKey) -> str:
-    if key.orb_label not in SESSIONS:
-        raise UnusableStrategy(f"orb_label {key.orb_label!r} is no known session; known: {', '.join(sorted(SESSIONS))}")
-    return key.orb_label
-
-
-def _on_days(outcomes: Outcomes, features: Features | None, bounds: Filter) -> Outcomes:
+def _on_days(outcomes: Outcomes, features: Features, bounds: Filter) -> Outcomes:
     """Outcomes of the days that have a features row and pass the bounds."""
-    assert features is not None  # every session label of a task has been read
     eligible = features.days[select_days(bounds, features)]
     return outcomes.where(np.isin(outcomes.days, eligible, kind="sort"))

@@ -13,7 +13,7 @@ from dask_validator.errors import UnusableStrategy
 from dask_validator.model import Answer, Gate, Request, SeasonSplit, SplitRule, Status, Strategy, Verdict
 from dask_validator.rules import notes
 from dask_validator.rules.costs import Costs
-from dask_validator.rules.filters import resolve
+from dask_validator.rules.filters import SESSIONS, resolve
 from dask_validator.rules.screening import Screening, screen
 from dask_validator.rules.seasons import known_split, split_rule
 
@@ -66,6 +66,9 @@ def _unusable(candidate: Candidate, config: RunConfig) -> str | None:
     """Why a strategy that survived screening cannot go on, if so."""
     if candidate.strategy.filter_type is None:
         return "filter_type is NULL: it is unknown which days the strategy trades"
+    if candidate.strategy.orb_label not in SESSIONS:
+        known = ", ".join(sorted(SESSIONS))
+        return f"orb_label {candidate.strategy.orb_label!r} is no known session; known: {known}"
     try:
         resolve(candidate.strategy.filter_type, config.strict_filters)
     except UnusableStrategy as error:

@@ -97,7 +97,7 @@ def _cost_r(risk_points: Floats, costs: Costs) -> Floats:
 
 
 def _kind(label: str, rng: np.random.Generator) -> Kind:
-    shares = {Kind.EDGE: 0.06, Kind.DECAYED: 0.06, Kind.SEASONAL: 0.12 if label in SEASON_ZONES else 0.0}
+    shares = {Kind.EDGE: 0.05, Kind.DECAYED: 0.06, Kind.SEASONAL: 0.09 if label in SEASON_ZONES else 0.0}
     return list(Kind)[rng.choice(len(Kind), p=[*shares.values(), 1 - sum(shares.values())])]
 
 

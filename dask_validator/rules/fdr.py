@@ -5,10 +5,20 @@ Benjamini, Y. & Hochberg, Y. (1995), Controlling the False Discovery Rate, J. R.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 ALPHA = 0.05
+
+
+class Discovery(NamedTuple):
+    """What the correction says of one strategy."""
+
+    significant: bool
+    adjusted_p: float  # 6 decimals
 
 
 def adjusted_p_values(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,6 +41,9 @@ def adjusted_p_values(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def is_significant(adjusted_p: float) -> bool:
-    """Whether an unrounded adjusted p-value is a discovery at 5 %."""
-    return adjusted_p < ALPHA
+def discoveries(strategy_ids: Sequence[str], p_values: NDArray[np.float64]) -> dict[str, Discovery]:
+    """The correction by strategy_id; significance is judged on the unrounded value."""
+    adjusted = adjusted_p_values(p_values).tolist()
+    return {
+        strategy_id: Discovery(p < ALPHA, round(p, 6)) for strategy_id, p in zip(strategy_ids, adjusted, strict=True)
+    }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dask_validator.store import connection, lock
+from dask_validator.store.contract import read_catalogue
 from dask_validator.store.reader import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
@@ -21,16 +22,18 @@ class Database:
 
     @classmethod
     def at(cls, path: str | Path, *, to_write: bool) -> Database:
-        """The file, checked to be there and, when it is to be written, to be held by nobody.
+        """The file, checked before any work starts: its tables and, when it is to be written, that nobody holds it.
 
         Raises
         ------
         InputError
-            No such file, or somebody holds it.
+            No such file, not a database, somebody holds it, or it does not keep the data contract.
         """
         connection.check_is_file(path)
         if to_write:
             lock.refuse_if_held(path)
+        with connection.reading(path) as opened:
+            read_catalogue(opened)
         return cls(Path(path).absolute())
 
     def read_snapshot(self, instrument: str) -> Snapshot:

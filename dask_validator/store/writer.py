@@ -13,6 +13,7 @@ import pandas as pd
 
 from dask_validator.errors import InputError, NotCommitted
 from dask_validator.model import Status, Verdict
+from dask_validator.rules.fdr import Discovery
 from dask_validator.store.connection import connect, first_line
 from dask_validator.store.contract import COPIED, OPTIONAL, SPLIT, read_catalogue
 from dask_validator.store.reader import WAITING
@@ -42,13 +43,6 @@ class RunRecord(NamedTuple):
     summary: str
     task_timings: str
     results: bytes
-
-
-class Discovery(NamedTuple):
-    """What the false-discovery-rate correction says of one strategy."""
-
-    significant: bool
-    adjusted_p: float  # 6 decimals
 
 
 class Changes(NamedTuple):
@@ -119,7 +113,7 @@ def commit(
         raise NotCommitted(f"computed, but not written: {error}") from error
     try:
         _transact(connection, record, prepared)
-    except duckdb.Error as error:
+    except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
         connection.close()

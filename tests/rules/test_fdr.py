@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
-from dask_validator.rules.fdr import adjusted_p_values, is_significant
+from dask_validator.rules.fdr import adjusted_p_values, discoveries
 from tests.reference.fdr import benjamini_hochberg
 
 # Benjamini & Hochberg (1995), section 4: fifteen endpoints of a study of thrombolytic therapy.
@@ -20,7 +20,8 @@ def test_published_example() -> None:
     """The paper rejects the four hypotheses with the smallest p-values at 5 %."""
     adjusted = adjusted_p_values(np.array(PUBLISHED))
 
-    assert [is_significant(p) for p in adjusted] == [True] * 4 + [False] * 11
+    found = discoveries([str(rank) for rank in range(15)], np.array(PUBLISHED))
+    assert [discovery.significant for discovery in found.values()] == [True] * 4 + [False] * 11
     assert adjusted[3] == pytest.approx(0.0095 * 15 / 4)
 
 
@@ -37,5 +38,5 @@ def test_equals_the_slow_twin_and_scipy(p_values: list[float]) -> None:
 
 def test_significance_is_judged_unrounded() -> None:
     """0.04999999 is a discovery although it is stored as 0.05; 0.05 itself is not."""
-    assert is_significant(0.04999999)
-    assert not is_significant(0.05)
+    assert discoveries(["just"], np.array([0.04999999])) == {"just": (True, 0.05)}
+    assert discoveries(["not"], np.array([0.05])) == {"not": (False, 0.05)}

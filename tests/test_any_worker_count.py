@@ -1,0 +1,133 @@
+"""However many workers, in whatever order they answer: the same tables, the same lines."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import pytest
+from distributed import Client
+
+from dask_validator import RunConfig, validate
+from dask_validator.api import preflight
+from dask_validator.events import ignore
+from dask_validator.result import RunResult
+from dask_validator.run import run_validation
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+TABLES = ("experimental_strategies", "validated_setups", "orb_outcomes", "edge_families", "validated_setups_archive")
+OF_THE_CLOCK = {"run_id", "db", "total_s", "walkforward"}
+
+
+def answers(database: Path) -> dict[str, list[Any]]:
+    """All that a run writes, without moments and run ids; the JSONL lies beside the database."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        found = {}
+        for table in TABLES:
+            moments = "EXCLUDE (promoted_at, retired_at)" if table == "validated_setups" else ""
+            rows = connection.execute(f"SELECT * {moments} FROM {table} ORDER BY ALL").fetchall()
+            found[table] = list(map(repr, rows))  # NaN equals NaN as text
+    lines = [json.loads(line) for line in (database.parent / "wf.jsonl").read_text().splitlines()]
+    return {**found, "lines": [{**line, "timestamp": None} for line in lines]}
+
+
+def verdicts(result: RunResult) -> tuple[object, ...]:
+    """What a run says, without clocks and run ids."""
+    summary = {name: value for name, value in result.summary.items() if name not in OF_THE_CLOCK}
+    judged = result.summary["walkforward"]
+    return (summary, judged["strategies"], judged["passed"], repr(result.verdicts), tuple(result.warnings))
+
+
+def config(database: Path) -> RunConfig:
+    """Default rules; the JSONL beside the database."""
+    return RunConfig(wf_output=database.parent / "wf.jsonl")
+
+
+class Serial:
+    """One serial run: what every other must equal."""
+
+    def __init__(self, database: Path) -> None:
+        self.verdicts = verdicts(validate(database, "MGC", config(database), workers=1, progress=False))
+        self.answers = answers(database)
+
+
+@pytest.fixture(scope="module")
+def serial(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Serial:
+    """The answers of `--workers 1` to the recorded input."""
+    found = Serial(Path(shutil.copy(small_source, tmp_path_factory.mktemp("serial") / "small.duckdb")))
+    assert len(found.answers["lines"]) > 50
+    assert len(found.answers["validated_setups"]) > 40
+    return found
+
+
+class Shuffled:
+    """An executor whose tasks complete in any order."""
+
+    workers = 3
+    dashboard_link: str | None = None
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], name: str) -> Iterator[Result]:
+        """Yield results in random order."""
+        assert len(tasks) > self.workers
+        return map(function, self._random.sample(tasks, len(tasks)))
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers(small: Path, serial: Serial, workers: int) -> None:
+    """More workers make a run faster, never different."""
+    result = validate(small, "MGC", config(small), workers=workers, progress=False)
+
+    assert result.summary["walkforward"]["workers"] == workers
+    assert result.summary["walkforward"]["tasks"] > workers
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_order(small: Path, serial: Serial, seed: int) -> None:
+    """The order in which tasks complete is chance and must not show."""
+    database, costs = preflight(small, "MGC", config(small))
+    result = run_validation(database, "MGC", config(small), costs, Shuffled(seed), ignore)
+
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """A cluster that the user already has."""
+    with Client(processes=True, n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as found:
+        yield found
+
+
+def test_the_users_own_client(small: Path, serial: Serial, client: Client) -> None:
+    """A run is a guest on a user's client: same answers, and afterwards it is open, empty and usable."""
+    result = validate(small, "MGC", config(small), client=client, progress=False)
+
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+    assert client.status == "running"
+    assert not client.futures
+    assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+
+
+def test_every_lock_is_released(small: Path, client: Client) -> None:
+    """While the user's workers live on, the database is free: another process may write to it."""
+    validate(small, "MGC", config(small), client=client, progress=False)
+    write = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('CREATE TABLE mine AS SELECT 1 AS one')"
+    done = subprocess.run([sys.executable, "-c", write, str(small)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert len(client.nthreads()) == 2
