@@ -2,7 +2,8 @@
 
     ValidatorError            exit code 1   a defect of ours, or the base class
     ├── InputError            exit code 2   bad usage or input; nothing was written
-    │   └── DatabaseHeld      exit code 2   another connection holds the database
+    │   ├── DatabaseHeld      exit code 2   another connection holds the database
+    │   └── MainGuardMissing  exit code 2   a script that would start itself again
     ├── NotCommitted          exit code 4   computed, but not (or not fully) written
     └── Incomplete            exit code 5   the cluster was lost before the end
     UnusableStrategy          never leaves a run: becomes that one strategy's FAILED
@@ -36,6 +37,17 @@ class InputError(ValidatorError):
 
 class DatabaseHeld(InputError):
     """Another process, or another connection of this one, holds the database."""
+
+
+class MainGuardMissing(InputError, SystemExit):
+    """A script would start itself again in every worker process.
+
+    Being a SystemExit too, it ends a script that does not catch it with its one line instead of a traceback.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code = str(self)
 
 
 class NotCommitted(ValidatorError):

@@ -6,11 +6,11 @@ import ast
 import sys
 from pathlib import Path
 
-from dask_validator.errors import InputError
+from dask_validator.errors import MainGuardMissing
 
 
 def require_main_guard() -> None:
-    """Raise InputError when worker processes would run the user's script again.
+    """Raise MainGuardMissing when worker processes would run the user's script again.
 
     Every worker process imports the main script; without the guard it would call us once more, and so on.
     """
@@ -23,7 +23,7 @@ def require_main_guard() -> None:
     except (OSError, SyntaxError, ValueError):
         return
     if not any(isinstance(node, ast.If) and "__name__" in ast.unparse(node.test) for node in tree.body):
-        raise InputError(
+        raise MainGuardMissing(
             f"{path} starts worker processes without a guard, and each would run it again; "
             'put the call under `if __name__ == "__main__":`, or use workers=1'
         )
