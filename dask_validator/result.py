@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.model import SeasonSplit, Status, Verdict, WalkforwardResult, WindowResult
+from dask_validator.model import Status, Verdict, WalkforwardResult, WindowResult
+from dask_validator.rules.promotion import split_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,14 +108,13 @@ _NUMBERS = [name for name in WalkforwardResult._fields if name not in ("failed",
 
 
 def _strategy_row(verdict: Verdict) -> dict[str, Any]:
-    split = verdict.split or SeasonSplit()
     return {
         "strategy_id": verdict.strategy_id,
         "verdict": str(verdict.status),
         "phase": verdict.phase,
         "note": verdict.note,
         **{name: getattr(verdict.walkforward, name, None) for name in _NUMBERS},
-        **{f"dst_{name}": value for name, value in split._asdict().items()},
+        **split_columns(verdict.split),
         "years_tested": verdict.years_tested,
         "all_years_positive": verdict.all_years_positive,
         "regime_waivers": json.dumps(verdict.regime_waivers) if verdict.regime_waivers else None,

@@ -80,7 +80,7 @@ def append(path: Path, texts: Sequence[str]) -> None:
         try:
             _write_all(file, _line_end_before(file, end) + "".join(text + "\n" for text in texts).encode())
             os.fsync(file.fileno())
-        except OSError:
+        except BaseException:
             with suppress(OSError):  # what cannot be taken back must not hide why
                 file.truncate(end)
             raise

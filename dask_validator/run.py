@@ -45,8 +45,16 @@ def run_validation(
     snapshot = database.read_snapshot(instrument)
     candidates = [consider(strategy, config, costs, snapshot.atr_by_year) for strategy in snapshot.strategies]
     computed = _compute(database.path, instrument, candidates, config, executor, listener, run_id)
-    verdicts = [decide(candidate, computed.answers.get(candidate.strategy.strategy_id)) for candidate in candidates]
     corrected = discoveries(snapshot.tested_ids, snapshot.p_values)
+    verdicts = [
+        decide(
+            candidate,
+            computed.answers.get(candidate.strategy.strategy_id),
+            corrected.get(candidate.strategy.strategy_id),
+            snapshot.setups_not_null,
+        )
+        for candidate in candidates
+    ]
 
     summary = {
         "run_id": run_id,

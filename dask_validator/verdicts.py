@@ -5,7 +5,7 @@ The order is that of the rules, section 1: screening first, then what walk-forwa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import NamedTuple
 
 from dask_validator.config import RunConfig
@@ -13,7 +13,9 @@ from dask_validator.errors import UnusableStrategy
 from dask_validator.model import Answer, Gate, Request, SeasonSplit, SplitRule, Status, Strategy, Verdict
 from dask_validator.rules import notes
 from dask_validator.rules.costs import Costs
+from dask_validator.rules.fdr import Discovery
 from dask_validator.rules.filters import SESSIONS, resolve
+from dask_validator.rules.promotion import computed_columns, split_columns
 from dask_validator.rules.screening import Screening, screen
 from dask_validator.rules.seasons import known_split, split_rule
 
@@ -85,8 +87,20 @@ def request(candidate: Candidate, config: RunConfig) -> Request | None:
     return Request(strategy.strategy_id, strategy.filter_type, walkforward, candidate.split_rule)
 
 
-def decide(candidate: Candidate, answer: Answer | None) -> Verdict:
-    """The verdict on one strategy; `answer` is None when no worker was asked."""
+def decide(
+    candidate: Candidate, answer: Answer | None, discovery: Discovery | None = None, not_null: Set[str] = frozenset()
+) -> Verdict:
+    """The verdict on one strategy.
+
+    Parameters
+    ----------
+    answer
+        None when no worker was asked.
+    discovery
+        None without a p-value.
+    not_null
+        Columns that the user's `validated_setups` declares NOT NULL.
+    """
     strategy_id = candidate.strategy.strategy_id
     if candidate.error is not None:
         return Verdict(strategy_id, Status.FAILED, None, candidate.error)
@@ -94,7 +108,13 @@ def decide(candidate: Candidate, answer: Answer | None) -> Verdict:
         return Verdict(strategy_id, Status.SKIPPED, None, notes.ALIAS)
     if candidate.rejected_by is not None:
         return _rejected_in_screening(candidate, candidate.rejected_by, answer)
-    return _decide_survivor(candidate, candidate.screening, answer)
+    verdict = _decide_survivor(candidate, candidate.screening, answer)
+    if verdict.status is not Status.PASSED:
+        return verdict
+    columns = computed_columns(verdict, discovery) | split_columns(verdict.split)
+    missing = [candidate.strategy.missing] if candidate.strategy.missing else []
+    missing += [name for name, value in columns.items() if value is None and name in not_null]
+    return Verdict(strategy_id, Status.FAILED, None, notes.missing(missing)) if missing else verdict
 
 
 def _rejected_in_screening(candidate: Candidate, gate: Gate, answer: Answer | None) -> Verdict:
@@ -115,8 +135,6 @@ def _decide_survivor(candidate: Candidate, screening: Screening, answer: Answer 
         gate = walkforward.failed
         note = notes.rejection(gate)
         return Verdict(strategy_id, Status.REJECTED, gate.phase, note, gate, walkforward, split)
-    if candidate.strategy.missing:
-        return Verdict(strategy_id, Status.FAILED, None, notes.missing(candidate.strategy.missing))
     return Verdict(
         strategy_id,
         Status.PASSED,

@@ -150,6 +150,18 @@ def test_failed_alone(tmp_path: Path, case: Case) -> None:
     assert [found.result.summary[name] for name in counted] == [3, 2, 0, 0, 1, 0]
 
 
+def test_a_null_that_we_would_write(tmp_path: Path) -> None:
+    """A user who insists on a p-value gets FAILED for the strategy without one, not a commit that sinks."""
+    strategies = [{"strategy_id": FIRST}, {"strategy_id": BAD, "p_value": None}]
+    database = tiny_database(tmp_path / "tiny.duckdb", strategies, not_null=["fdr_adjusted_p"])
+    result = validate(database, "MGC", workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+
+    verdicts = result.strategies.set_index("strategy_id")
+    assert verdicts["verdict"].to_dict() == {FIRST: "PASSED", BAD: "FAILED"}
+    assert "fdr_adjusted_p" in verdicts["note"][BAD]
+    assert line_ids(tmp_path / "wf.jsonl") == [FIRST]
+
+
 NOT_FAILED = {
     "pnl_r on a day that the filter excludes": Case({}, "", {ON_SMALL_DAYS: {"outcome": "loss", "pnl_r": None}}),
     "pnl_r on a day that a composite excludes": Case(

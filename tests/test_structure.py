@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "execution": INNER | {"task"},
     "monitor": INNER | {"events", "result"},
     "verdicts": INNER | {"rules"},
-    "result": INNER,
+    "result": INNER | {"rules"},
     "results_file": INNER | {"rules"},
     "instruments": INNER | {"rules"},
 }

@@ -36,6 +36,6 @@ def rejection(gate: Gate) -> str:
     return f"Phase {gate.phase}: {reason(gate)}"
 
 
-def missing(columns: str) -> str:
+def missing(columns: list[str]) -> str:
     """The note of a strategy that would pass but cannot become a setup."""
-    return f"would pass, but cannot be promoted: {columns} is NULL"
+    return f"would pass, but cannot be promoted: {', '.join(columns)} is NULL"

@@ -107,10 +107,14 @@ class Catalogue(NamedTuple):
         """Optional columns that the table does not have yet, with the type to add."""
         return {name: kind for name, kind in OPTIONAL.get(table, {}).items() if name not in self.tables[table]}
 
+    def not_null(self, table: str) -> frozenset[str]:
+        """Columns that the table declares NOT NULL."""
+        return frozenset(column.name for column in self.tables[table].values() if column.not_null)
+
     def needed_to_promote(self) -> list[str]:
         """Copied columns that must not be NULL in a promoted row."""
-        setups = self.tables["validated_setups"]
-        return [name for name in COPIED if setups[name].not_null or name in ("filter_type", "win_rate")]
+        needed = {"filter_type", "win_rate"} | self.not_null("validated_setups")
+        return [name for name in COPIED if name in needed]
 
 
 def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:

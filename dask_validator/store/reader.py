@@ -26,6 +26,7 @@ class Snapshot(NamedTuple):
     tested_ids: list[str]  # canonical strategies with a p-value, the whole table
     p_values: NDArray[np.float64]  # shape (len(tested_ids),), no NaN
     active_setups: frozenset[str]  # strategy_ids that are promoted now
+    setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
     fingerprints: Mapping[str, str]
 
 
@@ -47,6 +48,7 @@ def read_snapshot(path: str | Path, instrument: str) -> Snapshot:
             ids,
             p_values,
             _active_setups(connection),
+            catalogue.not_null("validated_setups"),
             _fingerprints(connection, instrument),
         )
 

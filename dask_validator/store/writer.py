@@ -14,10 +14,14 @@ import pandas as pd
 from dask_validator.errors import InputError, NotCommitted
 from dask_validator.model import Status, Verdict
 from dask_validator.rules.fdr import Discovery
+from dask_validator.rules.promotion import computed_columns
 from dask_validator.store.connection import connect, first_line
 from dask_validator.store.contract import COPIED, OPTIONAL, SPLIT, read_catalogue
 from dask_validator.store.reader import WAITING
 
+_COMPUTED = ["years_tested", "all_years_positive", "regime_waivers", "regime_waiver_count"]
+_COMPUTED += ["fdr_significant", "fdr_adjusted_p"]
+_PROMOTED = ["strategy_id", *_COMPUTED]
 KEPT_ON_CONFLICT = {"strategy_id", "promoted_at", "promoted_from"}
 
 _RUNS_TABLE = """
@@ -71,27 +75,15 @@ def changes(verdicts: Sequence[Verdict], kept_splits: frozenset[str], fdr: Mappi
         if v.split is not None and v.status is not Status.FAILED and v.strategy_id not in kept_splits
     ]
     promoted = [
-        (
-            v.strategy_id,
-            v.years_tested,
-            v.all_years_positive,
-            f"[{', '.join(map(str, v.regime_waivers))}]" if v.regime_waivers else None,
-            len(v.regime_waivers),
-            fdr[v.strategy_id].significant if v.strategy_id in fdr else None,
-            fdr[v.strategy_id].adjusted_p if v.strategy_id in fdr else None,
-        )
+        {"strategy_id": v.strategy_id, **computed_columns(v, fdr.get(v.strategy_id))}
         for v in verdicts
         if v.status is Status.PASSED
     ]
     return Changes(
         _frame([(v.strategy_id, str(v.status), v.note) for v in verdicts], ["strategy_id", "status", "note"]),
         _frame(splits, ["strategy_id", *SPLIT]),
-        _frame(
-            promoted,
-            ["strategy_id", "years_tested", "all_years_positive", "regime_waivers", "regime_waiver_count",
-             "fdr_significant", "fdr_adjusted_p"],
-        ),
-    )  # fmt: skip
+        _frame([[row[name] for name in _PROMOTED] for row in promoted], _PROMOTED),
+    )
 
 
 def commit(
@@ -189,9 +181,7 @@ def _promotion(record: RunRecord) -> Statement:
         "promoted_at": "?::TIMESTAMPTZ",
         "promoted_from": "e.strategy_id",
         **{name: f"e.{name}" for name in (*COPIED, *SPLIT)},
-        **{name: f"p.{name}" for name in ("years_tested", "all_years_positive")},
-        **{name: f"p.{name}" for name in ("regime_waivers", "regime_waiver_count")},
-        **{name: f"p.{name}" for name in ("fdr_significant", "fdr_adjusted_p")},
+        **{name: f"p.{name}" for name in _COMPUTED},
         "stress_test_passed": "TRUE",
         "status": "'active'",
         "retired_at": "NULL",
@@ -219,7 +209,7 @@ _DTYPES = {
 }
 
 
-def _frame(rows: Sequence[tuple[object, ...]], columns: list[str]) -> pd.DataFrame:
+def _frame(rows: Sequence[Sequence[object]], columns: list[str]) -> pd.DataFrame:
     """Explicit types: an empty or all-NULL column must not be guessed."""
     frame = pd.DataFrame(rows, columns=columns, dtype=object)
     return frame.astype({name: _DTYPES[name] for name in columns if name in _DTYPES})
