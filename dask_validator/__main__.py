@@ -1,6 +1,17 @@
 """`python -m dask_validator` is `dask-validator`."""
 
-from dask_validator.cli import main
+import sys
+
+
+def main() -> None:
+    """Run a command; Ctrl-C while modules still load ends like a later one."""
+    try:
+        from dask_validator.cli import main as run_command
+
+        run_command()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

@@ -83,7 +83,7 @@ def preflight(db: str | Path, instrument: str, config: RunConfig) -> tuple[Datab
     costs = costs_of(instrument, config.instruments)
     database = Database.at(db, to_write=not config.dry_run)
     if not config.dry_run and not config.no_walkforward:
-        check_writable(Path(config.wf_output))
+        check_writable(Path(config.wf_output), database.path)
     return database, costs
 
 

@@ -53,8 +53,10 @@ def _record(
     }
 
 
-def check_writable(path: Path) -> None:
-    """Raise InputError when lines could not be appended; leaves no trace."""
+def check_writable(path: Path, database: Path) -> None:
+    """Raise InputError when lines could not be appended to the path; leaves no trace."""
+    if path.exists() and path.samefile(database):
+        raise InputError(f"--wf-output got {path}, which is the database; give the JSONL a file of its own")
     made: list[Path] = []
     try:
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):

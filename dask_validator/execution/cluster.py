@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
 import dask
@@ -90,20 +92,38 @@ def local_cluster(workers: int, dashboard_address: str | None) -> Iterator[DaskE
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="dask-validator-", ignore_cleanup_errors=True))
         stack.enter_context(dask.config.set({"temporary-directory": scratch}))
         stack.enter_context(_quiet_shutdown())
-        cluster = stack.enter_context(
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host=LOOPBACK,
-                dashboard_address=dashboard_address and free_address(dashboard_address),
-                worker_dashboard_address=None,
-                local_directory=scratch,
-                silence_logs=logging.CRITICAL,
+        with _ctrl_c_is_ours():
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host=LOOPBACK,
+                    dashboard_address=dashboard_address and free_address(dashboard_address),
+                    worker_dashboard_address=f"{LOOPBACK}:0",
+                    local_directory=scratch,
+                    silence_logs=logging.CRITICAL,
+                )
             )
-        )
-        client = stack.enter_context(Client(cluster))
-        yield DaskExecutor(client, PATIENCE_S)
+            client = stack.enter_context(Client(cluster))
+        executor = DaskExecutor(client, PATIENCE_S)
+        if dashboard_address is None:
+            executor.dashboard_link = None  # Dask serves its health pages all the same
+        yield executor
+
+
+@contextmanager
+def _ctrl_c_is_ours() -> Iterator[None]:
+    """Threads and processes started inside never see Ctrl-C, which a terminal sends to all of them.
+
+    Ours waits until the cluster stands and can be closed in an orderly way.
+    """
+    resource_tracker.ensure_running()  # started later, by whoever starts the first process, it would unblock there
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dask_validator.rules.filters import is_known
-from dask_validator.store.connection import check_is_file, reading
+from dask_validator.store.connection import check_is_file, reading, refuse_truncated
 from dask_validator.store.contract import OPTIONAL, read_catalogue
 from dask_validator.store.lock import refuse_if_held
-from dask_validator.store.reader import WAITING, refuse_repeated_features
+from dask_validator.store.reader import WAITING, refuse_repeated_features, refuse_repeated_strategies
 
 
 class Checkup(NamedTuple):
@@ -35,8 +35,10 @@ def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checku
     check_is_file(path)
     refuse_if_held(path)
     with reading(path) as connection:
+        refuse_truncated(connection, path)
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
+        refuse_repeated_strategies(connection, instrument)
         of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"
         statuses = connection.execute(
             f"SELECT CASE WHEN {WAITING} THEN 'waiting' ELSE validation_status END AS status, count(*) "

@@ -15,6 +15,7 @@ import duckdb
 from dask_validator.errors import DatabaseHeld, InputError
 
 WORKER_MEMORY_LIMIT = "1GB"
+HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 
 
 def settings(*, worker: bool = False) -> dict[str, str]:
@@ -56,6 +57,17 @@ def connect(path: str | Path, *, read_only: bool, worker: bool = False) -> duckd
         raise _explained(path, error) from error
 
 
+def refuse_truncated(connection: duckdb.DuckDBPyConnection, path: str | Path) -> None:
+    """Raise InputError for a copy that was cut short: DuckDB itself notices only when it reads what is missing."""
+    if os.path.exists(f"{path}.wal"):
+        return  # then not all blocks that are in use are in the file yet
+    query = "SELECT block_size * used_blocks FROM pragma_database_size()"
+    [(used,)] = connection.execute(query).fetchall()
+    size, needed = os.stat(path).st_size, HEADERS + used
+    if size < needed:
+        raise InputError(f"{path} is cut short: {size:,} bytes, its header needs {needed:,}; copy it again")
+
+
 def check_is_file(path: str | Path) -> None:
     """Raise InputError unless the path is a file; never opens it, which could drop a lock of ours."""
     try:
@@ -80,4 +92,6 @@ def _explained(path: str | Path, error: duckdb.Error) -> InputError:
             f"{path} is held by another connection of this process (PID {os.getpid()}); "
             "close it (connection.close()), then run again"
         )
+    if "sqlite_scanner" in text:
+        return InputError(f"{path} cannot be opened as a DuckDB database: it is a SQLite file")
     return InputError(f"{path} cannot be opened as a DuckDB database: {first_line(error)}")

@@ -9,7 +9,7 @@ import duckdb
 
 from dask_validator.errors import InputError
 
-TEXT, NUMBER, DATE, BOOLEAN, ANY = "text", "a number", "a date", "a boolean", "anything"
+TEXT, NUMBER, DATE, BOOLEAN, TIMESTAMP = "text", "a number", "a date", "a boolean", "a timestamp"
 
 # From the strategy's own row into validated_setups, inside SQL.
 _COPIED_TEXT = {"instrument", "orb_label", "entry_model", "filter_type", "filter_params", "yearly_results"}
@@ -69,14 +69,14 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "validated_setups": {
         "strategy_id": TEXT,
-        "promoted_at": ANY,
+        "promoted_at": TIMESTAMP,
         "promoted_from": TEXT,
         **COPIED,
         "years_tested": NUMBER,
         "all_years_positive": BOOLEAN,
         "stress_test_passed": BOOLEAN,
         "status": TEXT,
-        "retired_at": ANY,
+        "retired_at": TIMESTAMP,
         "retirement_reason": TEXT,
     },
 }
@@ -84,9 +84,13 @@ _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "
 _KINDS = {
     TEXT: ("VARCHAR", "ENUM"),
     NUMBER: (*_NUMBERS, "DOUBLE", "FLOAT", "DECIMAL"),
+    TIMESTAMP: ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
     DATE: ("DATE",),
     BOOLEAN: ("BOOLEAN",),
 }
+
+
+_KIND_OF = {"INTEGER": NUMBER, "DOUBLE": NUMBER, "VARCHAR": TEXT, "BOOLEAN": BOOLEAN}
 
 
 class Column(NamedTuple):
@@ -129,6 +133,7 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     for table, wanted in TABLES.items():
         _check(table, tables[table], wanted)
     _check_fillable(tables["validated_setups"])
+    _check_key(connection)
     return Catalogue(tables)
 
 
@@ -146,9 +151,19 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Col
 def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str]) -> None:
     if missing := [name for name in wanted if name not in columns]:
         raise InputError(f"table {table} has no column {', '.join(missing)}; add it, then run again")
-    for name, kind in wanted.items():
-        if kind != ANY and not columns[name].kind.startswith(_KINDS[kind]):
+    optional = {name: _KIND_OF[kind] for name, kind in OPTIONAL.get(table, {}).items() if name in columns}
+    for name, kind in {**wanted, **optional}.items():
+        if columns[name].kind.split("(")[0] not in _KINDS[kind]:  # ENUM and DECIMAL go on in parentheses
             raise InputError(f"column {table}.{name} is {columns[name].kind}; needed {kind}")
+
+
+def _check_key(connection: duckdb.DuckDBPyConnection) -> None:
+    keys = connection.execute(
+        "SELECT constraint_column_names FROM duckdb_constraints() WHERE lower(table_name) = 'validated_setups' "
+        "AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') AND database_name = current_database()"
+    ).fetchall()
+    if ["strategy_id"] not in [[name.lower() for name in names] for (names,) in keys]:
+        raise InputError("table validated_setups has no primary key strategy_id; promoted rows could not be updated")
 
 
 def _check_fillable(columns: Mapping[str, Column]) -> None:

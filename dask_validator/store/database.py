@@ -30,9 +30,9 @@ class Database:
             No such file, not a database, somebody holds it, or it does not keep the data contract.
         """
         connection.check_is_file(path)
-        if to_write:
-            lock.refuse_if_held(path)
+        lock.refuse_if_held(path, to_write=to_write)
         with connection.reading(path) as opened:
+            connection.refuse_truncated(opened, path)
             read_catalogue(opened)
         return cls(Path(path).absolute())
 

@@ -49,9 +49,14 @@ def holder(path: str | Path) -> Holder | None:
     return Holder(int(answer[0]), answer[1]) if len(answer) == 2 else None
 
 
-def refuse_if_held(path: str | Path) -> None:
-    """Raise DatabaseHeld now rather than after the computing."""
-    if found := holder(path):
+def refuse_if_held(path: str | Path, *, to_write: bool = True) -> None:
+    """Raise DatabaseHeld now rather than after the computing.
+
+    Who only wants to read can do so beside other processes that read, but not beside this one: closing our connection
+    would drop the lock of the other.
+    """
+    found = holder(path)
+    if found and (to_write or found.doing == "writing" or found.pid == os.getpid()):
         raise DatabaseHeld(f"{path} is held for {found.doing} by {found}; close it there, then run again")
 
 

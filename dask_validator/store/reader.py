@@ -41,6 +41,7 @@ def read_snapshot(path: str | Path, instrument: str) -> Snapshot:
     with reading(path) as connection:
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
+        refuse_repeated_strategies(connection, instrument)
         ids, p_values = _p_values(connection, instrument)
         return Snapshot(
             _waiting(connection, instrument, catalogue),
@@ -65,6 +66,17 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: 
             f"daily_features has {row[2]} rows for {instrument} on {row[0]} with orb_minutes {row[1]}; "
             "needed one (symbol, trading_day, orb_minutes is its primary key)"
         )
+
+
+def refuse_repeated_strategies(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:
+    """Raise InputError when one strategy_id has two rows, which a table without its primary key can hold."""
+    row = connection.execute(
+        "SELECT strategy_id, count(*) FROM experimental_strategies WHERE instrument = ? "
+        "GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1",
+        [instrument],
+    ).fetchone()
+    if row:
+        raise InputError(f"experimental_strategies has {row[1]} rows of {row[0]!r}; needed one, it is the primary key")
 
 
 def _waiting(connection: duckdb.DuckDBPyConnection, instrument: str, catalogue: Catalogue) -> list[Strategy]:
