@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dask_validator.store.connection import reading
 from tests.recorded import SHARED, build_database
 
 FULL = SHARED / "golden" / "full" / "input"
@@ -63,9 +65,12 @@ class Running:
         """The command and whatever it started that is still alive, orphans included."""
         return [process for process in psutil.process_iter() if session_of(process) == self.process.pid]
 
-    def press_ctrl_c(self) -> None:
-        """As a terminal does it: every process of the command gets the signal."""
-        os.killpg(self.process.pid, signal.SIGINT)
+    def stop(self, how: str) -> None:
+        """`Ctrl-C` as a terminal does it, to every process of the command; `SIGTERM` to the first one only."""
+        if how == "Ctrl-C":
+            os.killpg(self.process.pid, signal.SIGINT)
+        else:
+            self.process.send_signal(signal.Signals[how])
 
     def ended_altogether(self, timeout: float = 10) -> bool:
         """Whether no process is left within the time."""
@@ -129,6 +134,12 @@ def full_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def full(full_source: Path, tmp_path: Path) -> Path:
+    """A fresh copy of the full recorded database, alone in its folder."""
+    return Path(shutil.copy(full_source, tmp_path))
+
+
 def listening_addresses(processes: list[psutil.Process]) -> set[str]:
     """Addresses of the listening TCP sockets of these processes."""
     found: set[str] = set()
@@ -158,7 +169,7 @@ def test_only_loopback_listens(start: Start, small: Path) -> None:
         assert answer.status == 200
         assert b"bokeh" in answer.read().lower()
 
-    running.press_ctrl_c()
+    running.stop("Ctrl-C")
     assert running.finish() == 0  # the way out that the kept dashboard offers
 
 
@@ -203,31 +214,35 @@ def test_scratch_stays_in_the_temporary_directory(start: Start, small: Path, scr
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("how", ["SIGTERM", "Ctrl-C"])
-def test_interrupted(start: Start, full_source: Path, scratch: Path, how: str, workers: int) -> None:
+def test_interrupted(start: Start, full: Path, scratch: Path, how: str, workers: int) -> None:
     """Ctrl-C and SIGTERM in mid-run end with 130, without a traceback, an orphan, or a byte changed."""
-    before = full_source.read_bytes()
-    running = start("run", "--db", full_source, "--workers", workers)
+    before = full.read_bytes()
+    running = start("run", "--db", full, "--workers", workers)
     running.wait_for("Screened")
     time.sleep(0.3)
-    if how == "Ctrl-C":
-        running.press_ctrl_c()
-    else:
-        running.process.terminate()
+    running.stop(how)
     assert_clean_end(running, scratch)
     assert "nterrupted" in running.stderr
     assert "Committed" not in running.stderr
-    assert full_source.read_bytes() == before
-    left = [path.name for path in full_source.parent.iterdir() if not path.name.endswith(".journal")]
+    assert full.read_bytes() == before
+    left = [path.name for path in full.parent.iterdir() if not path.name.endswith(".journal")]
     assert left == ["full.duckdb"]
 
 
 @pytest.mark.parametrize("after", [0.25, 0.8, 1.5])
-def test_interrupted_while_starting(start: Start, full_source: Path, scratch: Path, after: float) -> None:
-    """Ctrl-C while modules load or the cluster starts is as clean as a later one."""
-    running = start("run", "--dry-run", "--db", full_source, "--workers", 2)
+@pytest.mark.parametrize("how", ["SIGTERM", "Ctrl-C"])
+def test_interrupted_while_starting(start: Start, full: Path, scratch: Path, how: str, after: float) -> None:
+    """A signal while modules load or the cluster starts is as clean as a later one."""
+    running = start("run", "--dry-run", "--db", full, "--workers", 2)
     time.sleep(after)
-    running.press_ctrl_c()
+    running.stop(how)
     assert_clean_end(running, scratch)
+
+
+def test_ctrl_c_in_a_query(small: Path) -> None:
+    """DuckDB reports Ctrl-C in mid-query as a RuntimeError; for us it stays Ctrl-C, not a defect with a traceback."""
+    with pytest.raises(KeyboardInterrupt), reading(small):
+        raise RuntimeError("Query interrupted")
 
 
 def assert_clean_end(running: Running, scratch: Path) -> None:
