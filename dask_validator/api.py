@@ -106,8 +106,8 @@ def open_executor(
         yield DaskExecutor(client)
         return
     count = default_workers() if workers is None else workers
-    if count < 1:
-        raise InputError(f"workers got {count}; needed at least 1")
+    if not isinstance(count, int) or count < 1:
+        raise InputError(f"workers got {count!r}; needed a whole number, at least 1")
     if count == 1:
         yield SerialExecutor()
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from dask_validator import __version__, options
 from dask_validator.api import default_workers, open_executor, preflight
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError, NotCommitted, ValidatorError
+from dask_validator.execution.dashboard import free_address
 from dask_validator.execution.executor import Executor
 from dask_validator.instruments import costs_of
 from dask_validator.monitor import summary
@@ -46,7 +48,7 @@ class _Commands(click.Group):
         except ValidatorError as error:
             raise _Shown(error) from error
         except KeyboardInterrupt:
-            click.echo("\nInterrupted: the database is as it was; run again to start anew", err=True)
+            click.echo("\nInterrupted", err=True)
             ctx.exit(INTERRUPTED)
 
 
@@ -78,7 +80,7 @@ def run(ctx: click.Context, /, db: Path, instrument: str, workers: int | None, *
 @click.option("--strategies", type=click.IntRange(min=1), default=12_996, help="How many to invent.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="The same seed makes the same file.")
 @click.option("--build-only", is_flag=True, help="Make the database, validate nothing.")
-@options.workers
+@options.demo_workers
 @options.rules
 @options.surroundings
 @click.pass_context
@@ -88,7 +90,8 @@ def demo(
     """Make a demonstration database with planted edges and validate it on Dask."""
     from dask_validator.demo import build_demo, is_demo, truth_report
 
-    if db.exists() and not is_demo(db):
+    _preflight_of_demo(flags)
+    if os.path.exists(db) and not is_demo(db):
         raise InputError(f"{db} is there and was not made by this command; give another file with --db PATH")
     started = time.perf_counter()
     click.echo(f"Making {db}: {strategies:,} strategies over ten years, with planted edges ...", err=True)
@@ -121,11 +124,24 @@ def main(args: list[str] | None = None) -> NoReturn:
     try:
         code = cli.main(args, prog_name="dask-validator", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"dask-validator: {error.format_message()}", err=True)
+        text = error.format_message()
+        click.echo(text if text.startswith("Usage:") else f"dask-validator: {text}", err=True)
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
     sys.exit(code)
+
+
+def _preflight_of_demo(flags: dict[str, Any]) -> None:
+    """Bad flags are refused before the file is made, not after."""
+    costs_of("MGC", _config(flags).instruments)
+    if not flags["no_dashboard"]:
+        free_address(flags["dashboard_address"])
+
+
+def _config(flags: dict[str, Any]) -> RunConfig:
+    names = {field.name for field in fields(RunConfig)}
+    return RunConfig(**{name: value for name, value in flags.items() if name in names})
 
 
 def _run(
@@ -136,8 +152,7 @@ def _run(
     appendix: Callable[[RunResult], str] | None = None,
 ) -> int:
     """Validate and report; the exit code."""
-    names = {field.name for field in fields(RunConfig)}
-    config = RunConfig(**{name: value for name, value in flags.items() if name in names})
+    config = _config(flags)
     database, costs = preflight(db, instrument, config)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
@@ -150,6 +165,10 @@ def _run(
         except NotCommitted as error:
             if error.result:
                 _report(terminal, error.result, flags)
+            raise
+        except KeyboardInterrupt:
+            committed = "the run is committed as a whole" if terminal.committed else "the database is as it was"
+            terminal.warn([f"interrupted; {committed}"])
             raise
         _report(terminal, result, flags, appendix)
         _keep_dashboard(terminal, executor, flags["keep_dashboard"])
@@ -179,10 +198,13 @@ def _show_dashboard(terminal: Terminal, executor: Executor) -> None:
 
 
 def _keep_dashboard(terminal: Terminal, executor: Executor, seconds: float | None) -> None:
-    if seconds is None or executor.dashboard_link is None:
+    if seconds is None:
+        return
+    if executor.dashboard_link is None:
+        terminal.warn(["--keep-dashboard has nothing to keep: the dashboard needs --workers 2 or more"])
         return
     until = "Ctrl-C" if seconds == options.UNTIL_INTERRUPT else f"Ctrl-C or {seconds:g} s have passed"
-    terminal.say(f"The dashboard stays at {executor.dashboard_link} until {until}")
+    click.echo(f"The dashboard stays at {executor.dashboard_link} until {until}", err=True)
     deadline = time.monotonic() + seconds
     try:
         while (left := deadline - time.monotonic()) > 0:

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dask_validator.errors import InputError
 
 DEFAULT_WF_OUTPUT = Path("data/walkforward_results.jsonl")
 MAX_MONTHS = 1200
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# What a field's annotation admits, and the words for it: a wrong type must not become a verdict.
+_KINDS: dict[str, Callable[[Any], tuple[bool, str]]] = {
+    "int": lambda value: (_is_whole(value), "a whole number"),
+    "float": lambda value: (_is_finite(value), "a finite number"),
+    "float | None": lambda value: (value is None or _is_finite(value), "a finite number"),
+    "bool": lambda value: (isinstance(value, bool), "True or False"),
+    "tuple[int, ...]": lambda value: (isinstance(value, Iterable) and all(map(_is_whole, value)), "years"),
+    "str | Path": lambda value: (isinstance(value, str | Path), "a path"),
+    "str | Path | None": lambda value: (value is None or isinstance(value, str | Path), "a path"),
+}
 
 
 class ScreenRules(NamedTuple):
@@ -66,11 +88,9 @@ class RunConfig:
     dry_run: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "exclude_years", tuple(sorted(set(self.exclude_years))))
         for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, float) and not math.isfinite(value):
-                raise InputError(f"{flag(field.name)} got {value}; needed a finite number")
+            self._need(field.name, *_KINDS[str(field.type)](getattr(self, field.name)))
+        object.__setattr__(self, "exclude_years", tuple(sorted(set(self.exclude_years))))
         for name in ("wf_test_months", "wf_min_train_months"):
             self._need(name, 1 <= getattr(self, name) <= MAX_MONTHS, f"1 to {MAX_MONTHS} months")
         for name in ("min_years_positive_pct", "wf_min_pct_positive"):
@@ -82,7 +102,7 @@ class RunConfig:
 
     def _need(self, name: str, holds: bool, needed: str) -> None:
         if not holds:
-            raise InputError(f"{flag(name)} got {getattr(self, name)}; needed {needed}")
+            raise InputError(f"{flag(name)} got {getattr(self, name)!r}; needed {needed}")
 
     @property
     def screen_rules(self) -> ScreenRules:

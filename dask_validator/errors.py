@@ -3,7 +3,7 @@
     ValidatorError            exit code 1   a defect of ours, or the base class
     ├── InputError            exit code 2   bad usage or input; nothing was written
     │   ├── DatabaseHeld      exit code 2   another connection holds the database
-    │   └── MainGuardMissing  exit code 2   a script that would start itself again
+    │   └── MainGuardMissing                a script that would start itself again: ends it with this one line
     ├── NotCommitted          exit code 4   computed, but not (or not fully) written
     └── Incomplete            exit code 5   the cluster was lost before the end
     UnusableStrategy          never leaves a run: becomes that one strategy's FAILED

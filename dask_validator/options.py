@@ -21,13 +21,17 @@ class ListFlags(click.Command):
         return super().parse_args(ctx, _repeat_flag("--exclude-years", args))
 
 
+def _is_year(arg: str) -> bool:
+    return arg.isascii() and arg.isdigit()
+
+
 def _repeat_flag(name: str, args: list[str]) -> list[str]:
     repeated: list[str] = []
     in_list = False
     for arg in args:
-        if in_list and arg.isdigit() and repeated[-1] != name:
+        if in_list and _is_year(arg) and repeated[-1] != name:
             repeated.append(name)
-        in_list = arg == name or (in_list and arg.isdigit())
+        in_list = arg == name or (in_list and _is_year(arg))
         repeated.append(arg)
     return repeated
 
@@ -123,9 +127,14 @@ def _apply(flags: list[Callable[..., Any]], command: Callable[..., Any]) -> Call
     return command
 
 
-workers = click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Worker processes; 1 is serial, in this process.  [default: one core less than there are, at most 8]",
-)
+def _workers(default: str) -> Callable[..., Any]:
+    return click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help=f"Worker processes; 1 is serial, in this process.  [default: {default}]",
+    )
+
+
+workers = _workers("one core less than there are, at most 8")
+demo_workers = _workers("the same, but at least 2, so that Dask is seen")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import stat
+import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -55,33 +58,35 @@ def _record(
 
 def check_writable(path: Path, database: Path) -> None:
     """Raise InputError when lines could not be appended to the path; leaves no trace."""
-    if path.exists() and path.samefile(database):
-        raise InputError(f"--wf-output got {path}, which is the database; give the JSONL a file of its own")
     made: list[Path] = []
     try:
+        if path.exists() and path.samefile(database):
+            raise InputError(f"--wf-output got {path}, which is the database; give the JSONL a file of its own")
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
             folder.mkdir()
             made.append(folder)
-        existed = path.exists()
-        with path.open("ab"):
-            pass
-        if not existed:
-            path.unlink()
+        if path.exists():
+            path.open("ab").close()
+        else:  # not the file itself: taking it away again could take another run's lines with it
+            tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise InputError(f"--wf-output got {path}, which cannot be written ({error.strerror})") from None
     finally:
-        for folder in reversed(made):
-            folder.rmdir()
+        with suppress(OSError):  # another run has used the folder meanwhile
+            for folder in reversed(made):
+                folder.rmdir()
 
 
 def append(path: Path, texts: Sequence[str]) -> None:
     """Append all lines, or none: a failed write is taken back. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b", buffering=0) as file:  # a buffer would be written after all when the file is closed
+        fcntl.flock(file, fcntl.LOCK_EX)  # runs of other instruments append to the same file
         end = file.seek(0, os.SEEK_END)
         try:
             _write_all(file, _line_end_before(file, end) + "".join(text + "\n" for text in texts).encode())
-            os.fsync(file.fileno())
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.fsync(file.fileno())
         except BaseException:
             with suppress(OSError):  # what cannot be taken back must not hide why
                 file.truncate(end)

@@ -20,6 +20,7 @@ from dask_validator.config import RunConfig
 from dask_validator.errors import NotCommitted
 from dask_validator.events import Committed, Computed, Listener, Screened, TaskDone
 from dask_validator.execution.plan import plan
+from dask_validator.interrupts import held_back
 from dask_validator.model import Answer, Status, TaskTiming, Verdict
 from dask_validator.result import RunResult, count_verdicts
 from dask_validator.rules.costs import Costs
@@ -145,14 +146,16 @@ def _write(
         zlib.compress("\n".join(lines).encode()),
     )
     kept = frozenset(s.strategy_id for s in snapshot.strategies if s.stored_split.verdict is not None)
-    try:
-        database.commit(record, changes(result.verdicts, kept, corrected))
-    except NotCommitted as error:
-        raise NotCommitted(str(error), result) from error
-    result.summary["committed"] = True
-    listener(Committed(len(result.verdicts)))
-    if lines:
-        _append(Path(config.wf_output), lines, result)
+    prepared = changes(result.verdicts, kept, corrected)
+    with held_back():  # interrupted between the two, the lines of a committed run would never be appended
+        try:
+            database.commit(record, prepared)
+        except NotCommitted as error:
+            raise NotCommitted(str(error), result) from error
+        result.summary["committed"] = True
+        listener(Committed(len(result.verdicts)))
+        if lines:
+            _append(Path(config.wf_output), lines, result)
 
 
 def _append(path: Path, lines: list[str], result: RunResult) -> None:

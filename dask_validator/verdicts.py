@@ -49,6 +49,8 @@ def consider(strategy: Strategy, config: RunConfig, costs: Costs, atr_by_year: M
         screening = screen(strategy, config.screen_rules, costs, atr_by_year)
     except UnusableStrategy as error:
         return Candidate(strategy, error=str(error))
+    except Exception as error:  # as in a task: one strategy must not end the run
+        return Candidate(strategy, error=f"unexpected {type(error).__name__}: {error}")
     candidate = _with_split(Candidate(strategy, screening))
     return candidate._replace(error=_unusable(candidate, config)) if candidate.survives else candidate
 

@@ -58,6 +58,15 @@ def test_demo_touches_no_other_file(small: Path, command: Command) -> None:
     assert small.read_bytes() == before
 
 
+@pytest.mark.parametrize("flag", [["--wf-test-months", "0"], ["--instruments", "absent.toml"]], ids=" ".join)
+def test_bad_flags_make_no_file(flag: list[str], tmp_path: Path, command: Command) -> None:
+    """A flag that the run would refuse is refused before the database is made."""
+    ran = command("demo", "--strategies", 50, *flag)
+
+    assert ran.code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_seed_and_number_decide_the_file(tmp_path: Path, made: Path) -> None:
     """The same seed makes the same strategies, another seed others."""
     from dask_validator.demo import build_demo

@@ -11,7 +11,6 @@ import pytest
 
 import dask_validator
 from dask_validator import InputError, RunConfig, ValidatorError, validate
-from tests.conftest import contents
 
 
 def test_result_has_summary_strategies_and_windows(small: Path) -> None:
@@ -28,7 +27,7 @@ def test_result_has_summary_strategies_and_windows(small: Path) -> None:
 
 
 def test_result_is_a_table_in_a_notebook(small: Path) -> None:
-    """Jupyter shows the funnel, not a repr, and text from the database is escaped."""
+    """Jupyter shows the funnel, not a repr."""
     html = validate(small, workers=1, dry_run=True, progress=False)._repr_html_()
 
     assert html.startswith("<table>")
@@ -45,21 +44,42 @@ def test_keywords_are_the_fields_of_the_config(small: Path) -> None:
         validate(small, workers=1, min_samples=100)
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"wf_test_months": 6.0},
+        {"min_sample": "50"},
+        {"exclude_years": ("2020",)},
+        {"exclude_years": 2020},
+        {"no_walkforward": "false"},
+        {"min_sharpe": float("nan")},
+        {"wf_output": None},
+    ],
+    ids=str,
+)
+def test_wrong_types_are_refused(flags: dict[str, object]) -> None:
+    """A setting of the wrong type is an error of the call, never the verdict on a strategy."""
+    with pytest.raises(InputError, match=r"--.* got .*; needed"):
+        RunConfig(**flags)  # type: ignore[arg-type]
+
+
 def test_config_is_frozen() -> None:
     """Settings cannot change under a run."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         RunConfig().min_sample = 5  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("arguments", [{"workers": 0}, {"workers": -1}, {"workers": 2, "client": object()}])
+@pytest.mark.parametrize(
+    "arguments", [{"workers": 0}, {"workers": -1}, {"workers": "2"}, {"workers": 2, "client": object()}]
+)
 def test_unusable_places_to_run_are_refused(small: Path, arguments: dict[str, object]) -> None:
     """No workers, or two places at once, is an error before any work."""
-    before = contents(small)
+    before = small.read_bytes()
 
     with pytest.raises(InputError, match="got"):
         validate(small, **arguments)  # type: ignore[arg-type]
 
-    assert contents(small) == before
+    assert small.read_bytes() == before
 
 
 def test_a_script_without_the_guard_gets_one_line(small: Path) -> None:

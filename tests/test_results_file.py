@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_validator import NotCommitted, RunConfig, validate
+from dask_validator import NotCommitted, RunConfig, results_file, validate
 from dask_validator.results_file import append
 from tests.conftest import Command
 from tests.tiny import Row, change, line_ids, rows_by_id, tiny_database
@@ -174,3 +175,19 @@ def test_full_device(tmp_path: Path) -> None:
     database = tiny_database(tmp_path / "tiny.duckdb")
     with pytest.raises(NotCommitted, match="No space left on device"):
         validate(database, workers=1, progress=False, wf_output="/dev/full")
+
+
+def test_ctrl_c_after_the_commit_waits_for_the_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted between commit and append, a run still appends: nothing would do it later."""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    really_append = results_file.append
+
+    def interrupted_append(path: Path, texts: list[str]) -> None:
+        signal.raise_signal(signal.SIGINT)
+        really_append(path, texts)
+
+    monkeypatch.setattr(results_file, "append", interrupted_append)
+    with pytest.raises(KeyboardInterrupt):
+        validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+
+    assert line_ids(tmp_path / "wf.jsonl") == ["MGC_GOOD"]

@@ -17,6 +17,7 @@ from distributed import Client, Future, LocalCluster, as_completed
 
 from dask_validator.errors import Incomplete, ValidatorError
 from dask_validator.execution.dashboard import LOOPBACK, free_address
+from dask_validator.interrupts import held_back
 
 POLL_S, ASK_S, PATIENCE_S = 0.005, 1.0, 10.0
 NEXT = "nothing was written; run again, or with --workers 1"
@@ -91,8 +92,8 @@ def local_cluster(workers: int, dashboard_address: str | None) -> Iterator[DaskE
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="dask-validator-", ignore_cleanup_errors=True))
         stack.enter_context(dask.config.set({"temporary-directory": scratch}))
-        stack.enter_context(_quiet_shutdown())
-        with _ctrl_c_is_ours():
+        stack.enter_context(_quiet())
+        with held_back(), _ctrl_c_is_ours():
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=workers,
@@ -114,10 +115,7 @@ def local_cluster(workers: int, dashboard_address: str | None) -> Iterator[DaskE
 
 @contextmanager
 def _ctrl_c_is_ours() -> Iterator[None]:
-    """Threads and processes started inside never see Ctrl-C, which a terminal sends to all of them.
-
-    Ours waits until the cluster stands and can be closed in an orderly way.
-    """
+    """Threads and processes started inside never see Ctrl-C, which a terminal sends to all of them."""
     resource_tracker.ensure_running()  # started later, by whoever starts the first process, it would unblock there
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -127,8 +125,8 @@ def _ctrl_c_is_ours() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_shutdown() -> Iterator[None]:
-    """Dask logs closed connections as errors while it shuts down; a user would take them for ours."""
+def _quiet() -> Iterator[None]:
+    """Dask logs connections that it closes itself as errors; a user would take them for ours."""
     logger = logging.getLogger("distributed")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

@@ -21,7 +21,7 @@ def free_address(address: str) -> str:
         Not HOST:PORT, or no port of that host is free.
     """
     host, _, port = address.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    if not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise InputError(f"--dashboard-address got {address!r}; needed HOST:PORT, such as {LOOPBACK}:8787")
     host, first = host.strip("[]") or LOOPBACK, int(port)
     for candidate in range(first, min(first + PORTS_TRIED, 65536)):

@@ -69,12 +69,14 @@ def truth(found: DemoTruth) -> str:
 def checkup(found: Checkup) -> str:
     """What a run would meet, a line each."""
     lines = [
-        f"{found.path}: tables and columns are as needed, nobody holds it",
+        f"{found.path}: tables and columns are as needed; held by {found.held_by or 'nobody'}",
         *(f"  {found.instrument}: {count:>9,} strategies {status}" for status, count in found.statuses),
         *(f"  unknown filter {name!r}: {count:,} waiting strategies" for name, count in found.unknown_filters),
     ]
     if found.columns_to_add:
         lines.append(f"  a run would add the columns {', '.join(found.columns_to_add)}")
+    if found.held_by:
+        lines.append("A run would be refused until the file is closed there; --dry-run would not")
     lines.append(
         f"A run would validate {found.waiting:,} strategies with {found.outcome_keys:,} outcome keys"
         if found.waiting

@@ -16,6 +16,7 @@ class Terminal:
     """A listener that shows a run; nothing but warnings when quiet."""
 
     def __init__(self, *, quiet: bool = False) -> None:
+        self.committed = False
         self._quiet = quiet
         self._bar: Any = None
         self._open = ExitStack()
@@ -54,4 +55,5 @@ class Terminal:
                 self._bar = None
                 self.say(f"Computed in {wall_s:.2f} s")
             case Committed(strategies):
+                self.committed = True
                 self.say(f"Committed {strategies:,} verdicts")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dask_validator.errors import UnusableStrategy
 from dask_validator.model import OTHER, Outcomes, SeasonSplit, SplitRule, Strategy
 from dask_validator.rules.filters import SIZE, Bound, Filter, Mask
+from dask_validator.rules.json_values import as_double
 from dask_validator.rules.walkforward import EPOCH, check_traded
 
 SEASON_ZONES = {
@@ -156,18 +157,10 @@ def _bounds(params: dict[str, object]) -> tuple[float | None, float | None]:
 
 def _number(params: dict[str, object], name: str) -> float | None:
     value = params.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, (int, float)):
+    number = as_double(value)
+    if value is not None and number is None:
         raise UnusableStrategy(f"filter_params has {name} = {json.dumps(value)[:40]}, needed a number")
-    return _as_double(value)
-
-
-def _as_double(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # JSON integers have no limit
-        return float("inf") if value > 0 else float("-inf")
+    return number
 
 
 def _bounds_in_name(filter_type: str | None) -> tuple[float | None, float | None]:
@@ -181,6 +174,7 @@ def _bounds_in_name(filter_type: str | None) -> tuple[float | None, float | None
 def _weekdays(skip_days: object) -> tuple[float, ...]:
     if skip_days is None:
         return ()
-    if not isinstance(skip_days, list) or not all(isinstance(day, (int, float)) for day in skip_days):
+    days = [as_double(day) for day in skip_days] if isinstance(skip_days, list) else [None]
+    if None in days:
         raise UnusableStrategy(f"filter_params has skip_days = {json.dumps(skip_days)[:40]}, needed a list of numbers")
-    return tuple(_as_double(day) for day in skip_days)
+    return tuple(day for day in days if day is not None)

@@ -8,6 +8,7 @@ from collections.abc import Set
 from typing import NamedTuple
 
 from dask_validator.errors import UnusableStrategy
+from dask_validator.rules.json_values import as_double
 
 
 class Year(NamedTuple):
@@ -63,7 +64,7 @@ def _year(year: int, data: object) -> Year:
 
 
 def _number(year: int, data: dict[str, object], name: str) -> float:
-    value = data.get(name, 0)
-    if not isinstance(value, (int, float)):
-        raise UnusableStrategy(f"yearly_results of {year} has {name} = {json.dumps(value)[:40]}, needed a number")
-    return value
+    number = as_double(data.get(name, 0))
+    if number is None:
+        raise UnusableStrategy(f"yearly_results of {year} has {name} = {json.dumps(data[name])[:40]}, needed a number")
+    return number

@@ -41,11 +41,23 @@ def reading(path: str | Path, *, worker: bool = False) -> Iterator[duckdb.DuckDB
     """
     connection = connect(path, read_only=True, worker=worker)
     try:
-        yield connection
+        with ctrl_c_stays_ctrl_c():
+            yield connection
     except duckdb.Error as error:
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
     finally:
         connection.close()
+
+
+@contextmanager
+def ctrl_c_stays_ctrl_c() -> Iterator[None]:
+    """DuckDB reports Ctrl-C in mid-query as a RuntimeError; here it is a KeyboardInterrupt again."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise
 
 
 def connect(path: str | Path, *, read_only: bool, worker: bool = False) -> duckdb.DuckDBPyConnection:

@@ -133,7 +133,8 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     for table, wanted in TABLES.items():
         _check(table, tables[table], wanted)
     _check_fillable(tables["validated_setups"])
-    _check_key(connection)
+    for table in ("experimental_strategies", "validated_setups"):
+        _check_key(connection, table)
     return Catalogue(tables)
 
 
@@ -157,13 +158,14 @@ def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str])
             raise InputError(f"column {table}.{name} is {columns[name].kind}; needed {kind}")
 
 
-def _check_key(connection: duckdb.DuckDBPyConnection) -> None:
+def _check_key(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     keys = connection.execute(
-        "SELECT constraint_column_names FROM duckdb_constraints() WHERE lower(table_name) = 'validated_setups' "
-        "AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') AND database_name = current_database()"
+        "SELECT constraint_column_names FROM duckdb_constraints() WHERE lower(table_name) = ? "
+        "AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') AND database_name = current_database()",
+        [table],
     ).fetchall()
     if ["strategy_id"] not in [[name.lower() for name in names] for (names,) in keys]:
-        raise InputError("table validated_setups has no primary key strategy_id; promoted rows could not be updated")
+        raise InputError(f"table {table} has no primary key strategy_id; needed one, or rows could be mistaken")
 
 
 def _check_fillable(columns: Mapping[str, Column]) -> None:

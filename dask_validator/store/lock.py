@@ -61,5 +61,8 @@ def refuse_if_held(path: str | Path, *, to_write: bool = True) -> None:
 
 
 def _command(pid: int) -> str:
-    shown = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return f" ({shown.stdout.strip()})" if shown.stdout.strip() else ""
+    try:
+        asked = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    except OSError:  # slim systems have no ps
+        return ""
+    return f" ({asked.stdout.strip()})" if asked.stdout.strip() else ""

@@ -15,6 +15,7 @@ from dask_validator.model import SeasonSplit, Strategy
 from dask_validator.store.connection import reading
 from dask_validator.store.contract import SPLIT, TABLES, Catalogue, read_catalogue
 
+DOUBLES = {"rr_target", "expectancy_r", "sharpe_ratio", "max_drawdown_r", "median_risk_points", "avg_risk_points"}
 WAITING = "(validation_status IS NULL OR validation_status = '')"
 
 
@@ -41,7 +42,6 @@ def read_snapshot(path: str | Path, instrument: str) -> Snapshot:
     with reading(path) as connection:
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
-        refuse_repeated_strategies(connection, instrument)
         ids, p_values = _p_values(connection, instrument)
         return Snapshot(
             _waiting(connection, instrument, catalogue),
@@ -68,21 +68,11 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: 
         )
 
 
-def refuse_repeated_strategies(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:
-    """Raise InputError when one strategy_id has two rows, which a table without its primary key can hold."""
-    row = connection.execute(
-        "SELECT strategy_id, count(*) FROM experimental_strategies WHERE instrument = ? "
-        "GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1",
-        [instrument],
-    ).fetchone()
-    if row:
-        raise InputError(f"experimental_strategies has {row[1]} rows of {row[0]!r}; needed one, it is the primary key")
-
-
 def _waiting(connection: duckdb.DuckDBPyConnection, instrument: str, catalogue: Catalogue) -> list[Strategy]:
     lacking = catalogue.lacking("experimental_strategies")
     missing = ", ".join(f"CASE WHEN {name} IS NULL THEN '{name}' END" for name in catalogue.needed_to_promote())
-    plain = [name for name in Strategy._fields if name not in ("missing", "stored_split")]
+    names = [name for name in Strategy._fields if name not in ("missing", "stored_split")]
+    plain = [f"{name}::DOUBLE" if name in DOUBLES else name for name in names]  # DECIMAL and FLOAT are welcome
     split = [f"NULL::{kind}" if name in lacking else name for name, kind in SPLIT.items()]
     rows = connection.execute(
         f"SELECT {', '.join(plain)}, concat_ws(', ', {missing}) AS missing, {', '.join(split)} "
@@ -121,7 +111,7 @@ def _active_setups(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
 
 
 def _fingerprints(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[str, str]:
-    """Order-independent hashes of the columns that a run reads; they may differ between DuckDB versions."""
+    """Order-independent hashes of the contract's fixed columns; they may differ between DuckDB versions."""
     symbol_columns = {"experimental_strategies": "instrument", "orb_outcomes": "symbol", "daily_features": "symbol"}
     hashes = {}
     for table, symbol in symbol_columns.items():

@@ -15,7 +15,7 @@ from dask_validator.errors import InputError, NotCommitted
 from dask_validator.model import Status, Verdict
 from dask_validator.rules.fdr import Discovery
 from dask_validator.rules.promotion import computed_columns
-from dask_validator.store.connection import connect, first_line
+from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line
 from dask_validator.store.contract import COPIED, OPTIONAL, SPLIT, read_catalogue
 from dask_validator.store.reader import WAITING
 
@@ -104,7 +104,8 @@ def commit(
     except InputError as error:
         raise NotCommitted(f"computed, but not written: {error}") from error
     try:
-        _transact(connection, record, prepared)
+        with ctrl_c_stays_ctrl_c():
+            _transact(connection, record, prepared)
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -72,7 +71,7 @@ def read_years(text: str | None, exclude_years: tuple[int, ...]) -> dict[int, Ye
             raise Unusable(f"yearly_results[{year}] is not a JSON object")
         trades = value.get("trades", 0)
         avg_r = value.get("avg_r", 0)
-        if not is_number(trades) or math.isnan(trades):
+        if not is_number(trades) or trades != trades:  # NaN is not equal to itself
             raise Unusable(f"yearly_results[{year}].trades is not a number")
         if not is_number(avg_r):
             raise Unusable(f"yearly_results[{year}].avg_r is not a number")
