@@ -179,12 +179,24 @@ def test_corrupt_header(refuse: Refuse, small: Path, offset: int) -> None:
 # Somebody else has it
 
 
-@pytest.mark.parametrize("command_name", ["run", "check"])
-@pytest.mark.parametrize("read_only", [False, True], ids=["for writing", "for reading"])
+@pytest.mark.parametrize(
+    ("command_name", "read_only"),
+    [("run", False), ("run", True), ("check", False)],
+    ids=["run beside a writer", "run beside a reader", "check beside a writer"],
+)
 def test_held_by_another_process(refuse: Refuse, small: Path, hold: Hold, read_only: bool, command_name: str) -> None:
     """Who holds the database is said before the computing, by PID."""
     pid = hold(small, read_only=read_only)
     assert f"PID {pid}" in refuse("--db", small, command_name=command_name)
+
+
+def test_check_beside_a_reader(command: Command, small: Path, hold: Hold) -> None:
+    """Looking is possible beside somebody who reads: `check` names the PID and says that a run would be refused."""
+    pid = hold(small, read_only=True)
+    ran = command("check", "--db", small)
+    assert ran.code == 0, ran.stderr
+    assert f"PID {pid}" in ran.stdout
+    assert "would be refused" in ran.stdout
 
 
 def test_dry_run_beside_a_writer(refuse: Refuse, small: Path, hold: Hold) -> None:
