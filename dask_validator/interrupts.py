@@ -9,20 +9,22 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def held_back() -> Iterator[list[int]]:
     """Let the block finish; a Ctrl-C or SIGTERM that came meanwhile is raised at its end.
 
-    Only the main thread receives signals; elsewhere the block runs as it is.
+    The block is given the list of what has come, to end early. Only the main thread receives signals; elsewhere the
+    block runs as it is.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield []
         return
     received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
     for number in before:
         signal.signal(number, lambda number, _: received.append(number))
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

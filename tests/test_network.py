@@ -26,6 +26,11 @@ LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 LINK = re.compile(r"Dask dashboard: (http://\S+)")
 
 
+def _listen_to_ctrl_c() -> None:
+    """A suite started in the background ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Running:
     """A command that is still alive; what it says on stderr is gathered meanwhile."""
 
@@ -38,6 +43,7 @@ class Running:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,  # all that it starts can be found by the session, and sent a terminal's Ctrl-C
+            preexec_fn=_listen_to_ctrl_c,
         )
         self.said: list[str] = []
         self._reader = threading.Thread(target=self._read)

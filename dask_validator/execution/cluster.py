@@ -47,13 +47,15 @@ class DaskExecutor:
         keys = [f"{name}-{position}" for position in range(len(tasks))]
         futures = self._client.map(function, tasks, key=keys, pure=False, retries=0)
         try:
-            yield from self._collect(futures)
+            # Raised in one of Dask's garbage-collection callbacks, a KeyboardInterrupt would be lost.
+            with held_back() as interrupts:
+                yield from self._collect(futures, interrupts)
         finally:
             self._client.cancel(futures)
 
-    def _collect(self, futures: list[Future]) -> Iterator[Result]:
+    def _collect(self, futures: list[Future], interrupts: list[int]) -> Iterator[Result]:
         completed = as_completed(futures)
-        for batch in self._batches(completed):
+        for batch in self._batches(completed, interrupts):
             for future in batch:
                 if future.status in ("pending", "lost"):  # its worker died between the result and our asking
                     completed.add(future)
@@ -65,10 +67,12 @@ class DaskExecutor:
                 except Exception as error:
                     raise Incomplete(f"task {future.key} was lost ({type(error).__name__}: {error}); {NEXT}") from error
 
-    def _batches(self, completed: as_completed) -> Iterator[list[Future]]:
+    def _batches(self, completed: as_completed, interrupts: list[int]) -> Iterator[list[Future]]:
         """Futures as they complete; as_completed itself would wait for ever when the last worker has gone."""
         asked = last_seen = time.monotonic()
         while not completed.is_empty():
+            if interrupts:
+                return  # held_back raises it
             if completed.has_ready():
                 yield completed.next_batch(block=False)
                 asked = last_seen = time.monotonic()
