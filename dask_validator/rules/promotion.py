@@ -16,6 +16,7 @@ def computed_columns(verdict: Verdict, discovery: Discovery | None) -> dict[str,
         "regime_waiver_count": len(waivers),
         "fdr_significant": discovery.significant if discovery else None,
         "fdr_adjusted_p": discovery.adjusted_p if discovery else None,
+        # A promoted setup is not retired; a user who declares these NOT NULL can have none.
         "retired_at": None,
         "retirement_reason": None,
     }
