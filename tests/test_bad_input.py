@@ -228,6 +228,15 @@ def test_held_by_our_own_process(
     assert opens_for_writing(small)
 
 
+def test_dry_run_beside_our_own_reader(small: Path, connect: Callable[..., duckdb.DuckDBPyConnection]) -> None:
+    """Even to read beside the caller's own read-only connection would drop its lock, by another name of the file."""
+    (small.parent / "hard").hardlink_to(small)
+    connect(small, read_only=True)
+    with pytest.raises(InputError, match=rf"another connection of this process \(PID {os.getpid()}\)"):
+        validate(small.parent / "hard", "MGC", RunConfig(dry_run=True), workers=1, progress=False)
+    assert not opens_for_writing(small)
+
+
 # The data contract
 
 

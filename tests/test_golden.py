@@ -43,7 +43,7 @@ CONFIGS = {
 @pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """A cluster of two worker processes, made once."""
-    with Client(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as client:
+    with Client(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as client:
         yield client
 
 
