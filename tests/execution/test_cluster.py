@@ -28,10 +28,11 @@ def press_ctrl_c_after_three(executor: DaskExecutor, results: list[int]) -> None
 def test_ctrl_c_ends_the_computing_early() -> None:
     """Ctrl-C while workers compute is acted on at once, not when the last task is done."""
     results: list[int] = []
-    loopback = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
 
-    with Client(processes=False, n_workers=1, threads_per_worker=1, **loopback) as client:
-        with pytest.raises(KeyboardInterrupt):
-            press_ctrl_c_after_three(DaskExecutor(client), results)
+    with (
+        Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as client,
+        pytest.raises(KeyboardInterrupt),
+    ):
+        press_ctrl_c_after_three(DaskExecutor(client), results)
 
     assert 3 <= len(results) < 50
