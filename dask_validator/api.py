@@ -101,9 +101,9 @@ def open_executor(
     if client is not None:
         if workers is not None:
             raise InputError("got both workers and client; needed one of them")
-        from dask_validator.execution.cluster import DaskExecutor
+        from dask_validator.execution.client import ClientExecutor
 
-        yield DaskExecutor(client)
+        yield ClientExecutor(client)
         return
     count = default_workers() if workers is None else workers
     if not isinstance(count, int) or count < 1:

@@ -159,7 +159,6 @@ def _run(
         Terminal(quiet=flags["quiet"]) as terminal,
         open_executor(workers, dashboard_address=dashboard) as executor,
     ):
-        _show_dashboard(terminal, executor)
         try:
             result = run_validation(database, instrument, config, costs, executor, terminal.listen)
         except NotCommitted as error:
@@ -188,13 +187,6 @@ def _report(
         terminal.say(appendix(result))
     if flags["as_json"]:
         click.echo(json.dumps(result.summary))
-
-
-def _show_dashboard(terminal: Terminal, executor: Executor) -> None:
-    if executor.dashboard_link:
-        port = executor.dashboard_link.rsplit(":", 1)[-1].split("/")[0]
-        terminal.say(f"Dask dashboard: {executor.dashboard_link}")
-        terminal.say(f"  from another machine: ssh -L {port}:127.0.0.1:{port} USER@THIS_HOST, then open the link there")
 
 
 def _keep_dashboard(terminal: Terminal, executor: Executor, seconds: float | None) -> None:

@@ -14,6 +14,13 @@ class Screened(NamedTuple):
     tasks: int
 
 
+class Ready(NamedTuple):
+    """The workers are there."""
+
+    workers: int
+    dashboard_link: str | None
+
+
 class TaskDone(NamedTuple):
     """One task has answered."""
 
@@ -32,7 +39,7 @@ class Committed(NamedTuple):
     strategies: int
 
 
-Event = Screened | TaskDone | Computed | Committed
+Event = Screened | Ready | TaskDone | Computed | Committed
 Listener = Callable[[Event], None]
 
 

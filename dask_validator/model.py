@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+EPOCH = date(1970, 1, 1)
 
 
 class Status(StrEnum):
@@ -46,6 +51,7 @@ class Strategy(NamedTuple):
     median_risk_points: float | None
     avg_risk_points: float | None
     yearly_results: str | None
+    p_value: float | None
     is_canonical: bool | None
     missing: str  # columns that promotion needs and that are NULL, comma-separated
     stored_split: SeasonSplit
@@ -56,6 +62,9 @@ class Strategy(NamedTuple):
         return OutcomeKey(self.orb_minutes, self.orb_label, self.entry_model, self.rr_target, self.confirm_bars)
 
 
+Session = tuple[int | None, str]  # orb_minutes and label: outcomes of one session share their days
+
+
 class OutcomeKey(NamedTuple):
     """What, besides the instrument, selects a strategy's rows of `orb_outcomes`."""
 
@@ -64,6 +73,22 @@ class OutcomeKey(NamedTuple):
     entry_model: str | None
     rr_target: float | None
     confirm_bars: int | None
+
+    @property
+    def session(self) -> Session:
+        """Keys of one session share their days."""
+        return self.orb_minutes, str(self.orb_label)
+
+
+RowRange = tuple[int, int] | None  # first and last row of `orb_outcomes`, inclusive; None: the whole table
+
+
+class Extent(NamedTuple):
+    """Where the outcomes of one key lie in `orb_outcomes`."""
+
+    first: int
+    last: int
+    outcomes: int
 
 
 class Gate(NamedTuple):
@@ -83,7 +108,7 @@ OTHER, WIN, LOSS = 0, 1, 2  # codes in Outcomes.code; OTHER is scratch, early_ex
 class Outcomes(NamedTuple):
     """Outcomes of one key in `trading_day` order; three arrays of shape (n_outcomes,)."""
 
-    days: NDArray[np.int64]  # days since 1970-01-01
+    days: NDArray[np.int32]  # days since 1970-01-01
     code: NDArray[np.uint8]  # WIN, LOSS or OTHER
     pnl_r: NDArray[np.float64]  # R-multiples; NaN where the table has NULL
 
@@ -93,7 +118,7 @@ class Outcomes(NamedTuple):
 
 
 class WindowResult(NamedTuple):
-    """One out-of-sample window `[window_start, window_end)`; numbers are R, 4 decimals."""
+    """One out-of-sample window `[window_start, window_end)`; numbers are R, 4 decimals, None without trades."""
 
     window_start: str
     window_end: str
@@ -102,6 +127,20 @@ class WindowResult(NamedTuple):
     test_wr: float | None
     test_sharpe: float | None
     test_pass: bool
+
+
+# WindowResult as columns: a tenth of the memory, which counts with a million strategies. Days since 1970-01-01.
+WINDOW_TABLE = np.dtype(
+    [
+        ("start", np.int32),
+        ("end", np.int32),
+        ("test_n", np.int32),
+        ("test_exp_r", np.float64),
+        ("test_wr", np.float64),
+        ("test_sharpe", np.float64),  # NaN where undefined
+        ("test_pass", np.bool_),
+    ]
+)
 
 
 class WalkforwardResult(NamedTuple):
@@ -114,14 +153,30 @@ class WalkforwardResult(NamedTuple):
     agg_oos_exp_r: float
     total_oos_trades: int
     failed: Gate | None
-    windows: tuple[WindowResult, ...]
+    window_table: NDArray[np.void]  # shape (n_total_windows,), dtype WINDOW_TABLE
     window_imbalance_ratio: float | None
     window_imbalanced: bool
+
+    @property
+    def windows(self) -> tuple[WindowResult, ...]:
+        """The windows in time order."""
+        return tuple(_window(*row) for row in self.window_table.tolist())
 
     @property
     def passed(self) -> bool:
         """True when no rule rejected the strategy."""
         return self.failed is None
+
+
+def _window(start: int, end: int, n: int, exp_r: float, wr: float, sharpe: float, passed: bool) -> WindowResult:
+    if n == 0:
+        return WindowResult(_iso(start), _iso(end), 0, None, None, None, False)
+    return WindowResult(_iso(start), _iso(end), n, exp_r, wr, None if math.isnan(sharpe) else sharpe, passed)
+
+
+@lru_cache(maxsize=10_000)
+def _iso(day: int) -> str:
+    return (EPOCH + timedelta(days=day)).isoformat()
 
 
 class SplitRule(NamedTuple):
@@ -162,6 +217,13 @@ class TaskTiming(NamedTuple):
     strategies: int
 
 
+class Discovery(NamedTuple):
+    """What the false discovery correction says of one strategy."""
+
+    significant: bool
+    adjusted_p: float  # 6 decimals
+
+
 class Verdict(NamedTuple):
     """What a run decided about one strategy, and all the numbers behind it."""
 
@@ -170,8 +232,10 @@ class Verdict(NamedTuple):
     phase: int | None
     note: str
     gate: Gate | None = None
-    walkforward: WalkforwardResult | None = None
     split: SeasonSplit | None = None
+    keeps_split: bool = False  # the split is the stored one
+    walkforward: WalkforwardResult | None = None
     years_tested: int | None = None
     all_years_positive: bool | None = None
     regime_waivers: tuple[int, ...] = ()
+    discovery: Discovery | None = None  # None without a p-value, or for an unknown `is_canonical`

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.model import Status, Verdict, WalkforwardResult, WindowResult
+from dask_validator.model import Status, TaskTiming, Verdict, WalkforwardResult, WindowResult
 from dask_validator.rules.promotion import split_columns
 
 if TYPE_CHECKING:
@@ -37,11 +37,17 @@ class RunResult:
         One per processed strategy, in `strategy_id` order.
     warnings
         Sentences the user should read, grouped: one per unknown filter name, and the like.
+    timings
+        One per task, as its worker measured it.
+    stages
+        Wall-clock seconds by stage of the run.
     """
 
     summary: dict[str, Any]
     verdicts: Sequence[Verdict]
     warnings: Sequence[str] = ()
+    timings: Sequence[TaskTiming] = ()
+    stages: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def strategies(self) -> pd.DataFrame:

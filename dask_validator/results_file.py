@@ -7,7 +7,8 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from io import FileIO
@@ -18,14 +19,27 @@ from dask_validator.errors import InputError
 from dask_validator.model import Verdict, WalkforwardResult
 from dask_validator.rules import notes
 
+CHUNK = 1 << 20  # bytes
 
-def lines(verdicts: Iterable[Verdict], instrument: str, rules: WalkforwardRules, now: datetime) -> list[str]:
-    """JSON texts without line ends, in the order of the verdicts."""
-    return [
-        json.dumps(_record(verdict.strategy_id, verdict.walkforward, instrument, rules, now.isoformat()))
-        for verdict in verdicts
-        if verdict.walkforward is not None
+
+def compressed(verdicts: Iterable[Verdict], instrument: str, rules: WalkforwardRules, now: datetime) -> bytes:
+    """The lines in the order of the verdicts, as one zlib stream: a million strategies have 200 MB of them."""
+    compressor = zlib.compressobj(level=1)
+    chunks = [
+        compressor.compress(
+            json.dumps(_record(v.strategy_id, v.walkforward, instrument, rules, now.isoformat())).encode() + b"\n"
+        )
+        for v in verdicts
+        if v.walkforward is not None
     ]
+    return b"".join(chunks) + compressor.flush()
+
+
+def _decompressed(lines: bytes) -> Iterator[bytes]:
+    decompressor = zlib.decompressobj()
+    while lines:
+        yield decompressor.decompress(lines, CHUNK)
+        lines = decompressor.unconsumed_tail
 
 
 def _record(
@@ -77,14 +91,16 @@ def check_writable(path: Path, database: Path) -> None:
                 folder.rmdir()
 
 
-def append(path: Path, texts: Sequence[str]) -> None:
-    """Append all lines, or none: a failed write is taken back. Raises OSError."""
+def append(path: Path, lines: bytes) -> None:
+    """Append all lines of the zlib stream, or none: a failed write is taken back. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b", buffering=0) as file:  # a buffer would be written after all when the file is closed
         fcntl.flock(file, fcntl.LOCK_EX)  # runs of other instruments append to the same file
         end = file.seek(0, os.SEEK_END)
         try:
-            _write_all(file, _line_end_before(file, end) + "".join(text + "\n" for text in texts).encode())
+            _write_all(file, _line_end_before(file, end))
+            for chunk in _decompressed(lines):
+                _write_all(file, chunk)
             if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 os.fsync(file.fileno())
         except BaseException:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-import duckdb
 import numpy as np
+from numpy.typing import NDArray
 
 from dask_validator.config import WalkforwardRules
 from dask_validator.errors import UnusableStrategy
@@ -18,17 +18,21 @@ from dask_validator.model import (
     OutcomeKey,
     Outcomes,
     Request,
+    RowRange,
     SeasonSplit,
+    Session,
     SplitRule,
     TaskTiming,
     WalkforwardResult,
 )
-from dask_validator.rules.filters import Features, Filter, resolve, select_days
-from dask_validator.rules.seasons import season_of, season_split, split_bounds, winter_days
+from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of
+from dask_validator.rules.filters import Mask
+from dask_validator.rules.seasons import season_of, season_split, winter_days
 from dask_validator.rules.walkforward import walkforward
 from dask_validator.store.connection import reading
-from dask_validator.store.outcomes import read_features, read_outcomes, session_columns
+from dask_validator.store.outcomes import read_outcomes
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -39,19 +43,42 @@ class Group(NamedTuple):
     requests: tuple[Request, ...]
 
 
-class WalkforwardTask(NamedTuple):
-    """The input of one task: small and plain, the database as a path."""
+class InDatabase(NamedTuple):
+    """Outcomes that the worker reads itself."""
 
     path: str
     instrument: str
+    rows: RowRange  # where the task's outcomes lie; None: anywhere
+
+    def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
+        """Outcomes of each key, through a read-only connection that is closed again."""
+        with reading(self.path, worker=True) as connection:
+            return read_outcomes(connection, self.instrument, keys, self.rows)
+
+
+class Carried(NamedTuple):
+    """Outcomes that travel with the task, to workers that do not see the database."""
+
+    outcomes: tuple[Outcomes, ...]
+
+    def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
+        """Outcomes of each key."""
+        return self.outcomes
+
+
+class WalkforwardTask(NamedTuple):
+    """The input of one task: small and plain."""
+
     rules: WalkforwardRules
     strict_filters: bool
     groups: tuple[Group, ...]
+    sessions: Mapping[Session, SessionDays]
+    source: InDatabase | Carried
 
     @property
-    def strategies(self) -> int:
-        """How many strategies the task answers for."""
-        return sum(len(group.requests) for group in self.groups)
+    def keys(self) -> list[OutcomeKey]:
+        """What selects the outcomes of each group."""
+        return [group.key for group in self.groups]
 
 
 class TaskResult(NamedTuple):
@@ -70,14 +97,10 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
         The database cannot be read. What is wrong with one strategy is in its own answer.
     """
     started, wall, cpu = time.time(), time.perf_counter(), time.process_time()
-    with reading(task.path, worker=True) as connection:
-        outcomes = read_outcomes(connection, task.instrument, [group.key for group in task.groups])
-        sessions = _read_sessions(connection, task)
-    answers = [
-        _answer(task, request, of_key, sessions[_session(group.key)])
-        for group, of_key in zip(task.groups, outcomes, strict=True)
-        for request in group.requests
-    ]
+    answers: list[Answer] = []
+    for group, outcomes in zip(task.groups, task.source.read(task.keys), strict=True):
+        of_group = _GroupDays(outcomes, task.sessions[group.key.session], task)
+        answers += [of_group.answer(request) for request in group.requests]
     timing = TaskTiming(
         started,
         time.perf_counter() - wall,
@@ -88,42 +111,73 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
     return TaskResult(tuple(answers), timing)
 
 
-Session = tuple[int | None, str]  # orb_minutes and label
+class _GroupDays:
+    """The outcomes of one group and which of them each strategy takes; equal days are computed once."""
+
+    def __init__(self, outcomes: Outcomes, session: SessionDays, task: WalkforwardTask) -> None:
+        self._outcomes = outcomes
+        self._session = session
+        self._task = task
+        self._row, self._has_row = _rows_of(outcomes.days, session.days)
+        self._masks: dict[Selector, Mask] = {}
+        self._winter: Mask | None = None
+        self._walked: dict[bytes, WalkforwardResult] = {}
+        self._splits: dict[bytes, SeasonSplit] = {}
+
+    def answer(self, request: Request) -> Answer:
+        """Walk forward and split, as far as asked; what is wrong with one strategy is its own error."""
+        started = time.perf_counter()
+        judged: WalkforwardResult | None = None
+        split: SeasonSplit | None = None
+        error = split_error = None
+        if request.walkforward:
+            judged, error = _guarded(lambda: self._walk_forward(request))
+        if (rule := request.split) is not None and error is None:
+            split, split_error = _guarded(lambda: self._split(rule))
+        return Answer(request.strategy_id, judged, split, error, split_error, time.perf_counter() - started)
+
+    def _walk_forward(self, request: Request) -> WalkforwardResult:
+        taken = self._taken(request.filter_type or "")
+        if season := season_of(request.strategy_id, self._session.label):
+            taken = taken & (self.winter == (season == "W"))
+        return _once(self._walked, taken.tobytes(), lambda: walkforward(self._outcomes.where(taken), self._task.rules))
+
+    def _split(self, rule: SplitRule) -> SeasonSplit:
+        taken = self._taken(rule)
+        return _once(
+            self._splits, taken.tobytes(), lambda: season_split(self._outcomes.where(taken), self.winter[taken])
+        )
+
+    def _taken(self, selector: Selector) -> Mask:
+        """Outcomes on days that the selector admits, shape (n_outcomes,)."""
+        return _once(self._masks, selector, lambda: self._admitted(selector))
+
+    def _admitted(self, selector: Selector) -> Mask:
+        if bounds_of(selector, self._task.strict_filters) is None:
+            return np.ones(self._outcomes.days.size, dtype=np.bool_)
+        admitted = self._session.mask(selector)
+        return admitted[self._row] & self._has_row if admitted.size else self._has_row
+
+    @property
+    def winter(self) -> Mask:
+        """Outcomes on winter days, shape (n_outcomes,)."""
+        if self._winter is None:
+            self._winter = winter_days(self._session.label, self._outcomes.days)
+        return self._winter
 
 
-def _read_sessions(connection: duckdb.DuckDBPyConnection, task: WalkforwardTask) -> dict[Session, Features]:
-    """Features of every session of the task, with the columns that its filters and splits look at."""
-    available = session_columns(connection)
-    wanted: dict[Session, set[str]] = {}
-    for group in task.groups:
-        columns = wanted.setdefault(_session(group.key), set())
-        columns.update(bound.column for bounds in _filters(task, group) for bound in bounds)
-    return {
-        session: read_features(connection, task.instrument, *session, columns - {"weekday"}, available)
-        for session, columns in wanted.items()
-    }
+def _rows_of(days: NDArray[np.int32], session_days: NDArray[np.int32]) -> tuple[NDArray[np.int64], Mask]:
+    """Each outcome's position among the session's days, and whether its day is there at all."""
+    if session_days.size == 0:
+        return np.zeros(days.size, dtype=np.int64), np.zeros(days.size, dtype=np.bool_)
+    row = np.minimum(np.searchsorted(session_days, days), session_days.size - 1)
+    return row, session_days[row] == days
 
 
-def _session(key: OutcomeKey) -> Session:
-    return key.orb_minutes, str(key.orb_label)
-
-
-def _filters(task: WalkforwardTask, group: Group) -> list[Filter]:
-    splits = [split_bounds(request.split) for request in group.requests if request.split]
-    names = {request.filter_type for request in group.requests if request.walkforward and request.filter_type}
-    return splits + [resolve(name, task.strict_filters) or () for name in names]
-
-
-def _answer(task: WalkforwardTask, request: Request, outcomes: Outcomes, features: Features) -> Answer:
-    started = time.perf_counter()
-    judged: WalkforwardResult | None = None
-    split: SeasonSplit | None = None
-    error = split_error = None
-    if request.walkforward:
-        judged, error = _guarded(lambda: _walk_forward(task, request, outcomes, features))
-    if (rule := request.split) is not None and error is None:
-        split, split_error = _guarded(lambda: _split(rule, outcomes, features))
-    return Answer(request.strategy_id, judged, split, error, split_error, time.perf_counter() - started)
+def _once(known: dict[K, T], key: K, compute: Callable[[], T]) -> T:
+    if key not in known:
+        known[key] = compute()
+    return known[key]
 
 
 def _guarded(compute: Callable[[], T]) -> tuple[T | None, str | None]:
@@ -134,23 +188,3 @@ def _guarded(compute: Callable[[], T]) -> tuple[T | None, str | None]:
         return None, str(error)
     except Exception as error:
         return None, f"unexpected {type(error).__name__}: {error}"
-
-
-def _walk_forward(task: WalkforwardTask, request: Request, outcomes: Outcomes, features: Features) -> WalkforwardResult:
-    bounds = resolve(request.filter_type or "", task.strict_filters)
-    if bounds is not None:
-        outcomes = _on_days(outcomes, features, bounds)
-    if season := season_of(request.strategy_id, features.label):
-        outcomes = outcomes.where(winter_days(features.label, outcomes.days) == (season == "W"))
-    return walkforward(outcomes, task.rules)
-
-
-def _split(rule: SplitRule, outcomes: Outcomes, features: Features) -> SeasonSplit:
-    counted = _on_days(outcomes, features, split_bounds(rule))
-    return season_split(counted, winter_days(features.label, counted.days))
-
-
-def _on_days(outcomes: Outcomes, features: Features, bounds: Filter) -> Outcomes:
-    """Outcomes of the days that have a features row and pass the bounds."""
-    eligible = features.days[select_days(bounds, features)]
-    return outcomes.where(np.isin(outcomes.days, eligible, kind="sort"))

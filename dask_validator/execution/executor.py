@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
 Task = TypeVar("Task")
@@ -15,8 +15,21 @@ class Executor(Protocol):
     workers: int
     dashboard_link: str | None
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], name: str) -> Iterator[Result]:
-        """Yield the result of every task as it completes; `name` must be unique to the run."""
+    def start(self) -> None:
+        """Begin to make the workers ready, without waiting for them."""
+        ...
+
+    def wait(self) -> None:
+        """Return when workers are ready."""
+        ...
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
+    ) -> Iterator[Result]:
+        """Yield the result of every task as it completes.
+
+        `name` must be unique to the run; `carry` makes a task that needs no file, for a worker that cannot read ours.
+        """
         ...
 
 
@@ -26,6 +39,14 @@ class SerialExecutor:
     workers = 1
     dashboard_link: str | None = None
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], name: str) -> Iterator[Result]:
+    def start(self) -> None:
+        """This process runs already."""
+
+    def wait(self) -> None:
+        """This process runs already."""
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
+    ) -> Iterator[Result]:
         """Yield results in the order of the tasks."""
         return map(function, tasks)

@@ -1,22 +1,58 @@
-"""Cutting the work: strategies grouped by outcome key, groups packed into tasks."""
+"""Cutting the work: groups packed into tasks of roughly equal work, each with the rows where its outcomes lie."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from dask_validator.model import OutcomeKey, Request
+from dask_validator.model import Extent, OutcomeKey, RowRange
 from dask_validator.task import Group
 
-TASKS_PER_WORKER = 4  # enough to even out unequal tasks; each task costs a scan and some milliseconds of scheduling
-MAX_KEYS_PER_TASK = 64
+TASKS = 16  # at least, so that many workers find work and unequal tasks even out
+OUTCOMES_PER_TASK = 60_000, 500_000  # a task costs some milliseconds of scheduling, and must fit into memory
+# Where the outcomes of a key lie scattered, every task scans the whole table: then fewer tasks are better.
+SCANNED_PER_OUTCOME = 16  # rows that are scanned in the time of working on one outcome
+SCATTERED_OUTCOMES_PER_TASK = 4_000_000
+KEYS_WITHOUT_LAYOUT = 64
 
 
-def plan(requests: Iterable[tuple[OutcomeKey, Request]], workers: int) -> list[tuple[Group, ...]]:
-    """Groups of each task, neighbours in (minutes, label, entry model) together so that one scan serves them."""
-    by_key: dict[OutcomeKey, list[Request]] = {}
-    for key, request in requests:
-        by_key.setdefault(key, []).append(request)
-    groups = [Group(key, tuple(by_key[key])) for key in sorted(by_key, key=lambda key: tuple(map(str, key)))]
-    size = min(MAX_KEYS_PER_TASK, math.ceil(len(groups) / (workers * TASKS_PER_WORKER)) or 1)
-    return [tuple(groups[start : start + size]) for start in range(0, len(groups), size)]
+class Piece(NamedTuple):
+    """What becomes one task."""
+
+    groups: tuple[Group, ...]
+    rows: RowRange
+
+
+def plan(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent]) -> list[Piece]:
+    """Pack neighbours in the table together, so that a task reads little else than its own rows."""
+    return [*_packed(groups, layout), *_unlocated(groups, layout)]
+
+
+def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent]) -> Iterator[Piece]:
+    located = sorted((group for group in groups if group.key in layout), key=lambda group: layout[group.key].first)
+    extents = [layout[group.key] for group in located]
+    target = _outcomes_per_task(extents)
+    start = outcomes = 0
+    for end, extent in enumerate(extents, 1):
+        outcomes += extent.outcomes
+        if outcomes >= target or end == len(extents):
+            rows = extents[start].first, max(extent.last for extent in extents[start:end])
+            yield Piece(tuple(located[start:end]), rows)
+            start, outcomes = end, 0
+
+
+def _outcomes_per_task(extents: Sequence[Extent]) -> float:
+    if not extents:
+        return 0.0
+    fewest, most = OUTCOMES_PER_TASK
+    usual = min(max(sum(extent.outcomes for extent in extents) / TASKS, fewest), most)
+    scanned = sum(extent.last - extent.first for extent in extents) / len(extents)
+    return max(usual, min(scanned / SCANNED_PER_OUTCOME, SCATTERED_OUTCOMES_PER_TASK))
+
+
+def _unlocated(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent]) -> Iterator[Piece]:
+    """A key that the layout lacks has no outcomes, or equals its rows in SQL only, as NaN does: one scan tells."""
+    left = [group for group in groups if group.key not in layout]
+    size = len(left) if layout else KEYS_WITHOUT_LAYOUT
+    for start in range(0, len(left), size or 1):
+        yield Piece(tuple(left[start : start + size]), None)

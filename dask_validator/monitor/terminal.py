@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dask_validator.events import Committed, Computed, Event, Screened, TaskDone
+from dask_validator.events import Committed, Computed, Event, Ready, Screened, TaskDone
 
 
 class Terminal:
@@ -18,6 +18,7 @@ class Terminal:
     def __init__(self, *, quiet: bool = False) -> None:
         self.committed = False
         self._quiet = quiet
+        self._to_compute = 0
         self._bar: Any = None
         self._open = ExitStack()
 
@@ -42,11 +43,10 @@ class Terminal:
         match event:
             case Screened(waiting, to_compute, tasks):
                 self.say(f"Screened {waiting:,} waiting strategies; {to_compute:,} go on, in {tasks} tasks")
-                if to_compute and not self._quiet:
-                    bar = click.progressbar(
-                        length=to_compute, label="Computing", show_pos=True, file=sys.stderr, show_eta=True
-                    )
-                    self._bar = self._open.enter_context(bar)
+                self._to_compute = to_compute
+            case Ready(_, link):
+                self._show_dashboard(link)
+                self._start_bar()
             case TaskDone(strategies):
                 if self._bar is not None:
                     self._bar.update(strategies)
@@ -57,3 +57,17 @@ class Terminal:
             case Committed(strategies):
                 self.committed = True
                 self.say(f"Committed {strategies:,} verdicts")
+
+    def _show_dashboard(self, link: str | None) -> None:
+        if link is None:
+            return
+        port = link.rsplit(":", 1)[-1].split("/")[0]
+        self.say(f"Dask dashboard: {link}")
+        self.say(f"  from another machine: ssh -L {port}:127.0.0.1:{port} USER@THIS_HOST, then open the link there")
+
+    def _start_bar(self) -> None:
+        if not self._quiet:
+            bar = click.progressbar(
+                length=self._to_compute, label="Computing", show_pos=True, file=sys.stderr, show_eta=True
+            )
+            self._bar = self._open.enter_context(bar)

@@ -5,20 +5,14 @@ Benjamini, Y. & Hochberg, Y. (1995), Controlling the False Discovery Rate, J. R.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.model import Discovery
+
 ALPHA = 0.05
-
-
-class Discovery(NamedTuple):
-    """What the correction says of one strategy."""
-
-    significant: bool
-    adjusted_p: float  # 6 decimals
 
 
 def adjusted_p_values(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -41,9 +35,29 @@ def adjusted_p_values(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-def discoveries(strategy_ids: Sequence[str], p_values: NDArray[np.float64]) -> dict[str, Discovery]:
-    """The correction by strategy_id; significance is judged on the unrounded value."""
-    adjusted = adjusted_p_values(p_values).tolist()
-    return {
-        strategy_id: Discovery(p < ALPHA, round(p, 6)) for strategy_id, p in zip(strategy_ids, adjusted, strict=True)
-    }
+class Correction(NamedTuple):
+    """All tested strategies of an instrument; two ascending columns of shape (n_strategies,)."""
+
+    p_values: NDArray[np.float64]
+    adjusted: NDArray[np.float64]  # unrounded
+
+    @classmethod
+    def over(cls, p_values: NDArray[np.float64]) -> Correction:
+        """Correct these p-values (no NaN, any order) for each other."""
+        ascending = np.sort(p_values)
+        return cls(ascending, adjusted_p_values(ascending))
+
+    @property
+    def tested(self) -> int:
+        """How many strategies were corrected for each other."""
+        return self.p_values.size
+
+    @property
+    def significant(self) -> int:
+        """How many of them are discoveries."""
+        return int((self.adjusted < ALPHA).sum())
+
+    def of(self, p_value: float) -> Discovery:
+        """What the correction says of one of them: ties share their adjusted value. Judged unrounded."""
+        adjusted = float(self.adjusted[np.searchsorted(self.p_values, p_value)])
+        return Discovery(adjusted < ALPHA, round(adjusted, 6))

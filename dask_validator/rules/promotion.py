@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dask_validator.model import SeasonSplit, Verdict
-from dask_validator.rules.fdr import Discovery
 
 
-def computed_columns(verdict: Verdict, discovery: Discovery | None) -> dict[str, object]:
-    """Column -> value of a PASSED verdict; `discovery` is None without a p-value or for an unknown `is_canonical`."""
-    waivers = verdict.regime_waivers
+def computed_columns(verdict: Verdict) -> dict[str, object]:
+    """Column -> value of a PASSED verdict."""
+    waivers, discovery = verdict.regime_waivers, verdict.discovery
     return {
         "years_tested": verdict.years_tested,
         "all_years_positive": verdict.all_years_positive,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import operator
 import re
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import OTHER, Outcomes, SeasonSplit, SplitRule, Strategy
+from dask_validator.model import EPOCH, OTHER, Outcomes, SeasonSplit, SplitRule, Strategy
 from dask_validator.rules.filters import SIZE, Bound, Filter, Mask
 from dask_validator.rules.json_values import as_double
-from dask_validator.rules.walkforward import EPOCH, check_traded
+from dask_validator.rules.walkforward import check_traded
 
 SEASON_ZONES = {
     "0900": "America/New_York",
@@ -47,19 +49,33 @@ def known_split(strategy: Strategy) -> SeasonSplit | None:
     return None
 
 
-def winter_days(label: str, days: NDArray[np.int64]) -> Mask:
-    """True on days when the session's zone is not on daylight saving time at local noon."""
-    zone = SEASON_ZONES[label]
-    unique, index = np.unique(days, return_inverse=True)
-    return np.array([_is_winter(zone, day) for day in unique.tolist()], dtype=np.bool_)[index]
+def winter_days(label: str, days: NDArray[np.integer[Any]]) -> Mask:
+    """True on days when the session's zone is not on daylight saving time at local noon; `days` ascending."""
+    years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + EPOCH.year
+    changes, winter = _clock_changes(SEASON_ZONES[label], tuple(np.unique(years).tolist()))
+    return winter[np.searchsorted(changes, days, side="right") - 1]
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=1_000)
+def _clock_changes(zone: str, years: tuple[int, ...]) -> tuple[NDArray[np.int32], Mask]:
+    """Days from which it is winter or not, every January 1st of the years among them."""
+    changes = [change for year in years for change in _clock_changes_of_year(zone, year)]
+    return np.array([day for day, _ in changes], dtype=np.int32), np.array([w for _, w in changes], dtype=np.bool_)
+
+
+@lru_cache(maxsize=1_000)
+def _clock_changes_of_year(zone: str, year: int) -> list[tuple[int, bool]]:
+    first = (date(year, 1, 1) - EPOCH).days
+    states = [_is_winter(zone, day) for day in range(first, first + 365 + calendar.isleap(year))]
+    return [(first + i, state) for i, state in enumerate(states) if i == 0 or state != states[i - 1]]
+
+
 def _is_winter(zone: str, day: int) -> bool:
     noon = datetime.combine(EPOCH + timedelta(days=day), time(12), ZoneInfo(zone))
     return not noon.dst()
 
 
+@lru_cache(maxsize=10_000)
 def split_rule(filter_type: str | None, filter_params: str | None) -> SplitRule:
     """Size bounds and skipped weekdays of a strategy's split.
 

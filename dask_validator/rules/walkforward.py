@@ -9,15 +9,15 @@ from __future__ import annotations
 import calendar
 import math
 from datetime import date, timedelta
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import WalkforwardRules
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import LOSS, OTHER, WIN, Gate, Outcomes, WalkforwardResult, WindowResult
+from dask_validator.model import EPOCH, OTHER, WIN, WINDOW_TABLE, Gate, Outcomes, WalkforwardResult
 
-EPOCH = date(1970, 1, 1)
 MAX_IMBALANCE = 5.0
 
 
@@ -32,8 +32,8 @@ def walkforward(outcomes: Outcomes, rules: WalkforwardRules) -> WalkforwardResul
     if outcomes.days.size == 0:
         return _without_windows(Gate(6, "outcomes", 0, 1, False))
     check_traded(outcomes)
-    bounds = window_bounds(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
-    if len(bounds) < 2:
+    bounds = _bounds(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
+    if bounds.size < 2:
         return _without_windows(Gate(6, "windows", 0, 1, False, str(outcomes.days.size)))
     return _judge(_windows(outcomes, bounds, rules.min_trades), rules)
 
@@ -65,24 +65,27 @@ def window_bounds(first_day: int, last_day: int, rules: WalkforwardRules) -> lis
     return bounds
 
 
-def _windows(outcomes: Outcomes, bounds: list[date], min_trades: int) -> list[WindowResult]:
-    count = len(bounds) - 1
-    starts = np.array([(bound - EPOCH).days for bound in bounds])
-    tested = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= starts[0]))
-    window = np.searchsorted(starts, tested.days, side="right") - 1
-    won, lost = tested.code == WIN, tested.code == LOSS
-    columns = (
-        np.bincount(window[won], minlength=count),
-        np.bincount(window[lost], minlength=count),
-        np.bincount(window[won], weights=tested.pnl_r[won], minlength=count),
-        np.bincount(window[lost], weights=tested.pnl_r[lost], minlength=count),
-        _sharpe_ratios(window, tested.pnl_r, count),
-    )
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [
-        _window(start.isoformat(), end.isoformat(), *row, min_trades=min_trades)
-        for start, end, row in zip(bounds, bounds[1:], rows, strict=False)
-    ]
+@lru_cache(maxsize=10_000)
+def _bounds(first_day: int, last_day: int, rules: WalkforwardRules) -> NDArray[np.int32]:
+    """`window_bounds` in days since 1970-01-01; most strategies of a task share theirs."""
+    return np.array([(bound - EPOCH).days for bound in window_bounds(first_day, last_day, rules)], dtype=np.int32)
+
+
+Window = tuple[int, int, int, float, float, float, bool]  # a row of WINDOW_TABLE
+
+
+def _windows(outcomes: Outcomes, bounds: NDArray[np.int32], min_trades: int) -> list[Window]:
+    count = bounds.size - 1
+    tested = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= bounds[0]))
+    window = np.searchsorted(bounds, tested.days, side="right") - 1
+    won = tested.code == WIN
+    cell = 2 * window + won  # losses and wins of each window, each added in day order
+    n = np.bincount(cell, minlength=2 * count).tolist()
+    r = np.bincount(cell, weights=tested.pnl_r, minlength=2 * count).tolist()
+    sharpes = _sharpe_ratios(window, tested.pnl_r, count).tolist()
+    days = bounds.tolist()
+    rows = zip(days, days[1:], n[1::2], n[::2], r[1::2], r[::2], sharpes, strict=False)
+    return [_window(*row, min_trades=min_trades) for row in rows]
 
 
 def _sharpe_ratios(window: NDArray[np.int64], pnl_r: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -96,21 +99,20 @@ def _sharpe_ratios(window: NDArray[np.int64], pnl_r: NDArray[np.float64], count:
 
 
 def _window(
-    start: str, end: str, wins: int, losses: int, win_r: float, loss_r: float, sharpe: float, *, min_trades: int
-) -> WindowResult:
+    start: int, end: int, wins: int, losses: int, win_r: float, loss_r: float, sharpe: float, *, min_trades: int
+) -> Window:
     n = wins + losses
     if n == 0:
-        return WindowResult(start, end, 0, None, None, None, False)
+        return start, end, 0, math.nan, math.nan, math.nan, False
     wr = wins / n
     mean_win = win_r / wins if wins else 0.0
     mean_loss = loss_r / losses if losses else 0.0
     exp_r = round(wr * mean_win - (1 - wr) * abs(mean_loss), 4)
-    test_sharpe = None if math.isnan(sharpe) else round(sharpe, 4)
-    return WindowResult(start, end, n, exp_r, round(wr, 4), test_sharpe, n >= min_trades and exp_r > 0)
+    return start, end, n, exp_r, round(wr, 4), round(sharpe, 4), n >= min_trades and exp_r > 0
 
 
-def _judge(windows: list[WindowResult], rules: WalkforwardRules) -> WalkforwardResult:
-    valid = [(w.test_n, w.test_exp_r) for w in windows if w.test_n >= rules.min_trades and w.test_exp_r is not None]
+def _judge(windows: list[Window], rules: WalkforwardRules) -> WalkforwardResult:
+    valid = [(n, exp_r) for _, _, n, exp_r, *_ in windows if n >= rules.min_trades]
     positive = sum(exp_r > 0 for _, exp_r in valid)
     total = sum(n for n, _ in valid)
     weighted = 0.0
@@ -139,11 +141,11 @@ def _judge(windows: list[WindowResult], rules: WalkforwardRules) -> WalkforwardR
         agg_oos_exp_r=round(agg_oos_exp_r, 4),
         total_oos_trades=total,
         failed=next((gate for gate in gates if not gate.passed), None),
-        windows=tuple(windows),
+        window_table=np.array(windows, dtype=WINDOW_TABLE),
         window_imbalance_ratio=None if ratio is None else round(ratio, 1),
         window_imbalanced=ratio is not None and ratio > MAX_IMBALANCE,
     )
 
 
 def _without_windows(gate: Gate) -> WalkforwardResult:
-    return WalkforwardResult(0, 0, 0, 0.0, 0.0, 0, gate, (), None, False)
+    return WalkforwardResult(0, 0, 0, 0.0, 0.0, 0, gate, np.empty(0, dtype=WINDOW_TABLE), None, False)

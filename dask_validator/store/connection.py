@@ -14,7 +14,7 @@ import duckdb
 
 from dask_validator.errors import DatabaseHeld, InputError
 
-WORKER_MEMORY_LIMIT = "1GB"
+MEMORY_LIMIT = "1GB"  # of a process; DuckDB would take 80 % of the machine in each of them, and spills beyond
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 
 
@@ -24,10 +24,11 @@ def settings(*, worker: bool = False) -> dict[str, str]:
         # A SQLite file would otherwise make DuckDB download an extension.
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
+        "memory_limit": MEMORY_LIMIT,
         "temp_directory": os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp"),
     }
     # Dask workers are single-threaded processes; DuckDB's own threads would multiply with them.
-    return shared | ({"threads": "1", "memory_limit": WORKER_MEMORY_LIMIT} if worker else {})
+    return shared | ({"threads": "1"} if worker else {})
 
 
 @contextmanager

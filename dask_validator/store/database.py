@@ -1,17 +1,21 @@
-"""The database as a run sees it: a snapshot to read, one commit to make."""
+"""The database as a run sees it: a few things to read, one commit to make."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import read_catalogue
-from dask_validator.store.reader import Snapshot, read_snapshot
+from dask_validator.store.outcomes import read_features, read_outcomes
+from dask_validator.store.reader import Facts, Survey, read_facts, read_waiting, survey
 
 if TYPE_CHECKING:
-    from dask_validator.store.writer import Changes, RunRecord
+    from dask_validator.model import OutcomeKey, Outcomes, RowRange, Session, Strategy, Verdict
+    from dask_validator.rules.filters import Features
+    from dask_validator.store.writer import RunRecord
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,37 @@ class Database:
             read_catalogue(opened)
         return cls(Path(path).absolute())
 
-    def read_snapshot(self, instrument: str) -> Snapshot:
-        """Waiting strategies and what judging them needs; no connection stays open."""
-        return read_snapshot(self.path, instrument)
+    def read_facts(self, instrument: str) -> Facts:
+        """What a run needs to know beside the waiting strategies."""
+        return read_facts(self.path, instrument)
 
-    def commit(self, record: RunRecord, prepared: Changes) -> None:
+    def read_waiting(self, instrument: str) -> Generator[Strategy]:
+        """Waiting strategies in no order; the database stays open until the last one was taken."""
+        return read_waiting(self.path, instrument)
+
+    def survey(self, instrument: str) -> Survey:
+        """Where the outcomes lie, and what the data look like as a whole."""
+        return survey(self.path, instrument)
+
+    def read_features(self, instrument: str, wanted: Mapping[Session, Collection[str]]) -> dict[Session, Features]:
+        """Features by session; of the columns wanted, those that the table has."""
+        by_minutes: dict[int | None, dict[str, Collection[str]]] = {}
+        for (minutes, label), parts in wanted.items():
+            by_minutes.setdefault(minutes, {})[label] = parts
+        with connection.reading(self.path) as opened:
+            return {
+                (minutes, label): features
+                for minutes, of_minutes in by_minutes.items()
+                for label, features in read_features(opened, instrument, minutes, of_minutes).items()
+            }
+
+    def read_outcomes(self, instrument: str, keys: Sequence[OutcomeKey], rows: RowRange) -> Sequence[Outcomes]:
+        """Outcomes of each key, in the order of `keys`."""
+        with connection.reading(self.path) as opened:
+            return read_outcomes(opened, instrument, keys, rows)
+
+    def commit(self, record: RunRecord, verdicts: Sequence[Verdict]) -> None:
         """Write everything in one transaction."""
         from dask_validator.store.writer import commit
 
-        commit(self.path, record, prepared)
+        commit(self.path, record, verdicts)

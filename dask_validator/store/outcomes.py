@@ -1,8 +1,8 @@
-"""What a worker reads: outcomes and features as columns, one query for all keys of a task."""
+"""Outcomes and features as columns, one query for all keys of a task."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.model import LOSS, WIN, OutcomeKey, Outcomes
+from dask_validator.model import LOSS, WIN, Extent, OutcomeKey, Outcomes, RowRange
 from dask_validator.rules.filters import DIRECTION, LONG, SESSIONS, SHORT, Features
 
 _OUTCOMES = f"""
@@ -19,16 +19,33 @@ _OUTCOMES = f"""
                unnest($labels::VARCHAR[]) AS orb_label, unnest($models::VARCHAR[]) AS entry_model,
                unnest($targets::DOUBLE[]) AS rr_target, unnest($bars::INTEGER[]) AS confirm_bars
     )
-    SELECT keys.position, (o.trading_day - DATE '1970-01-01')::BIGINT AS day, o.pnl_r::DOUBLE AS pnl_r,
+    SELECT keys.position, (o.trading_day - DATE '1970-01-01')::INTEGER AS day, o.pnl_r::DOUBLE AS pnl_r,
            CASE o.outcome WHEN 'win' THEN {WIN} WHEN 'loss' THEN {LOSS} ELSE 0 END::UTINYINT AS code
     FROM orb_outcomes o JOIN keys USING (orb_minutes, orb_label, entry_model, rr_target, confirm_bars)
-    WHERE o.symbol = $symbol AND o.outcome IS NOT NULL AND list_contains($labels, o.orb_label)
+    WHERE o.symbol = $symbol AND o.outcome IS NOT NULL
+"""
+_ROWS = " AND o.rowid BETWEEN $first AND $last"  # DuckDB skips the row groups outside
+_LAYOUT = """
+    SELECT orb_minutes, orb_label, entry_model, rr_target::DOUBLE AS rr_target, confirm_bars,
+           min(rowid), max(rowid), count(*)
+    FROM orb_outcomes WHERE symbol = ? GROUP BY ALL
 """
 
 
-def read_outcomes(connection: duckdb.DuckDBPyConnection, symbol: str, keys: Sequence[OutcomeKey]) -> list[Outcomes]:
+def read_layout(connection: duckdb.DuckDBPyConnection, symbol: str) -> dict[OutcomeKey, Extent]:
+    """The extent of every key; empty when the table has no row numbers, as a view."""
+    try:
+        rows = connection.execute(_LAYOUT, [symbol]).fetchall()
+    except duckdb.BinderException:
+        return {}
+    return {OutcomeKey(*row[:5]): Extent(*row[5:]) for row in rows}
+
+
+def read_outcomes(
+    connection: duckdb.DuckDBPyConnection, symbol: str, keys: Sequence[OutcomeKey], rows: RowRange = None
+) -> list[Outcomes]:
     """Outcomes of each key, in the order of `keys`, each by trading day."""
-    parameters = {
+    parameters: dict[str, object] = {
         "symbol": symbol,
         "positions": list(range(len(keys))),
         "minutes": [key.orb_minutes for key in keys],
@@ -37,7 +54,11 @@ def read_outcomes(connection: duckdb.DuckDBPyConnection, symbol: str, keys: Sequ
         "targets": [key.rr_target for key in keys],
         "bars": [key.confirm_bars for key in keys],
     }
-    columns = connection.execute(_OUTCOMES, parameters).fetchnumpy()
+    query = _OUTCOMES
+    if rows is not None:
+        query += _ROWS
+        parameters |= {"first": rows[0], "last": rows[1]}
+    columns = connection.execute(query, parameters).fetchnumpy()
     position, days, code = (np.asarray(columns[name]) for name in ("position", "day", "code"))
     pnl_r = _doubles(columns["pnl_r"])
     # The last two only order several outcomes of one day, which a table without a primary key can hold.
@@ -50,40 +71,43 @@ def read_outcomes(connection: duckdb.DuckDBPyConnection, symbol: str, keys: Sequ
     ]
 
 
-def session_columns(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """Names of the columns of `daily_features`, in lower case."""
-    rows = connection.execute("SELECT lower(column_name) FROM (DESCRIBE daily_features)").fetchall()
-    return frozenset(name for (name,) in rows)
-
-
 def read_features(
-    connection: duckdb.DuckDBPyConnection,
-    symbol: str,
-    orb_minutes: int | None,
-    label: str,
-    wanted: Collection[str],
-    available: Collection[str],
-) -> Features:
-    """Features of the days of one session; of `wanted`, the columns that the table has.
+    connection: duckdb.DuckDBPyConnection, symbol: str, orb_minutes: int | None, wanted: Mapping[str, Collection[str]]
+) -> dict[str, Features]:
+    """Features of the sessions with these opening-range minutes; of the columns wanted, those that the table has.
 
-    `label` must be one of SESSIONS: it becomes part of column names.
+    `wanted` has the columns by label; labels must be of SESSIONS: they become part of column names.
     """
-    if label not in SESSIONS:
-        raise ValueError(f"{label!r} is no session")
-    parts = sorted(part for part in wanted if f"orb_{label}_{part}".lower() in available)
-    selected = ", ".join(_as_number(f'"orb_{label}_{part}"', part) + f" AS {part}" for part in parts)
+    if unknown := set(wanted) - SESSIONS:
+        raise ValueError(f"{unknown} are no sessions")
+    rows = connection.execute("SELECT lower(column_name) FROM (DESCRIBE daily_features)").fetchall()
+    there = [
+        (label, part)
+        for label, parts in wanted.items()
+        for part in sorted(parts)
+        if (f"orb_{label}_{part}".lower(),) in rows
+    ]
     columns = connection.execute(
-        f"SELECT (trading_day - DATE '1970-01-01')::BIGINT AS day, day_of_week::DOUBLE AS weekday"
-        f"{', ' + selected if selected else ''} FROM daily_features "
-        "WHERE symbol = ? AND orb_minutes = ? ORDER BY trading_day",
+        "SELECT (trading_day - DATE '1970-01-01')::INTEGER AS day, day_of_week::DOUBLE AS weekday"
+        + "".join(f", {_as_number(label, part)} AS c{i}" for i, (label, part) in enumerate(there))
+        + " FROM daily_features WHERE symbol = ? AND orb_minutes = ? ORDER BY trading_day",
         [symbol, orb_minutes],
     ).fetchnumpy()
     days, weekday = np.asarray(columns["day"]), _doubles(columns["weekday"])
     weekday = np.where(np.isnan(weekday), (days + 3) % 7, weekday)  # 1970-01-01 was a Thursday
-    return Features(label, days, weekday, {part: _doubles(columns[part]) for part in parts})
+    return {
+        label: Features(
+            label,
+            days,
+            weekday,
+            {part: _doubles(columns[f"c{i}"]) for i, (owner, part) in enumerate(there) if owner == label},
+        )
+        for label in wanted
+    }
 
 
-def _as_number(column: str, part: str) -> str:
+def _as_number(label: str, part: str) -> str:
+    column = f'"orb_{label}_{part}"'
     if part == DIRECTION:
         return f"CASE lower({column}) WHEN 'long' THEN {LONG} WHEN 'short' THEN {SHORT} END::DOUBLE"
     return f"{column}::DOUBLE"

@@ -1,8 +1,8 @@
-"""What the main process reads before it computes, through one read-only connection that it then closes."""
+"""What the main process reads before it computes, through read-only connections that it then closes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,28 +11,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
-from dask_validator.model import SeasonSplit, Strategy
+from dask_validator.model import Extent, OutcomeKey, SeasonSplit, Strategy
 from dask_validator.store.connection import reading
 from dask_validator.store.contract import SPLIT, TABLES, Catalogue, read_catalogue
+from dask_validator.store.outcomes import read_layout
 
-DOUBLES = {"rr_target", "expectancy_r", "sharpe_ratio", "max_drawdown_r", "median_risk_points", "avg_risk_points"}
+DOUBLES = {
+    "p_value",
+    "rr_target",
+    "expectancy_r",
+    "sharpe_ratio",
+    "max_drawdown_r",
+    "median_risk_points",
+    "avg_risk_points",
+}
 WAITING = "(validation_status IS NULL OR validation_status = '')"
 
 
-class Snapshot(NamedTuple):
-    """All that screening, false discovery rate and planning need of one instrument."""
+BATCH = 10_000
 
-    strategies: list[Strategy]  # waiting, by strategy_id
+
+class Facts(NamedTuple):
+    """What a run needs to know of an instrument beside its waiting strategies."""
+
+    waiting: int
     atr_by_year: Mapping[int, float]  # mean atr_20 in points
-    tested_ids: list[str]  # canonical strategies with a p-value, the whole table
-    p_values: NDArray[np.float64]  # shape (len(tested_ids),), no NaN
+    p_values: NDArray[np.float64]  # of all canonical strategies that have one, no NaN, in no order
     active_setups: frozenset[str]  # strategy_ids that are promoted now
     setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
-    fingerprints: Mapping[str, str]
 
 
-def read_snapshot(path: str | Path, instrument: str) -> Snapshot:
-    """Read the waiting strategies of one instrument.
+class Survey(NamedTuple):
+    """What takes a scan of the whole instrument."""
+
+    layout: Mapping[OutcomeKey, Extent]  # where each key's outcomes lie
+    fingerprints: Mapping[str, str]  # by table
+
+
+def read_facts(path: str | Path, instrument: str) -> Facts:
+    """Read what is small.
 
     Raises
     ------
@@ -42,16 +59,32 @@ def read_snapshot(path: str | Path, instrument: str) -> Snapshot:
     with reading(path) as connection:
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
-        ids, p_values = _p_values(connection, instrument)
-        return Snapshot(
-            _waiting(connection, instrument, catalogue),
+        return Facts(
+            _count_waiting(connection, instrument),
             _atr_by_year(connection, instrument),
-            ids,
-            p_values,
+            _p_values(connection, instrument),
             _active_setups(connection),
             catalogue.not_null("validated_setups"),
-            _fingerprints(connection, instrument),
         )
+
+
+def read_waiting(path: str | Path, instrument: str) -> Generator[Strategy]:
+    """Yield the waiting strategies in no order; the connection is open until the last one was taken.
+
+    In no order, because sorting would hold a million rows at once.
+    """
+    with reading(path) as connection:
+        result = connection.execute(*_waiting(instrument, read_catalogue(connection)))
+        width = len(Strategy._fields) - 1
+        while rows := result.fetchmany(BATCH):
+            for row in rows:
+                yield Strategy._make((*row[:width], SeasonSplit._make(row[width:])))
+
+
+def survey(path: str | Path, instrument: str) -> Survey:
+    """Scan outcomes, features and strategies once."""
+    with reading(path) as connection:
+        return Survey(read_layout(connection, instrument), _fingerprints(connection, instrument))
 
 
 def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:
@@ -68,19 +101,24 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: 
         )
 
 
-def _waiting(connection: duckdb.DuckDBPyConnection, instrument: str, catalogue: Catalogue) -> list[Strategy]:
+def _count_waiting(connection: duckdb.DuckDBPyConnection, instrument: str) -> int:
+    [(count,)] = connection.execute(
+        f"SELECT count(*) FROM experimental_strategies WHERE instrument = ? AND {WAITING}", [instrument]
+    ).fetchall()
+    return int(count)
+
+
+def _waiting(instrument: str, catalogue: Catalogue) -> tuple[str, list[str]]:
     lacking = catalogue.lacking("experimental_strategies")
     missing = ", ".join(f"CASE WHEN {name} IS NULL THEN '{name}' END" for name in catalogue.needed_to_promote())
     names = [name for name in Strategy._fields if name not in ("missing", "stored_split")]
     plain = [f"{name}::DOUBLE" if name in DOUBLES else name for name in names]  # DECIMAL and FLOAT are welcome
     split = [f"NULL::{kind}" if name in lacking else name for name, kind in SPLIT.items()]
-    rows = connection.execute(
+    query = (
         f"SELECT {', '.join(plain)}, concat_ws(', ', {missing}) AS missing, {', '.join(split)} "
-        f"FROM experimental_strategies WHERE instrument = ? AND {WAITING} ORDER BY strategy_id",
-        [instrument],
-    ).fetchall()
-    width = len(plain) + 1
-    return [Strategy._make((*row[:width], SeasonSplit(*row[width:]))) for row in rows]
+        f"FROM experimental_strategies WHERE instrument = ? AND {WAITING}"
+    )
+    return query, [instrument]
 
 
 def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[int, float]:
@@ -96,13 +134,13 @@ def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict
     return dict(zip(years.tolist(), means.tolist(), strict=True))
 
 
-def _p_values(connection: duckdb.DuckDBPyConnection, instrument: str) -> tuple[list[str], NDArray[np.float64]]:
+def _p_values(connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray[np.float64]:
     columns = connection.execute(
-        "SELECT strategy_id, p_value::DOUBLE AS p FROM experimental_strategies "
-        "WHERE instrument = ? AND is_canonical AND NOT isnan(p_value::DOUBLE) ORDER BY strategy_id",
+        "SELECT p_value::DOUBLE AS p FROM experimental_strategies "
+        "WHERE instrument = ? AND is_canonical AND NOT isnan(p_value::DOUBLE)",
         [instrument],
     ).fetchnumpy()
-    return list(columns["strategy_id"]), np.asarray(columns["p"], dtype=np.float64)
+    return np.asarray(columns["p"], dtype=np.float64)
 
 
 def _active_setups(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

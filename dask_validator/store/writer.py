@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import pandas as pd
 
 from dask_validator.errors import InputError, NotCommitted
 from dask_validator.model import Status, Verdict
-from dask_validator.rules.fdr import Discovery
 from dask_validator.rules.promotion import computed_columns
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line
 from dask_validator.store.contract import COPIED, OPTIONAL, SPLIT, read_catalogue
 from dask_validator.store.reader import WAITING
 
-_COMPUTED = ["years_tested", "all_years_positive", "regime_waivers", "regime_waiver_count"]
-_COMPUTED += ["fdr_significant", "fdr_adjusted_p"]
-_PROMOTED = ["strategy_id", *_COMPUTED]
+_COMPUTED = {
+    "years_tested": "INTEGER",
+    "all_years_positive": "BOOLEAN",
+    "regime_waivers": "VARCHAR",
+    "regime_waiver_count": "INTEGER",
+    "fdr_significant": "BOOLEAN",
+    "fdr_adjusted_p": "DOUBLE",
+}
+BATCH = 20_000  # rows
 KEPT_ON_CONFLICT = {"strategy_id", "promoted_at", "promoted_from"}
 
 _RUNS_TABLE = """
@@ -49,17 +54,6 @@ class RunRecord(NamedTuple):
     results: bytes
 
 
-class Changes(NamedTuple):
-    """Frames with what a run computed; the rest of a promoted row is copied inside SQL.
-
-    A frame turns NaN into NULL, and one NULL in a NOT NULL column would sink the whole transaction.
-    """
-
-    verdicts: pd.DataFrame  # strategy_id, status, note
-    splits: pd.DataFrame  # strategy_id and the five dst columns, where they were computed
-    promoted: pd.DataFrame  # strategy_id, years_tested, all_years_positive, regime_*, fdr_*
-
-
 class Statement(NamedTuple):
     """One SQL statement of the transaction and its parameters."""
 
@@ -67,29 +61,42 @@ class Statement(NamedTuple):
     parameters: tuple[Any, ...] = ()
 
 
-def changes(verdicts: Sequence[Verdict], kept_splits: frozenset[str], fdr: Mapping[str, Discovery]) -> Changes:
-    """Frames for a commit; `kept_splits` are the ids whose stored split stays as it is."""
-    splits = [
-        (v.strategy_id, *v.split)
-        for v in verdicts
-        if v.split is not None and v.status is not Status.FAILED and v.strategy_id not in kept_splits
-    ]
-    promoted = [
-        {"strategy_id": v.strategy_id, **computed_columns(v, fdr.get(v.strategy_id))}
-        for v in verdicts
-        if v.status is Status.PASSED
-    ]
-    return Changes(
-        _frame([(v.strategy_id, str(v.status), v.note) for v in verdicts], ["strategy_id", "status", "note"]),
-        _frame(splits, ["strategy_id", *SPLIT]),
-        _frame([[row[name] for name in _PROMOTED] for row in promoted], _PROMOTED),
-    )
+def _split_to_write(verdict: Verdict) -> Sequence[object] | None:
+    if verdict.split is None or verdict.keeps_split or verdict.status is Status.FAILED:
+        return None
+    return verdict.strategy_id, *verdict.split
+
+
+def _promoted(verdict: Verdict) -> Sequence[object] | None:
+    if verdict.status is not Status.PASSED:
+        return None
+    columns = computed_columns(verdict)
+    return verdict.strategy_id, *(columns[name] for name in _COMPUTED)
+
+
+class ComputedTable(NamedTuple):
+    """A temporary table with what a run computed; the rest of a promoted row is copied inside SQL."""
+
+    name: str
+    columns: Mapping[str, str]  # name and type, which an empty or all-NULL column must not be left to guess
+    row: Callable[[Verdict], Sequence[object] | None]  # None: the verdict has no row
+
+
+_COMPUTED_TABLES = (
+    ComputedTable(
+        "computed_verdicts",
+        {"strategy_id": "VARCHAR", "status": "VARCHAR", "note": "VARCHAR"},
+        lambda verdict: (verdict.strategy_id, verdict.status.value, verdict.note),
+    ),
+    ComputedTable("computed_splits", {"strategy_id": "VARCHAR", **SPLIT}, _split_to_write),
+    ComputedTable("computed_promoted", {"strategy_id": "VARCHAR", **_COMPUTED}, _promoted),
+)
 
 
 def commit(
     path: str | Path,
     record: RunRecord,
-    prepared: Changes,
+    verdicts: Sequence[Verdict],
     connect: Callable[..., duckdb.DuckDBPyConnection] = connect,
 ) -> None:
     """Write everything in one transaction; any failure leaves the database as it was.
@@ -105,25 +112,36 @@ def commit(
         raise NotCommitted(f"computed, but not written: {error}") from error
     try:
         with ctrl_c_stays_ctrl_c():
-            _transact(connection, record, prepared)
+            _transact(connection, record, verdicts)
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
         connection.close()
 
 
-def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, prepared: Changes) -> None:
-    for name, frame in prepared._asdict().items():
-        connection.register(f"computed_{name}", frame)
+def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts: Sequence[Verdict]) -> None:
     connection.execute("BEGIN TRANSACTION")
     try:
-        _refuse_if_changed(connection, len(prepared.verdicts))
+        for computed in _COMPUTED_TABLES:
+            _fill(connection, computed, verdicts)
+        _refuse_if_changed(connection, len(verdicts))
         for sql, parameters in _statements(connection, record):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
     except BaseException:
         _roll_back(connection)
         raise
+
+
+def _fill(connection: duckdb.DuckDBPyConnection, computed: ComputedTable, verdicts: Sequence[Verdict]) -> None:
+    connection.execute(
+        f"CREATE TEMP TABLE {computed.name} ({', '.join(f'{c} {t}' for c, t in computed.columns.items())})"
+    )
+    values = ", ".join(f"unnest(?::{kind}[])" for kind in computed.columns.values())
+    rows = (row for verdict in verdicts if (row := computed.row(verdict)) is not None)
+    while batch := list(islice(rows, BATCH)):
+        columns = [list(column) for column in zip(*batch, strict=True)]
+        connection.execute(f"INSERT INTO {computed.name} SELECT {values}", columns)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
@@ -195,22 +213,3 @@ def _promotion(record: RunRecord) -> Statement:
         f"ON CONFLICT (strategy_id) DO UPDATE SET {updates}",
         (record.finished_at.isoformat(),),
     )
-
-
-_DTYPES = {
-    "dst_winter_n": "Int64",
-    "dst_summer_n": "Int64",
-    "dst_winter_avg_r": "float64",
-    "dst_summer_avg_r": "float64",
-    "years_tested": "Int64",
-    "regime_waiver_count": "Int64",
-    "all_years_positive": "boolean",
-    "fdr_significant": "boolean",
-    "fdr_adjusted_p": "float64",
-}
-
-
-def _frame(rows: Sequence[Sequence[object]], columns: list[str]) -> pd.DataFrame:
-    """Explicit types: an empty or all-NULL column must not be guessed."""
-    frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    return frame.astype({name: _DTYPES[name] for name in columns if name in _DTYPES})

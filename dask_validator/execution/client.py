@@ -1,0 +1,161 @@
+"""Tasks on the workers of a Dask client: a bounded window of them is in flight, topped up as they complete."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count, islice
+from typing import Any, TypeVar
+
+from distributed import Client, Future, as_completed
+
+from dask_validator.errors import Incomplete, InputError, ValidatorError
+from dask_validator.execution import remote
+from dask_validator.interrupts import held_back
+
+POLL_S, ASK_S = 0.005, 1.0
+IN_FLIGHT = 4  # tasks per thread of the cluster: enough that none waits for us, few enough to forget quickly
+NEXT = "nothing was written; run again, or with --workers 1"
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Carry = Callable[[Task], Task]
+
+
+class ClientExecutor:
+    """Runs tasks on the workers of a client."""
+
+    def __init__(self, client: Client, patience_s: float = math.inf) -> None:
+        self._client = client
+        self._patience_s = patience_s  # how long to wait for a worker once there is none
+        self.workers = max(1, _threads(client))
+        self.dashboard_link: str | None = client.dashboard_link or None
+
+    def start(self) -> None:
+        """The cluster runs already."""
+
+    def wait(self) -> None:
+        """The cluster runs already."""
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Carry[Task]
+    ) -> Iterator[Result]:
+        """Yield results in the order of completion.
+
+        Raises
+        ------
+        Incomplete
+            The cluster, or every worker that tried a task, was lost.
+        """
+        flight = _Flight(self._client, function, tasks, name, carry, self._patience_s)
+        # Raised in one of Dask's garbage-collection callbacks, a KeyboardInterrupt would be lost.
+        with held_back() as interrupts:
+            yield from flight.results(interrupts)
+
+
+def _threads(client: Client) -> int:
+    return sum(client.nthreads().values())
+
+
+class _Flight:
+    """One map: what waits, what is in flight, which workers are not asked again."""
+
+    def __init__(
+        self,
+        client: Client,
+        function: Callable[[Any], Any],
+        tasks: Iterable[Any],
+        name: str,
+        carry: Carry[Any],
+        patience_s: float,
+    ) -> None:
+        self._client = client
+        self._function = function
+        self._waiting = iter(tasks)
+        # Keys of our own: equal inputs would share one future, also with an earlier run on a long-lived cluster.
+        self._keys = (f"{name}-{position}" for position in count())
+        self._carry = carry
+        self._patience_s = patience_s
+        self._flying: dict[Future, Any] = {}
+        self._completed = as_completed(loop=client.loop)
+        self._unfit: dict[str, remote.Versions] = {}
+
+    def results(self, interrupts: list[int]) -> Iterator[Any]:
+        """Results in the order of completion; ends early once an interrupt has come, which `held_back` then raises."""
+        try:
+            self._top_up()
+            for batch in self._batches(interrupts):
+                for future in batch:
+                    yield from self._landed(future)
+                self._top_up()
+        finally:
+            self._client.cancel(list(self._flying))
+
+    def _top_up(self) -> None:
+        """The window grows and shrinks with the cluster."""
+        room = max(1, IN_FLIGHT * _threads(self._client)) - len(self._flying)
+        self._submit(list(islice(self._waiting, max(0, room))))
+
+    def _submit(self, tasks: list[Any]) -> None:
+        if not tasks:
+            return
+        futures = self._client.map(
+            pickle.loads,
+            [remote.packed(self._function, task) for task in tasks],
+            key=list(islice(self._keys, len(tasks))),
+            workers=self._fit_workers() if self._unfit else None,
+            pure=False,
+            retries=0,
+        )
+        self._flying.update(zip(futures, tasks, strict=True))
+        self._completed.update(futures)
+
+    def _landed(self, future: Future) -> Iterator[Any]:
+        if future.status in ("pending", "lost"):  # its worker died between the result and our asking
+            self._completed.add(future)
+            return
+        task = self._flying.pop(future)
+        try:
+            result = remote.outcome(future.result())
+        except InputError:  # this worker cannot read the database; if we cannot either, carrying raises that
+            carried = self._carry(task)
+            if carried is task:
+                raise
+            self._submit([carried])
+        except ValidatorError:
+            raise
+        except Exception as error:
+            raise Incomplete(f"task {future.key} was lost ({type(error).__name__}: {error}); {NEXT}") from error
+        else:
+            if isinstance(result, remote.Unfit):
+                self._unfit[result.worker] = result.versions
+                self._submit([task])
+            else:
+                yield result
+
+    def _fit_workers(self) -> list[str]:
+        fit = sorted(set(self._client.nthreads()) - set(self._unfit))
+        if not fit:
+            raise Incomplete(f"no worker is left whose versions are ours; {NEXT}")
+        return fit
+
+    def _batches(self, interrupts: list[int]) -> Iterator[list[Future]]:
+        """Futures as they complete; as_completed itself would wait for ever when the last worker has gone."""
+        asked = last_seen = time.monotonic()
+        while self._flying:
+            if interrupts:
+                return
+            if self._completed.has_ready():
+                yield self._completed.next_batch(block=False)
+                asked = last_seen = time.monotonic()
+                continue
+            time.sleep(POLL_S)
+            if time.monotonic() - asked < ASK_S:
+                continue
+            asked = time.monotonic()
+            if self._client.nthreads():
+                last_seen = asked
+            elif asked - last_seen > self._patience_s:
+                raise Incomplete(f"every worker has gone; {NEXT}")

@@ -1,0 +1,95 @@
+"""What is sent to a worker: a call as plain bytes.
+
+Only the worker opens them, so that the scheduler needs nothing of ours, and the worker first compares its versions with
+ours, so that one that joined in mid-run is checked before it computes.
+"""
+
+from __future__ import annotations
+
+import pickle
+import platform
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+from dask_validator.errors import ValidatorError
+
+Versions = dict[str, str]
+PACKAGES = ("dask_validator", "dask", "distributed", "numpy", "duckdb")
+
+
+class Unfit(NamedTuple):
+    """The answer of a worker whose versions are not ours."""
+
+    worker: str
+    versions: Versions
+
+
+@lru_cache(maxsize=1)
+def versions() -> Versions:
+    """What this process runs, `missing` for what it does not have."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def differences(ours: Versions, theirs: Versions) -> tuple[list[str], list[str]]:
+    """Names whose versions differ too much to compute together, and names that differ harmlessly.
+
+    Python and dask must agree but for the patch level, the package wholly; other differences are worth a warning.
+    """
+    different = [name for name in ours if ours[name] != theirs.get(name)]
+    fatal = [name for name in different if name == "dask_validator" or theirs.get(name, "missing") == "missing"]
+    fatal += [
+        name
+        for name in different
+        if name in ("python", "dask", "distributed") and ours[name].split(".")[:2] != theirs[name].split(".")[:2]
+    ]
+    return sorted(set(fatal)), sorted(set(different) - set(fatal))
+
+
+def packed(function: Callable[[Any], Any], argument: Any) -> bytes:
+    """Bytes that `pickle.loads` turns into the packed outcome of `function(argument)`, wherever it is called."""
+    return pickle.dumps(_Call(versions(), pickle.dumps((function, argument))))
+
+
+def outcome(answer: bytes) -> Any:
+    """What the call returned: the function's result, an `Unfit`, or one of our errors, which is raised.
+
+    Raises
+    ------
+    ValidatorError
+        As the function raised it.
+    """
+    result = pickle.loads(answer)
+    if isinstance(result, ValidatorError):
+        raise result
+    return result
+
+
+class _Call:
+    """Pickles as a call of `_call`; a plain function reference would have to be imported by the scheduler."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self._arguments = arguments
+
+    def __reduce__(self) -> tuple[Callable[..., bytes], tuple[Any, ...]]:
+        return _call, self._arguments
+
+
+def _call(ours: Versions, call: bytes) -> bytes:
+    if differences(ours, versions())[0]:
+        from distributed import get_worker
+
+        return pickle.dumps(Unfit(get_worker().address, versions()))
+    function, argument = pickle.loads(call)
+    try:
+        return pickle.dumps(function(argument))
+    except ValidatorError as error:
+        return pickle.dumps(error)

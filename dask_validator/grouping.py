@@ -1,0 +1,78 @@
+"""From questions about strategies to tasks: the days that the groups of a task take, and nothing else, go along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from dask_validator.config import WalkforwardRules
+from dask_validator.execution.plan import Piece
+from dask_validator.model import Request, Session
+from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, session_days
+from dask_validator.rules.filters import Features
+from dask_validator.task import Carried, Group, InDatabase, WalkforwardTask
+
+if TYPE_CHECKING:
+    from dask_validator.store.database import Database
+
+Selectors = Mapping[Session, set[Selector]]
+
+
+def selectors(groups: Iterable[Group], strict_filters: bool) -> Selectors:
+    """What picks days for these groups, by session; a filter that admits every day picks none."""
+    used: dict[Session, set[Selector]] = {}
+    for group in groups:
+        of_session = used.setdefault(group.key.session, set())
+        for request in group.requests:
+            of_session.update(_selectors(request, strict_filters))
+    return used
+
+
+def _selectors(request: Request, strict_filters: bool) -> Iterator[Selector]:
+    if request.split is not None:
+        yield request.split
+    if request.walkforward and bounds_of(request.filter_type or "", strict_filters) is not None:
+        yield request.filter_type or ""
+
+
+def columns(used: Selectors, strict_filters: bool) -> dict[Session, set[str]]:
+    """The columns of `daily_features` that the selectors look at."""
+    return {
+        session: {bound.column for selector in of_session for bound in bounds_of(selector, strict_filters) or ()}
+        - {"weekday"}
+        for session, of_session in used.items()
+    }
+
+
+def days_by_session(
+    used: Selectors, features: Mapping[Session, Features], strict_filters: bool
+) -> dict[Session, SessionDays]:
+    """Every selector applied once to the days of its session."""
+    return {session: session_days(features[session], used[session], strict_filters) for session in used}
+
+
+class Work(NamedTuple):
+    """The tasks of a run, made one by one: a million strategies would not fit into memory beside all their tasks."""
+
+    pieces: Sequence[Piece]
+    sessions: Mapping[Session, SessionDays]
+    rules: WalkforwardRules
+    strict_filters: bool
+    database: Database
+    instrument: str
+
+    def carried(self, task: WalkforwardTask) -> WalkforwardTask:
+        """The task with its outcomes, for workers that do not see the database."""
+        if isinstance(task.source, Carried):
+            return task
+        return task._replace(
+            source=Carried(tuple(self.database.read_outcomes(self.instrument, task.keys, task.source.rows)))
+        )
+
+    def tasks(self) -> Iterator[WalkforwardTask]:
+        """One task for each piece of the plan."""
+        for piece in self.pieces:
+            used = selectors(piece.groups, self.strict_filters)
+            days = {session: self.sessions[session].only(used[session]) for session in used}
+            source = InDatabase(str(self.database.path), self.instrument, piece.rows)
+            yield WalkforwardTask(self.rules, self.strict_filters, piece.groups, days, source)
