@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,7 @@ def validate(
     config = _with_flags(config or RunConfig(), flags)
     database, costs = preflight(db, instrument, config)
     with Terminal(quiet=not progress) as terminal, open_executor(workers, client) as executor:
+        terminal.warn(executor.warnings)
         result = run_validation(database, instrument, config, costs, executor, terminal.listen)
         terminal.warn(result.warnings)
     return result
@@ -89,21 +90,26 @@ def preflight(db: str | Path, instrument: str, config: RunConfig) -> tuple[Datab
 
 @contextmanager
 def open_executor(
-    workers: int | None = None, client: Client | None = None, dashboard_address: str | None = "127.0.0.1:8787"
+    workers: int | None = None,
+    client: Client | None = None,
+    scheduler: str | None = None,
+    dashboard_address: str | None = "127.0.0.1:8787",
 ) -> Iterator[Executor]:
-    """Where the tasks run: this process, a LocalCluster of our own, or the user's client.
+    """Where the tasks run: this process, a LocalCluster of our own, the user's client, or a scheduler's address.
 
     Raises
     ------
     InputError
-        `workers` below 1, both `workers` and `client`, or a script without the `__main__` guard.
+        `workers` below 1 or together with a cluster, a cluster that cannot be used, or a script without the
+        `__main__` guard.
     """
-    if client is not None:
+    if client is not None or scheduler is not None:
         if workers is not None:
-            raise InputError("got both workers and client; needed one of them")
-        from dask_validator.execution.client import ClientExecutor
+            raise InputError("got both workers and a cluster (--scheduler, client=); needed one of them")
+        from dask_validator.execution.client import connect, existing_cluster
 
-        yield ClientExecutor(client)
+        with nullcontext(client) if client is not None else closing(connect(str(scheduler))) as connected:
+            yield existing_cluster(connected)
         return
     count = default_workers() if workers is None else workers
     if not isinstance(count, int) or count < 1:

@@ -34,7 +34,7 @@ class _Shown(click.ClickException):
     """One of our errors on its way through click."""
 
     def __init__(self, error: ValidatorError) -> None:
-        super().__init__(str(error))
+        super().__init__("\n".join(filter(None, [str(error), error.details])))
         vars(self)["exit_code"] = error.exit_code
 
 
@@ -67,12 +67,17 @@ def cli() -> None:
 @options.db
 @options.instrument
 @options.workers
+@options.scheduler
 @options.rules
 @options.surroundings
 @click.pass_context
-def run(ctx: click.Context, /, db: Path, instrument: str, workers: int | None, **flags: Any) -> None:
+def run(
+    ctx: click.Context, /, db: Path, instrument: str, workers: int | None, scheduler: str | None, **flags: Any
+) -> None:
     """Validate one instrument's waiting strategies."""
-    ctx.exit(_run(db, instrument, workers, flags))
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("--workers and --scheduler exclude each other: give one of them")
+    ctx.exit(_run(db, instrument, workers, flags, scheduler=scheduler))
 
 
 @cli.command(cls=options.ListFlags)
@@ -150,6 +155,7 @@ def _run(
     workers: int | None,
     flags: dict[str, Any],
     appendix: Callable[[RunResult], str] | None = None,
+    scheduler: str | None = None,
 ) -> int:
     """Validate and report; the exit code."""
     config = _config(flags)
@@ -157,8 +163,9 @@ def _run(
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
-        open_executor(workers, dashboard_address=dashboard) as executor,
+        open_executor(workers, scheduler=scheduler, dashboard_address=dashboard) as executor,
     ):
+        terminal.warn(executor.warnings)
         try:
             result = run_validation(database, instrument, config, costs, executor, terminal.listen)
         except NotCommitted as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
+from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,7 +105,7 @@ class RunConfig:
         if not holds:
             raise InputError(f"{flag(name)} got {getattr(self, name)!r}; needed {needed}")
 
-    @property
+    @cached_property
     def screen_rules(self) -> ScreenRules:
         """The thresholds of phases 1-5."""
         return ScreenRules(
@@ -118,7 +119,7 @@ class RunConfig:
             not self.no_regime_waivers,
         )
 
-    @property
+    @cached_property
     def walkforward_rules(self) -> WalkforwardRules:
         """The thresholds of phase 6."""
         return WalkforwardRules(

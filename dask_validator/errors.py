@@ -24,9 +24,10 @@ class ValidatorError(Exception):
 
     exit_code = 1
 
-    def __init__(self, message: str, result: RunResult | None = None) -> None:
+    def __init__(self, message: str, result: RunResult | None = None, details: str = "") -> None:
         super().__init__(" ".join(message.split()))
         self.result = result
+        self.details = details  # a table that belongs under the line
 
 
 class InputError(ValidatorError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -11,14 +11,15 @@ class Screened(NamedTuple):
 
     waiting: int
     to_compute: int  # strategies that need their outcomes
-    tasks: int
 
 
 class Ready(NamedTuple):
     """The workers are there."""
 
     workers: int
+    tasks: int
     dashboard_link: str | None
+    blind: Sequence[str]  # workers that do not see the database: outcomes travel with the tasks
 
 
 class TaskDone(NamedTuple):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dask_validator.config import WalkforwardRules
-from dask_validator.execution.plan import Piece
-from dask_validator.model import Request, Session
+from dask_validator.execution.plan import Piece, plan
+from dask_validator.model import Extent, OutcomeKey, Request, Session
 from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, session_days
 from dask_validator.rules.filters import Features
 from dask_validator.task import Carried, Group, InDatabase, WalkforwardTask
@@ -52,27 +53,46 @@ def days_by_session(
 
 
 class Work(NamedTuple):
-    """The tasks of a run, made one by one: a million strategies would not fit into memory beside all their tasks."""
+    """All that has to be computed in a run."""
 
-    pieces: Sequence[Piece]
+    groups: Sequence[Group]
+    layout: Mapping[OutcomeKey, Extent]
     sessions: Mapping[Session, SessionDays]
     rules: WalkforwardRules
     strict_filters: bool
     database: Database
     instrument: str
 
+    def tasks(self, *, carried: bool) -> Tasks:
+        """Cut into tasks, which carry their outcomes or read them."""
+        return Tasks(self, plan(self.groups, self.layout, carried=carried), carried)
+
+    def task(self, piece: Piece) -> WalkforwardTask:
+        """The task for one piece of the plan."""
+        used = selectors(piece.groups, self.strict_filters)
+        days = {session: self.sessions[session].only(used[session]) for session in used}
+        source = InDatabase(str(self.database.path), self.instrument, piece.rows)
+        return WalkforwardTask(self.rules, self.strict_filters, piece.groups, days, source)
+
     def carried(self, task: WalkforwardTask) -> WalkforwardTask:
         """The task with its outcomes, for workers that do not see the database."""
         if isinstance(task.source, Carried):
             return task
-        return task._replace(
-            source=Carried(tuple(self.database.read_outcomes(self.instrument, task.keys, task.source.rows)))
-        )
+        outcomes = self.database.read_outcomes(self.instrument, task.keys, task.source.rows)
+        return task._replace(source=Carried(tuple(outcomes)))
 
-    def tasks(self) -> Iterator[WalkforwardTask]:
-        """One task for each piece of the plan."""
-        for piece in self.pieces:
-            used = selectors(piece.groups, self.strict_filters)
-            days = {session: self.sessions[session].only(used[session]) for session in used}
-            source = InDatabase(str(self.database.path), self.instrument, piece.rows)
-            yield WalkforwardTask(self.rules, self.strict_filters, piece.groups, days, source)
+
+@dataclass(frozen=True)
+class Tasks:
+    """Made one by one: a million strategies would not fit into memory beside all their tasks."""
+
+    work: Work
+    pieces: Sequence[Piece]
+    carried: bool
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __iter__(self) -> Iterator[WalkforwardTask]:
+        tasks = map(self.work.task, self.pieces)
+        return map(self.work.carried, tasks) if self.carried else tasks

@@ -54,7 +54,16 @@ class Strategy(NamedTuple):
     p_value: float | None
     is_canonical: bool | None
     missing: str  # columns that promotion needs and that are NULL, comma-separated
-    stored_split: SeasonSplit
+    dst_winter_n: int | None
+    dst_winter_avg_r: float | None
+    dst_summer_n: int | None
+    dst_summer_avg_r: float | None
+    dst_verdict: str | None
+
+    @property
+    def stored_split(self) -> SeasonSplit | None:
+        """The split that the row has already, if it has one."""
+        return SeasonSplit(*self[-5:]) if self.dst_verdict is not None else None
 
     @property
     def outcome_key(self) -> OutcomeKey:
@@ -229,9 +238,8 @@ class Verdict(NamedTuple):
 
     strategy_id: str
     status: Status
-    phase: int | None
-    note: str
-    gate: Gate | None = None
+    remark: str = ""  # what the note says beside the gate
+    gate: Gate | None = None  # the one that rejected the strategy
     split: SeasonSplit | None = None
     keeps_split: bool = False  # the split is the stored one
     walkforward: WalkforwardResult | None = None
@@ -239,3 +247,8 @@ class Verdict(NamedTuple):
     all_years_positive: bool | None = None
     regime_waivers: tuple[int, ...] = ()
     discovery: Discovery | None = None  # None without a p-value, or for an unknown `is_canonical`
+
+    @property
+    def phase(self) -> int | None:
+        """The phase that rejected the strategy."""
+        return self.gate.phase if self.gate else None

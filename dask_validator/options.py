@@ -136,5 +136,8 @@ def _workers(default: str) -> Callable[..., Any]:
     )
 
 
+scheduler = click.option(
+    "--scheduler", metavar="ADDRESS", help="Run on an existing Dask cluster instead, such as tcp://10.0.0.5:8786."
+)
 workers = _workers("one core less than there are, at most 8")
 demo_workers = _workers("the same, but at least 2, so that Dask is seen")

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.model import Status, TaskTiming, Verdict, WalkforwardResult, WindowResult
+from dask_validator.rules.notes import note
 from dask_validator.rules.promotion import split_columns
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     }
 
 
-_NOTHING = Verdict("", Status.SKIPPED, None, "")
+_NOTHING = Verdict("", Status.SKIPPED)
 _NUMBERS = [name for name in WalkforwardResult._fields if name not in ("failed", "windows")]
 
 
@@ -118,7 +119,7 @@ def _strategy_row(verdict: Verdict) -> dict[str, Any]:
         "strategy_id": verdict.strategy_id,
         "verdict": str(verdict.status),
         "phase": verdict.phase,
-        "note": verdict.note,
+        "note": note(verdict),
         **{name: getattr(verdict.walkforward, name, None) for name in _NUMBERS},
         **split_columns(verdict.split),
         "years_tested": verdict.years_tested,

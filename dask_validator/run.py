@@ -15,7 +15,6 @@ from dask_validator import events
 from dask_validator.commit import write
 from dask_validator.config import RunConfig
 from dask_validator.events import Computed, Listener, Ready, TaskDone
-from dask_validator.execution.plan import plan
 from dask_validator.grouping import Work, columns, days_by_session, selectors
 from dask_validator.model import Answer, OutcomeKey, Request, Status, TaskTiming, Verdict
 from dask_validator.result import RunResult, count_verdicts
@@ -50,7 +49,7 @@ def run_validation(
             survey = surveying.result()
             work = _work(database, instrument, config, screened, survey)
     # Every connection is closed here: a reader would lock the commit out, a writer the workers.
-    listener(events.Screened(facts.waiting, screened.asked, len(work.pieces)))
+    listener(events.Screened(facts.waiting, screened.asked))
     computed = _compute(work, screened.asked, executor, listener, watch, f"walkforward-{run_id}")
     warnings = _unknown_filters(screened.open, config)
     with watch.stage("deciding"):
@@ -117,21 +116,22 @@ def _work(database: Database, instrument: str, config: RunConfig, screened: Scre
     used = selectors(groups, config.strict_filters)
     features = database.read_features(instrument, columns(used, config.strict_filters))
     sessions = days_by_session(used, features, config.strict_filters)
-    pieces = plan(groups, survey.layout)
-    return Work(pieces, sessions, config.walkforward_rules, config.strict_filters, database, instrument)
+    return Work(groups, survey.layout, sessions, config.walkforward_rules, config.strict_filters, database, instrument)
 
 
 def _compute(
     work: Work, asked: int, executor: Executor, listener: Listener, watch: Stopwatch, name: str
 ) -> Computation:
     computation = Computation({}, [], 0.0)
-    if not work.pieces:
+    if not work.groups:
         return computation
     with watch.stage("waiting for workers"):
         executor.wait()
-    listener(Ready(executor.workers, executor.dashboard_link))
+        blind = executor.blind(work.database.path)
+    tasks = work.tasks(carried=bool(blind))
+    listener(Ready(executor.workers, len(tasks), executor.dashboard_link, blind))
     clock = time.perf_counter()
-    for result in executor.map(walkforward_task, work.tasks(), name, work.carried):
+    for result in executor.map(walkforward_task, tasks, name, work.carried):
         computation.answers.update((answer.strategy_id, answer) for answer in result.answers)
         computation.timings.append(result.timing)
         listener(TaskDone(result.timing.strategies))

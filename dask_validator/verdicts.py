@@ -45,14 +45,14 @@ def consider(
     """Screen one strategy; a verdict when that decides it."""
     strategy_id = strategy.strategy_id
     if strategy.is_canonical is False:
-        return Verdict(strategy_id, Status.SKIPPED, None, notes.ALIAS)
+        return Verdict(strategy_id, Status.SKIPPED, notes.ALIAS)
     try:
         screening = screen(strategy, config.screen_rules, costs, atr_by_year)
     except UnusableStrategy as error:
         return _failed(strategy_id, str(error))
     except Exception as error:  # as in a task: one strategy must not end the run
         return _failed(strategy_id, f"unexpected {type(error).__name__}: {error}")
-    split, keeps_split = _split_of(strategy), strategy.stored_split.verdict is not None
+    split, keeps_split = _split_of(strategy), strategy.dst_verdict is not None
     if (gate := screening.rejected_by) is not None:
         if isinstance(split, SplitRule):
             return Candidate(strategy_id, gate, split, keeps_split)
@@ -140,12 +140,10 @@ def _decide_survivor(
         return _failed(strategy_id, error)
     walkforward = answer.walkforward if answer else None
     if walkforward and (gate := walkforward.failed):
-        note = notes.rejection(gate)
-        return Verdict(strategy_id, Status.REJECTED, gate.phase, note, gate, split, candidate.keeps_split, walkforward)
+        return Verdict(strategy_id, Status.REJECTED, "", gate, split, candidate.keeps_split, walkforward)
     return Verdict(
         strategy_id,
         Status.PASSED,
-        None,
         "; ".join(screening.warnings) or notes.PASSED,
         None,
         split,
@@ -160,11 +158,10 @@ def _decide_survivor(
 
 def _screened_out(strategy_id: str, gate: Gate, split: SeasonSplit | str, keeps_split: bool) -> Verdict:
     """Stays rejected even when its season split cannot be computed: then five NULLs and the reason."""
-    note = notes.rejection(gate)
     if isinstance(split, str):
-        note, split = f"{note}; no season split: {split}", SeasonSplit()
-    return Verdict(strategy_id, Status.REJECTED, gate.phase, note, gate, split, keeps_split)
+        return Verdict(strategy_id, Status.REJECTED, notes.no_split(split), gate, SeasonSplit())
+    return Verdict(strategy_id, Status.REJECTED, "", gate, split, keeps_split)
 
 
 def _failed(strategy_id: str, reason: str) -> Verdict:
-    return Verdict(strategy_id, Status.FAILED, None, reason)
+    return Verdict(strategy_id, Status.FAILED, reason)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 from distributed import Client, Future, as_completed
 
 from dask_validator.errors import Incomplete, InputError, ValidatorError
 from dask_validator.execution import remote
+from dask_validator.execution.fitness import blind_workers, check_versions
 from dask_validator.interrupts import held_back
 
-POLL_S, ASK_S = 0.005, 1.0
+POLL_S, ASK_S, CONNECT_S = 0.005, 1.0, "10 s"
 IN_FLIGHT = 4  # tasks per thread of the cluster: enough that none waits for us, few enough to forget quickly
 NEXT = "nothing was written; run again, or with --workers 1"
 
@@ -24,12 +26,39 @@ Result = TypeVar("Result")
 Carry = Callable[[Task], Task]
 
 
+def connect(address: str) -> Client:
+    """A client of an existing cluster.
+
+    Raises
+    ------
+    InputError
+        Nobody answers there.
+    """
+    try:
+        return Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"--scheduler got {address!r}, where no Dask scheduler answers ({reason})") from error
+
+
+def existing_cluster(client: Client) -> ClientExecutor:
+    """Workers of a cluster that somebody else started, checked.
+
+    Raises
+    ------
+    InputError
+        Their versions are not ours.
+    """
+    return ClientExecutor(client, warnings=check_versions(client))
+
+
 class ClientExecutor:
     """Runs tasks on the workers of a client."""
 
-    def __init__(self, client: Client, patience_s: float = math.inf) -> None:
+    def __init__(self, client: Client, patience_s: float = math.inf, warnings: Sequence[str] = ()) -> None:
         self._client = client
         self._patience_s = patience_s  # how long to wait for a worker once there is none
+        self.warnings = warnings
         self.workers = max(1, _threads(client))
         self.dashboard_link: str | None = client.dashboard_link or None
 
@@ -38,6 +67,10 @@ class ClientExecutor:
 
     def wait(self) -> None:
         """The cluster runs already."""
+
+    def blind(self, path: Path) -> list[str]:
+        """Workers that do not see the file."""
+        return blind_workers(self._client, path)
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Carry[Task]

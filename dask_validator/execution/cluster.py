@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import signal
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
+from pathlib import Path
 from typing import TypeVar
 
 import dask
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 from dask_validator.execution.client import ClientExecutor
@@ -29,6 +31,7 @@ class LocalExecutor:
     def __init__(self, workers: int, dashboard_address: str | None, background: ThreadPoolExecutor) -> None:
         self.workers = workers
         self.dashboard_link: str | None = None
+        self.warnings: Sequence[str] = _too_many(workers)
         self._dashboard = dashboard_address and free_address(dashboard_address)
         self._background = background
         self._starting: Future[ClientExecutor] | None = None
@@ -42,6 +45,10 @@ class LocalExecutor:
     def wait(self) -> None:
         """Return when the processes run."""
         self._ready()
+
+    def blind(self, path: Path) -> list[str]:
+        """Processes of this machine see what we see."""
+        return []
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
@@ -85,6 +92,12 @@ class LocalExecutor:
         if self._dashboard is not None:  # without, Dask serves its health pages all the same
             self.dashboard_link = client.dashboard_link
         return ClientExecutor(client, PATIENCE_S)
+
+
+def _too_many(workers: int) -> list[str]:
+    if workers <= CPU_COUNT:
+        return []
+    return [f"--workers {workers} is more than the {CPU_COUNT} cores there are: the rest only waits for a core"]
 
 
 @contextmanager

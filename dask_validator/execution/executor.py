@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 Task = TypeVar("Task")
@@ -14,6 +15,7 @@ class Executor(Protocol):
 
     workers: int
     dashboard_link: str | None
+    warnings: Sequence[str]  # what the user should know of the workers
 
     def start(self) -> None:
         """Begin to make the workers ready, without waiting for them."""
@@ -21,6 +23,10 @@ class Executor(Protocol):
 
     def wait(self) -> None:
         """Return when workers are ready."""
+        ...
+
+    def blind(self, path: Path) -> list[str]:
+        """Workers that do not see the file as we do."""
         ...
 
     def map(
@@ -38,12 +44,17 @@ class SerialExecutor:
 
     workers = 1
     dashboard_link: str | None = None
+    warnings: Sequence[str] = ()
 
     def start(self) -> None:
         """This process runs already."""
 
     def wait(self) -> None:
         """This process runs already."""
+
+    def blind(self, path: Path) -> list[str]:
+        """This process sees the file."""
+        return []
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]

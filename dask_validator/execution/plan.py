@@ -13,6 +13,7 @@ OUTCOMES_PER_TASK = 60_000, 500_000  # a task costs some milliseconds of schedul
 # Where the outcomes of a key lie scattered, every task scans the whole table: then fewer tasks are better.
 SCANNED_PER_OUTCOME = 16  # rows that are scanned in the time of working on one outcome
 SCATTERED_OUTCOMES_PER_TASK = 4_000_000
+CARRIED_OUTCOMES_PER_TASK = 60_000  # 800 kB
 KEYS_WITHOUT_LAYOUT = 64
 
 
@@ -23,15 +24,18 @@ class Piece(NamedTuple):
     rows: RowRange
 
 
-def plan(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent]) -> list[Piece]:
-    """Pack neighbours in the table together, so that a task reads little else than its own rows."""
-    return [*_packed(groups, layout), *_unlocated(groups, layout)]
+def plan(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], *, carried: bool = False) -> list[Piece]:
+    """Pack neighbours in the table together, so that a task reads little else than its own rows.
+
+    Tasks that carry their outcomes are small: the scheduler holds all that are in flight.
+    """
+    return [*_packed(groups, layout, carried), *_unlocated(groups, layout)]
 
 
-def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent]) -> Iterator[Piece]:
+def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], carried: bool) -> Iterator[Piece]:
     located = sorted((group for group in groups if group.key in layout), key=lambda group: layout[group.key].first)
     extents = [layout[group.key] for group in located]
-    target = _outcomes_per_task(extents)
+    target = CARRIED_OUTCOMES_PER_TASK if carried else _outcomes_per_task(extents)
     start = outcomes = 0
     for end, extent in enumerate(extents, 1):
         outcomes += extent.outcomes

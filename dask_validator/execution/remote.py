@@ -6,6 +6,7 @@ ours, so that one that joined in mid-run is checked before it computes.
 
 from __future__ import annotations
 
+import os
 import pickle
 import platform
 from collections.abc import Callable
@@ -52,6 +53,18 @@ def differences(ours: Versions, theirs: Versions) -> tuple[list[str], list[str]]
         if name in ("python", "dask", "distributed") and ours[name].split(".")[:2] != theirs[name].split(".")[:2]
     ]
     return sorted(set(fatal)), sorted(set(different) - set(fatal))
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """Size and time of the last change in ns; None when this process may not read the file.
+
+    Never opens it: that could drop a lock of another connection of this process.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if os.access(path, os.R_OK) else None
 
 
 def packed(function: Callable[[Any], Any], argument: Any) -> bytes:

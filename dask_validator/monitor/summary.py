@@ -53,7 +53,7 @@ def _ending(summary: Mapping[str, Any]) -> str:
 def failures(verdicts: Sequence[Verdict], most: int | None = 10) -> list[str]:
     """FAILED strategies with their reasons; `most` of them, None for all."""
     failed = [verdict for verdict in verdicts if verdict.status is Status.FAILED]
-    shown = [f"FAILED {verdict.strategy_id}: {verdict.note}" for verdict in failed[:most]]
+    shown = [f"FAILED {verdict.strategy_id}: {verdict.remark}" for verdict in failed[:most]]
     hidden = len(failed) - len(shown)
     return shown + ([f"... and {hidden} more (-v shows all)"] if hidden else [])
 

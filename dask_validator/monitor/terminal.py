@@ -41,11 +41,14 @@ class Terminal:
     def listen(self, event: Event) -> None:
         """Show one event."""
         match event:
-            case Screened(waiting, to_compute, tasks):
-                self.say(f"Screened {waiting:,} waiting strategies; {to_compute:,} go on, in {tasks} tasks")
+            case Screened(waiting, to_compute):
+                self.say(f"Screened {waiting:,} waiting strategies; {to_compute:,} go on")
                 self._to_compute = to_compute
-            case Ready(_, link):
+            case Ready(workers, tasks, link, blind):
                 self._show_dashboard(link)
+                self.say(f"{tasks:,} tasks for {workers:,} worker(s)")
+                if blind:
+                    self.say(f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks")
                 self._start_bar()
             case TaskDone(strategies):
                 if self._bar is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_validator.model import Gate
+from dask_validator.model import Gate, Verdict
 
 PASSED = "All phases passed"
 ALIAS = "Alias (non-canonical)"
@@ -31,9 +31,17 @@ def reason(gate: Gate) -> str:
     return _REASONS[gate.name].format_map(gate._asdict())
 
 
-def rejection(gate: Gate) -> str:
-    """The note of a rejected strategy; starts with `Phase N:`."""
-    return f"Phase {gate.phase}: {reason(gate)}"
+def note(verdict: Verdict) -> str:
+    """What `validation_notes` says; a rejection starts with `Phase N:`."""
+    if verdict.gate is None:
+        return verdict.remark
+    rejection = f"Phase {verdict.gate.phase}: {reason(verdict.gate)}"
+    return f"{rejection}; {verdict.remark}" if verdict.remark else rejection
+
+
+def no_split(reason: str) -> str:
+    """The remark on a rejected strategy whose season split cannot be computed."""
+    return f"no season split: {reason}"
 
 
 def missing(columns: list[str]) -> str:

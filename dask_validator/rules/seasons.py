@@ -40,8 +40,8 @@ def season_of(strategy_id: str, label: str | None) -> str | None:
 
 def known_split(strategy: Strategy) -> SeasonSplit | None:
     """The split where no outcomes are needed for it (cases 1-3 of section 4), else None."""
-    if strategy.stored_split.verdict is not None:
-        return strategy.stored_split
+    if (stored := strategy.stored_split) is not None:
+        return stored
     if strategy.strategy_id.endswith(("_W", "_S")):
         return SeasonSplit()
     if strategy.orb_label not in SEASON_ZONES:

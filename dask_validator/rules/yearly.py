@@ -57,14 +57,15 @@ def _year_number(key: str) -> int:
 def _year(year: int, data: object) -> Year:
     if not isinstance(data, dict):
         raise UnusableStrategy(f"yearly_results of {year} is {json.dumps(data)[:40]}, needed an object")
-    trades, avg_r = (_number(year, data, name) for name in ("trades", "avg_r"))
+    trades, avg_r = _number(year, data, "trades"), _number(year, data, "avg_r")
     if math.isnan(trades):
         raise UnusableStrategy(f"yearly_results of {year} has trades = NaN, needed a number")
     return Year(year, trades, avg_r)
 
 
 def _number(year: int, data: dict[str, object], name: str) -> float:
-    number = as_double(data.get(name, 0))
+    value = data.get(name, 0)
+    number = value if type(value) is float else as_double(value)  # nearly all are: it saves a call for each
     if number is None:
         raise UnusableStrategy(f"yearly_results of {year} has {name} = {json.dumps(data[name])[:40]}, needed a number")
     return number

@@ -14,7 +14,7 @@ import duckdb
 
 from dask_validator.errors import DatabaseHeld, InputError
 
-MEMORY_LIMIT = "1GB"  # of a process; DuckDB would take 80 % of the machine in each of them, and spills beyond
+MEMORY_LIMIT = "400MB"  # of a process; DuckDB would take 80 % of the machine in each of them, and spills beyond
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 
 

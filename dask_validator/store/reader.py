@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
-from dask_validator.model import Extent, OutcomeKey, SeasonSplit, Strategy
+from dask_validator.model import Extent, OutcomeKey, Strategy
 from dask_validator.store.connection import reading
-from dask_validator.store.contract import SPLIT, TABLES, Catalogue, read_catalogue
+from dask_validator.store.contract import TABLES, Catalogue, read_catalogue
 from dask_validator.store.outcomes import read_layout
 
+# DECIMAL and FLOAT are welcome.
 DOUBLES = {
     "p_value",
     "rr_target",
@@ -75,10 +76,8 @@ def read_waiting(path: str | Path, instrument: str) -> Generator[Strategy]:
     """
     with reading(path) as connection:
         result = connection.execute(*_waiting(instrument, read_catalogue(connection)))
-        width = len(Strategy._fields) - 1
         while rows := result.fetchmany(BATCH):
-            for row in rows:
-                yield Strategy._make((*row[:width], SeasonSplit._make(row[width:])))
+            yield from map(Strategy._make, rows)
 
 
 def survey(path: str | Path, instrument: str) -> Survey:
@@ -111,13 +110,10 @@ def _count_waiting(connection: duckdb.DuckDBPyConnection, instrument: str) -> in
 def _waiting(instrument: str, catalogue: Catalogue) -> tuple[str, list[str]]:
     lacking = catalogue.lacking("experimental_strategies")
     missing = ", ".join(f"CASE WHEN {name} IS NULL THEN '{name}' END" for name in catalogue.needed_to_promote())
-    names = [name for name in Strategy._fields if name not in ("missing", "stored_split")]
-    plain = [f"{name}::DOUBLE" if name in DOUBLES else name for name in names]  # DECIMAL and FLOAT are welcome
-    split = [f"NULL::{kind}" if name in lacking else name for name, kind in SPLIT.items()]
-    query = (
-        f"SELECT {', '.join(plain)}, concat_ws(', ', {missing}) AS missing, {', '.join(split)} "
-        f"FROM experimental_strategies WHERE instrument = ? AND {WAITING}"
-    )
+    columns = {name: f"{name}::DOUBLE" if name in DOUBLES else name for name in Strategy._fields}
+    columns |= {name: f"NULL::{kind}" for name, kind in lacking.items()}
+    columns["missing"] = f"concat_ws(', ', {missing})"
+    query = f"SELECT {', '.join(columns.values())} FROM experimental_strategies WHERE instrument = ? AND {WAITING}"
     return query, [instrument]
 
 

@@ -13,6 +13,7 @@ import duckdb
 
 from dask_validator.errors import InputError, NotCommitted
 from dask_validator.model import Status, Verdict
+from dask_validator.rules.notes import note
 from dask_validator.rules.promotion import computed_columns
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line
 from dask_validator.store.contract import COPIED, OPTIONAL, SPLIT, read_catalogue
@@ -86,7 +87,7 @@ _COMPUTED_TABLES = (
     ComputedTable(
         "computed_verdicts",
         {"strategy_id": "VARCHAR", "status": "VARCHAR", "note": "VARCHAR"},
-        lambda verdict: (verdict.strategy_id, verdict.status.value, verdict.note),
+        lambda verdict: (verdict.strategy_id, verdict.status.value, note(verdict)),
     ),
     ComputedTable("computed_splits", {"strategy_id": "VARCHAR", **SPLIT}, _split_to_write),
     ComputedTable("computed_promoted", {"strategy_id": "VARCHAR", **_COMPUTED}, _promoted),

@@ -8,7 +8,7 @@ import time
 import pytest
 from distributed import Client
 
-from dask_validator.execution.cluster import DaskExecutor
+from dask_validator.execution.client import ClientExecutor
 
 
 def slowly(number: int) -> int:
@@ -17,9 +17,9 @@ def slowly(number: int) -> int:
     return number
 
 
-def press_ctrl_c_after_three(executor: DaskExecutor, results: list[int]) -> None:
+def press_ctrl_c_after_three(executor: ClientExecutor, results: list[int]) -> None:
     """A run of five seconds, interrupted near its start."""
-    for result in executor.map(slowly, range(100), "ctrl-c"):
+    for result in executor.map(slowly, range(100), "ctrl-c", lambda task: task):
         results.append(result)
         if len(results) == 3:
             signal.raise_signal(signal.SIGINT)
@@ -33,6 +33,6 @@ def test_ctrl_c_ends_the_computing_early() -> None:
         Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as client,
         pytest.raises(KeyboardInterrupt),
     ):
-        press_ctrl_c_after_three(DaskExecutor(client), results)
+        press_ctrl_c_after_three(ClientExecutor(client), results)
 
     assert 3 <= len(results) < 50

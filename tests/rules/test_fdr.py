@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
-from dask_validator.rules.fdr import adjusted_p_values, discoveries
+from dask_validator.rules.fdr import Correction, adjusted_p_values
 from tests.reference.fdr import benjamini_hochberg
 
 # Benjamini & Hochberg (1995), section 4: fifteen endpoints of a study of thrombolytic therapy.
@@ -20,8 +20,9 @@ def test_published_example() -> None:
     """The paper rejects the four hypotheses with the smallest p-values at 5 %."""
     adjusted = adjusted_p_values(np.array(PUBLISHED))
 
-    found = discoveries([str(rank) for rank in range(15)], np.array(PUBLISHED))
-    assert [discovery.significant for discovery in found.values()] == [True] * 4 + [False] * 11
+    correction = Correction.over(np.array(PUBLISHED[::-1]))
+    assert [correction.of(p).significant for p in PUBLISHED] == [True] * 4 + [False] * 11
+    assert (correction.tested, correction.significant) == (15, 4)
     assert adjusted[3] == pytest.approx(0.0095 * 15 / 4)
 
 
@@ -32,11 +33,13 @@ def test_equals_the_slow_twin_and_scipy(p_values: list[float]) -> None:
 
     expected = benjamini_hochberg({str(i): p for i, p in enumerate(p_values)})
     assert adjusted.tolist() == [expected[str(i)] for i in range(len(p_values))]
+    correction = Correction.over(np.array(p_values))
+    assert [correction.of(p).adjusted_p for p in p_values] == [round(p, 6) for p in adjusted.tolist()]
     if p_values:
         np.testing.assert_allclose(adjusted, false_discovery_control(p_values), rtol=1e-12)
 
 
 def test_significance_is_judged_unrounded() -> None:
     """0.04999999 is a discovery although it is stored as 0.05; 0.05 itself is not."""
-    assert discoveries(["just"], np.array([0.04999999])) == {"just": (True, 0.05)}
-    assert discoveries(["not"], np.array([0.05])) == {"not": (False, 0.05)}
+    assert Correction.over(np.array([0.04999999])).of(0.04999999) == (True, 0.05)
+    assert Correction.over(np.array([0.05])).of(0.05) == (False, 0.05)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dask_validator.config import ScreenRules
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import SeasonSplit, Strategy
+from dask_validator.model import Strategy
 from dask_validator.rules.costs import KNOWN_COSTS, stressed_expectancy
 from dask_validator.rules.notes import rejection
 from dask_validator.rules.screening import screen
@@ -20,7 +20,7 @@ from tests.reference.errors import Unusable
 from tests.reference.settings import Settings
 from tests.rules.strategies import strategy_rows
 
-EMPTY = Strategy(*[None] * 16, missing="", stored_split=SeasonSplit())  # type: ignore[arg-type]
+EMPTY = Strategy(*[None] * 17, "", *[None] * 5)  # type: ignore[arg-type]
 GOOD = EMPTY._replace(
     strategy_id="S",
     sample_size=200,

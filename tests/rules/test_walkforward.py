@@ -52,7 +52,7 @@ def as_twin(result: WalkforwardResult) -> dict[str, object]:
     """Our result in the twin's words."""
     ours = result._asdict() | {"windows": [window._asdict() for window in result.windows], "passed": result.passed}
     ours["rule"] = NAMES_OF_TWIN[None if result.failed is None else result.failed.name]
-    del ours["failed"]
+    del ours["failed"], ours["window_table"]
     return ours
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from dask_validator import NotCommitted, validate
+from dask_validator.model import Verdict
 from dask_validator.result import RunResult
 from dask_validator.store import writer
 from dask_validator.store.connection import connect
@@ -76,7 +77,7 @@ class Opener:
         return self.connection.statements
 
 
-Prepared = tuple[writer.RunRecord, writer.Changes]
+Prepared = tuple[writer.RunRecord, Sequence[Verdict]]
 
 
 @contextmanager
@@ -95,7 +96,7 @@ def run(database: Path, **flags: Any) -> RunResult:
 def prepare(database: Path) -> Prepared:
     """What a run would commit."""
     prepared: list[Prepared] = []
-    with commit_replaced(lambda path, record, changes: prepared.append((record, changes))):
+    with commit_replaced(lambda path, record, verdicts: prepared.append((record, verdicts))):
         run(database)
     return prepared[0]
 

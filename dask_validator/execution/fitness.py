@@ -1,0 +1,76 @@
+"""Whether the workers of a cluster that we did not start can compute for us, asked before any work."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from distributed import Client
+
+from dask_validator.errors import InputError
+from dask_validator.execution import remote
+from dask_validator.execution.remote import PACKAGES, Versions
+
+MOST_ROWS = 10
+
+
+def check_versions(client: Client) -> list[str]:
+    """Compare every worker's versions with ours; what is worth a warning is returned.
+
+    Raises
+    ------
+    InputError
+        A worker runs another Python, dask or dask_validator, or lacks a package; `details` is the table.
+    """
+    ours, theirs = remote.versions(), _versions(client)
+    apart = {worker: remote.differences(ours, versions) for worker, versions in theirs.items()}
+    if unfit := {worker: fatal for worker, (fatal, _) in apart.items() if fatal}:
+        names = sorted(set().union(*unfit.values()))
+        raise InputError(
+            f"{len(unfit)} of {len(theirs)} workers differ from this process in {', '.join(names)}; install the same "
+            "there, then run again",
+            details=_table(ours, {worker: theirs[worker] for worker in unfit}, names),
+        )
+    slightly = {worker: names for worker, (_, names) in apart.items() if names}
+    return [_warning(ours, theirs, slightly)] if slightly else []
+
+
+def _versions(client: Client) -> dict[str, Versions]:
+    """By worker; asked with functions of the standard library, which a worker without our package has too."""
+    answers = {name: client.run(importlib.metadata.version, name, on_error="return") for name in PACKAGES}
+    answers["python"] = client.run(platform.python_version, on_error="return")
+    workers = set().union(*answers.values())
+    return {
+        worker: {name: _text(of_all.get(worker, "missing")) for name, of_all in answers.items()}
+        for worker in sorted(workers)
+    }
+
+
+def _text(answer: Any) -> str:
+    return answer if isinstance(answer, str) else "missing"
+
+
+def _table(ours: Versions, theirs: Mapping[str, Versions], names: Iterable[str]) -> str:
+    shown = list(theirs.items())[:MOST_ROWS]
+    rows = [("", *names), ("here", *(ours[name] for name in names))]
+    rows += [(worker, *(versions[name] for name in names)) for worker, versions in shown]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    hidden = len(theirs) - len(shown)
+    return "\n".join([*lines, f"... and {hidden} more"] if hidden else lines)
+
+
+def _warning(ours: Versions, theirs: Mapping[str, Versions], slightly: Mapping[str, list[str]]) -> str:
+    pairs = {(name, theirs[worker][name]) for worker, names in slightly.items() for name in names}
+    words = ", ".join(f"{name} {version} (here {ours[name]})" for name, version in sorted(pairs))
+    return f"{len(slightly)} of {len(theirs)} workers run {words}"
+
+
+def blind_workers(client: Client, path: Path) -> list[str]:
+    """Workers that do not see, or may not read, the same file at this path."""
+    expected = remote.identity(str(path))
+    seen = client.run(remote.identity, str(path), on_error="return")
+    return sorted(worker for worker, identity in seen.items() if identity != expected)
