@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -43,7 +44,7 @@ def run_validation(
 
     with ThreadPoolExecutor(1) as background:
         surveying = background.submit(database.survey, instrument)
-        with watch.stage("screening"):
+        with watch.stage("screening"), _without_collector():
             screened = _screen(database, instrument, config, costs, facts)
         with watch.stage("grouping"):
             survey = surveying.result()
@@ -52,7 +53,7 @@ def run_validation(
     listener(events.Screened(facts.waiting, screened.asked))
     computed = _compute(work, screened.asked, executor, listener, watch, f"walkforward-{run_id}")
     warnings = _unknown_filters(screened.open, config)
-    with watch.stage("deciding"):
+    with watch.stage("deciding"), _without_collector():
         correction = Correction.over(facts.p_values)
         verdicts = _decide(screened, computed.answers, correction, facts)
 
@@ -87,6 +88,18 @@ class Screened(NamedTuple):
     def asked(self) -> int:
         """How many strategies need their outcomes."""
         return sum(map(len, self.requests.values()))
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A million values that stay and refer to nothing of their own: the collector would only walk them again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Computation(NamedTuple):
@@ -131,10 +144,11 @@ def _compute(
     tasks = work.tasks(carried=bool(blind))
     listener(Ready(executor.workers, len(tasks), executor.dashboard_link, blind))
     clock = time.perf_counter()
-    for result in executor.map(walkforward_task, tasks, name, work.carried):
-        computation.answers.update((answer.strategy_id, answer) for answer in result.answers)
-        computation.timings.append(result.timing)
-        listener(TaskDone(result.timing.strategies))
+    with work.database.kept_open():
+        for result in executor.map(walkforward_task, tasks, name, work.carried):
+            computation.answers.update((answer.strategy_id, answer) for answer in result.answers)
+            computation.timings.append(result.timing)
+            listener(TaskDone(result.timing.strategies))
     wall_s = time.perf_counter() - clock
     watch.stages["computing"] = wall_s
     if len(computation.answers) != asked:

@@ -20,15 +20,15 @@ HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 
 def settings(*, worker: bool = False) -> dict[str, str]:
     """Connection settings: no extension from the network, scratch files in the system's temporary directory."""
-    shared = {
+    return {
         # A SQLite file would otherwise make DuckDB download an extension.
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "memory_limit": MEMORY_LIMIT,
+        # One core is for what the process does meanwhile. Workers are single-threaded; DuckDB's threads would multiply.
+        "threads": "1" if worker else str(max(1, (os.cpu_count() or 1) - 1)),
         "temp_directory": os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp"),
     }
-    # Dask workers are single-threaded processes; DuckDB's own threads would multiply with them.
-    return shared | ({"threads": "1"} if worker else {})
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     InputError
         A table or column is missing, is of another kind, or could not be filled by us.
     """
-    tables = {table: _columns(connection, table) for table in TABLES}
+    tables = _columns(connection)
     for table, wanted in TABLES.items():
         _check(table, tables[table], wanted)
     _check_fillable(tables["validated_setups"])
@@ -138,15 +138,18 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     return Catalogue(tables)
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Column]]:
     rows = connection.execute(
-        "SELECT lower(column_name), data_type, NOT is_nullable, column_default IS NOT NULL FROM duckdb_columns() "
-        "WHERE lower(table_name) = ? AND schema_name = 'main' AND database_name = current_database()",
-        [table],
+        "SELECT lower(table_name), lower(column_name), data_type, NOT is_nullable, column_default IS NOT NULL "
+        "FROM duckdb_columns() WHERE schema_name = 'main' AND database_name = current_database()",
     ).fetchall()
-    if not rows:
-        raise InputError(f"the database has no table {table}; needed {', '.join(TABLES)} (see the data contract)")
-    return {name: Column(name, kind, not_null, has_default) for name, kind, not_null, has_default in rows}
+    tables: dict[str, dict[str, Column]] = {table: {} for table in TABLES}
+    for table, *column in rows:
+        if table in tables:
+            tables[table][column[0]] = Column(*column)
+    if missing := [table for table, columns in tables.items() if not columns]:
+        raise InputError(f"the database has no table {missing[0]}; needed {', '.join(TABLES)} (see the data contract)")
+    return tables
 
 
 def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str]) -> None:

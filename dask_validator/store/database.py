@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +69,12 @@ class Database:
         """Outcomes of each key, in the order of `keys`."""
         with connection.reading(self.path) as opened:
             return read_outcomes(opened, instrument, keys, rows)
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Nobody can write meanwhile, and tasks of this process open the file in no time: DuckDB shares what is open."""
+        with connection.reading(self.path, worker=True):
+            yield
 
     def commit(self, record: RunRecord, verdicts: Sequence[Verdict]) -> None:
         """Write everything in one transaction."""

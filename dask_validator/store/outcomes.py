@@ -61,14 +61,18 @@ def read_outcomes(
     columns = connection.execute(query, parameters).fetchnumpy()
     position, days, code = (np.asarray(columns[name]) for name in ("position", "day", "code"))
     pnl_r = _doubles(columns["pnl_r"])
-    # The last two only order several outcomes of one day, which a table without a primary key can hold.
-    order = np.lexsort((pnl_r, code, days, position))
-    everything = Outcomes(days[order], code[order], pnl_r[order])
-    edges = np.searchsorted(position[order], np.arange(len(keys) + 1))
-    return [
-        Outcomes(everything.days[start:end], everything.code[start:end], everything.pnl_r[start:end])
-        for start, end in pairwise(edges.tolist())
-    ]
+    if not _in_order(position, days):
+        # The first two only order several outcomes of one day, which a table without a primary key can hold.
+        order = np.lexsort((pnl_r, code, days, position))
+        position, days, code, pnl_r = position[order], days[order], code[order], pnl_r[order]
+    edges = np.searchsorted(position, np.arange(len(keys) + 1))
+    return [Outcomes(days[start:end], code[start:end], pnl_r[start:end]) for start, end in pairwise(edges.tolist())]
+
+
+def _in_order(position: NDArray[np.int32], days: NDArray[np.int32]) -> bool:
+    """Whether outcomes come by key and, within a key, on ever later days; nearly every table keeps them so."""
+    next_key, later = np.diff(position) > 0, np.diff(days) > 0
+    return bool((next_key | ((np.diff(position) == 0) & later)).all())
 
 
 def read_features(
