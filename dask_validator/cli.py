@@ -190,6 +190,7 @@ def _report(
     terminal.warn(result.warnings)
     terminal.warn(summary.failures(result.verdicts, most=None if flags["verbose"] else 10))
     terminal.say(summary.render(result.summary))
+    terminal.say(summary.tuning(result))
     if appendix:
         terminal.say(appendix(result))
     if flags["as_json"]:

@@ -63,9 +63,9 @@ class Work(NamedTuple):
     database: Database
     instrument: str
 
-    def tasks(self, *, carried: bool) -> Tasks:
+    def tasks(self, workers: int, *, carried: bool) -> Tasks:
         """Cut into tasks, which carry their outcomes or read them."""
-        return Tasks(self, plan(self.groups, self.layout, carried=carried), carried)
+        return Tasks(self, plan(self.groups, self.layout, workers, carried=carried), carried)
 
     def task(self, piece: Piece) -> WalkforwardTask:
         """The task for one piece of the plan."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dask_validator.model import Status, TaskTiming, Verdict, WalkforwardResult, WindowResult
 from dask_validator.rules.notes import note
 from dask_validator.rules.promotion import split_columns
+from dask_validator.tuning import USUAL_START_UP_S, Forecast, Measured, forecast
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,8 @@ class RunResult:
         One per task, as its worker measured it.
     stages
         Wall-clock seconds by stage of the run.
+    start_up_s
+        Seconds that the worker processes took to start, beside the screening; None when there were none to start.
     """
 
     summary: dict[str, Any]
@@ -49,6 +52,19 @@ class RunResult:
     warnings: Sequence[str] = ()
     timings: Sequence[TaskTiming] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
+    start_up_s: float | None = None
+
+    @property
+    def forecasts(self) -> list[Forecast]:
+        """What 1 to 64 workers would take; empty when no task was computed."""
+        if not self.timings:
+            return []
+        tasks = [timing.wall_s for timing in sorted(self.timings, key=lambda timing: timing.started)]
+        parallel = ("screening", "computing", "waiting for workers")
+        other_serial_s = self.summary["total_s"] - sum(self.stages.get(stage, 0.0) for stage in parallel)
+        screening_s = self.stages["screening"]
+        start_up_s = USUAL_START_UP_S if self.start_up_s is None else self.start_up_s
+        return forecast(Measured(tasks, screening_s, other_serial_s, start_up_s))
 
     @cached_property
     def strategies(self) -> pd.DataFrame:

@@ -70,7 +70,7 @@ def run_validation(
         "committed": False,
     }
     warnings += _still_active(verdicts, facts)
-    result = RunResult(summary, verdicts, warnings, computed.timings, watch.stages)
+    result = RunResult(summary, verdicts, warnings, computed.timings, watch.stages, executor.start_up_s)
     if verdicts and not config.dry_run:
         write(database, result, config, survey.fingerprints, started_at, listener, watch)
     summary["total_s"] = round(watch.total_s, 3)
@@ -141,7 +141,7 @@ def _compute(
     with watch.stage("waiting for workers"):
         executor.wait()
         blind = executor.blind(work.database.path)
-    tasks = work.tasks(carried=bool(blind))
+    tasks = work.tasks(executor.workers, carried=bool(blind))
     listener(Ready(executor.workers, len(tasks), executor.dashboard_link, blind))
     clock = time.perf_counter()
     with work.database.kept_open():

@@ -26,9 +26,10 @@ MAY_IMPORT = {
     "monitor": INNER | {"events", "result"},
     "verdicts": INNER | {"rules"},
     "stopwatch": set(),
+    "tuning": set(),
     "grouping": INNER | {"execution", "rules", "task"},
     "commit": INNER | {"__init__", "events", "interrupts", "result", "results_file", "stopwatch", "store"},
-    "result": INNER | {"rules"},
+    "result": INNER | {"rules", "tuning"},
     "results_file": INNER | {"rules"},
     "instruments": INNER | {"rules"},
 }

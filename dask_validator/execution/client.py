@@ -61,6 +61,7 @@ class ClientExecutor:
         self.warnings = warnings
         self.workers = max(1, _threads(client))
         self.dashboard_link: str | None = client.dashboard_link or None
+        self.start_up_s: float | None = None
 
     def start(self) -> None:
         """The cluster runs already."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -36,6 +37,7 @@ class LocalExecutor:
         self._background = background
         self._starting: Future[ClientExecutor] | None = None
         self._open = ExitStack()
+        self.start_up_s: float | None = None
 
     def start(self) -> None:
         """Begin to start the processes."""
@@ -68,9 +70,12 @@ class LocalExecutor:
         return self._starting.result()
 
     def _start(self) -> ClientExecutor:
+        clock = time.perf_counter()
         enter = self._open.enter_context
         scratch = enter(tempfile.TemporaryDirectory(prefix="dask-validator-", ignore_cleanup_errors=True))
-        enter(dask.config.set({"temporary-directory": scratch}))
+        # The first task of a worker finds everything imported.
+        preload = {"distributed.worker.preload": ["dask_validator.task"]}
+        enter(dask.config.set({"temporary-directory": scratch, **preload}))
         enter(_quiet())
         resource_tracker.ensure_running()  # started later, by whoever starts the first process, it would unblock there
         # Threads and processes started here never see Ctrl-C, which a terminal sends to all of them.
@@ -91,6 +96,7 @@ class LocalExecutor:
         self._open.callback(client.close)
         if self._dashboard is not None:  # without, Dask serves its health pages all the same
             self.dashboard_link = client.dashboard_link
+        self.start_up_s = time.perf_counter() - clock
         return ClientExecutor(client, PATIENCE_S)
 
 

@@ -16,6 +16,7 @@ class Executor(Protocol):
     workers: int
     dashboard_link: str | None
     warnings: Sequence[str]  # what the user should know of the workers
+    start_up_s: float | None  # None: there was nothing to start
 
     def start(self) -> None:
         """Begin to make the workers ready, without waiting for them."""
@@ -45,6 +46,7 @@ class SerialExecutor:
     workers = 1
     dashboard_link: str | None = None
     warnings: Sequence[str] = ()
+    start_up_s: float | None = None
 
     def start(self) -> None:
         """This process runs already."""

@@ -8,12 +8,11 @@ from typing import NamedTuple
 from dask_validator.model import Extent, OutcomeKey, RowRange
 from dask_validator.task import Group
 
-TASKS = 16  # at least, so that many workers find work and unequal tasks even out
-OUTCOMES_PER_TASK = 60_000, 500_000  # a task costs some milliseconds of scheduling, and must fit into memory
+TASKS, TASKS_PER_WORKER = 16, 4  # at least, where there is enough work, so that unequal tasks even out
+OUTCOMES_PER_TASK = 60_000, 500_000  # fewer are not worth the scheduling, more would not be light; 13 bytes each
 # Where the outcomes of a key lie scattered, every task scans the whole table: then fewer tasks are better.
 SCANNED_PER_OUTCOME = 16  # rows that are scanned in the time of working on one outcome
 SCATTERED_OUTCOMES_PER_TASK = 4_000_000
-CARRIED_OUTCOMES_PER_TASK = 60_000  # 800 kB
 KEYS_WITHOUT_LAYOUT = 64
 
 
@@ -24,18 +23,21 @@ class Piece(NamedTuple):
     rows: RowRange
 
 
-def plan(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], *, carried: bool = False) -> list[Piece]:
+def plan(
+    groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], workers: int, *, carried: bool = False
+) -> list[Piece]:
     """Pack neighbours in the table together, so that a task reads little else than its own rows.
 
     Tasks that carry their outcomes are small: the scheduler holds all that are in flight.
     """
-    return [*_packed(groups, layout, carried), *_unlocated(groups, layout)]
+    extents = [layout[group.key] for group in groups if group.key in layout]
+    target = OUTCOMES_PER_TASK[0] if carried else _outcomes_per_task(extents, workers)
+    return [*_packed(groups, layout, target), *_unlocated(groups, layout)]
 
 
-def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], carried: bool) -> Iterator[Piece]:
+def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], target: float) -> Iterator[Piece]:
     located = sorted((group for group in groups if group.key in layout), key=lambda group: layout[group.key].first)
     extents = [layout[group.key] for group in located]
-    target = CARRIED_OUTCOMES_PER_TASK if carried else _outcomes_per_task(extents)
     start = outcomes = 0
     for end, extent in enumerate(extents, 1):
         outcomes += extent.outcomes
@@ -45,11 +47,12 @@ def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], carrie
             start, outcomes = end, 0
 
 
-def _outcomes_per_task(extents: Sequence[Extent]) -> float:
+def _outcomes_per_task(extents: Sequence[Extent], workers: int) -> float:
     if not extents:
         return 0.0
     fewest, most = OUTCOMES_PER_TASK
-    usual = min(max(sum(extent.outcomes for extent in extents) / TASKS, fewest), most)
+    tasks = max(TASKS, TASKS_PER_WORKER * workers)
+    usual = min(max(sum(extent.outcomes for extent in extents) / tasks, fewest), most)
     scanned = sum(extent.last - extent.first for extent in extents) / len(extents)
     return max(usual, min(scanned / SCANNED_PER_OUTCOME, SCATTERED_OUTCOMES_PER_TASK))
 

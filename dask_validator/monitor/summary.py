@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.model import Status, Verdict
-from dask_validator.result import funnel
+from dask_validator.result import RunResult, funnel
 
 if TYPE_CHECKING:
     from dask_validator.demo import DemoTruth
@@ -42,6 +42,22 @@ def _walkforward(walkforward: Mapping[str, Any]) -> list[str]:
     if walkforward["speedup"] > PARTED * walkforward["cpu_speedup"] > 0:
         lines.append("  the two differ by more than a quarter: workers waited for a core, a disk or each other")
     return lines
+
+
+def tuning(result: RunResult) -> str:
+    """Where the time went, and what other numbers of workers would have taken."""
+    stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in result.stages.items())
+    lines = [f"Seconds by stage: {stages}"]
+    if not result.forecasts:
+        return lines[0]
+    start_up = "a start-up of 1.5 s assumed" if result.start_up_s is None else f"start-up {result.start_up_s:.1f} s"
+    rows = [
+        ("workers", *(f"{forecast.workers}{'*' * forecast.recommended}" for forecast in result.forecasts)),
+        ("seconds", *(f"{forecast.total_s:.1f}" for forecast in result.forecasts)),
+    ]
+    lines.append(f"Replaying {len(result.timings)} tasks with a core for each worker ({start_up}) gives")
+    lines += ["  " + "".join(cell.rjust(9) for cell in row) for row in rows]
+    return "\n".join([*lines, "  * recommended: the fewest within 10 % of the best"])
 
 
 def _ending(summary: Mapping[str, Any]) -> str:

@@ -72,7 +72,7 @@ class Database:
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
-        """Nobody can write meanwhile, and tasks of this process open the file in no time: DuckDB shares what is open."""
+        """Nobody can write meanwhile; tasks of this process open the file in no time, as DuckDB shares what is open."""
         with connection.reading(self.path, worker=True):
             yield
 

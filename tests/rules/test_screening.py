@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dask_validator.config import ScreenRules
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import Strategy
+from dask_validator.model import Status, Strategy, Verdict
 from dask_validator.rules.costs import KNOWN_COSTS, stressed_expectancy
-from dask_validator.rules.notes import rejection
+from dask_validator.rules.notes import note
 from dask_validator.rules.screening import screen
 from tests.reference import screening as twin
 from tests.reference.errors import Unusable
@@ -70,7 +70,8 @@ def test_equals_the_slow_twin(row: dict[str, Any], settings: dict[str, Any], atr
         assert (found.years_tested, found.all_years_positive) == (expected.years_tested, expected.all_years_positive)
     else:
         assert found.rejected_by
-        assert rejection(found.rejected_by).startswith(f"Phase {expected.phase}: ")
+        rejected = Verdict("id", Status.REJECTED, gate=found.rejected_by)
+        assert note(rejected).startswith(f"Phase {expected.phase}: ")
 
 
 @pytest.mark.parametrize(

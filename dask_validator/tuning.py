@@ -1,0 +1,53 @@
+"""What other worker counts would take: the measured tasks, replayed through list scheduling.
+
+Graham, R. L. (1969), Bounds on Multiprocessing Timing Anomalies, SIAM J. Appl. Math. 17, 416-429: each task, in the
+order in which they were started, goes to the worker that is free first.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
+USUAL_START_UP_S = 1.5  # of a LocalCluster, where none was measured
+GOOD_ENOUGH = 1.1  # times the best
+
+
+class Measured(NamedTuple):
+    """A run in seconds: what is parallel, task by task, and what is not."""
+
+    tasks: Sequence[float]  # wall-clock seconds in the worker, in order of their start
+    screening_s: float  # workers start meanwhile
+    other_serial_s: float
+    start_up_s: float = USUAL_START_UP_S
+
+
+class Forecast(NamedTuple):
+    """The whole run with a number of workers that have a core each."""
+
+    workers: int
+    total_s: float
+    recommended: bool
+
+
+def makespan(durations: Iterable[float], workers: int) -> float:
+    """Seconds until the last of the tasks ends."""
+    free_at = [0.0] * workers
+    for duration in durations:
+        heapq.heapreplace(free_at, free_at[0] + duration)
+    return max(free_at)
+
+
+def forecast(measured: Measured, counts: Sequence[int] = COUNTS) -> list[Forecast]:
+    """One forecast a count; recommended is the smallest that comes within 10 % of the best."""
+    totals = [_total_s(measured, workers) for workers in counts]
+    recommended = next(i for i, total in enumerate(totals) if total <= GOOD_ENOUGH * min(totals))
+    return [Forecast(n, total, i == recommended) for i, (n, total) in enumerate(zip(counts, totals, strict=True))]
+
+
+def _total_s(measured: Measured, workers: int) -> float:
+    start_up_s = measured.start_up_s if workers > 1 else 0.0
+    until_ready = max(measured.screening_s, start_up_s)
+    return until_ready + makespan(measured.tasks, workers) + measured.other_serial_s
