@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types tests test-oldest clean
+.PHONY: demo test lint types tests test-oldest bench clean
 
 demo: $(VENV)/runs
 	$(VENV)/bin/dask-validator demo --db demo.duckdb
@@ -24,6 +24,10 @@ tests: $(VENV)/tests
 test-oldest: $(OLDEST)/tests
 	$(OLDEST)/bin/python -m pytest tests/test_golden.py tests/store tests/test_bad_input.py
 
+# Half an hour and 22 GB of disk, most of it for the million; BENCH="--strategies 1000 12996 100000" for less.
+bench: $(VENV)/tests
+	$(VENV)/bin/python benchmarks/bench.py $(BENCH)
+
 $(VENV)/runs: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
@@ -40,4 +44,4 @@ $(OLDEST)/tests: pyproject.toml tests/oldest.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo.duckdb demo.duckdb.* data
+	rm -rf $(VENV) $(OLDEST) demo.duckdb demo.duckdb.* data benchmarks/data

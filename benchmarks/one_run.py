@@ -48,6 +48,7 @@ def main(db: str, instrument: str, workers: str, mode: str, jsonl: str = "") -> 
         "start_up_s": result.start_up_s,
         "forecasts": {forecast.workers: forecast.total_s for forecast in result.forecasts},
         "recommended": [forecast.workers for forecast in result.forecasts if forecast.recommended],
+        "tasks": [timing.wall_s for timing in result.timings],
         "peak_mb": memory.megabytes,
     }
     print(json.dumps(measured))

@@ -7,7 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from distributed import Client
 from dask_validator import RunConfig, validate
 from dask_validator.api import preflight
 from dask_validator.events import ignore
+from dask_validator.execution import plan
+from dask_validator.execution.executor import SerialExecutor
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 
@@ -69,19 +71,26 @@ def serial(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Seri
     return found
 
 
-class Shuffled:
-    """An executor whose tasks complete in any order."""
+@pytest.fixture(autouse=True)
+def many_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cuts the small input finely, or a handful of tasks would show little."""
+    monkeypatch.setattr(plan, "OUTCOMES_PER_TASK", (2_000, 5_000))
 
-    workers = 3
-    dashboard_link: str | None = None
+
+class Shuffled(SerialExecutor):
+    """An executor whose tasks complete in any order."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
 
-    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task], name: str) -> Iterator[Result]:
-        """Yield results in random order."""
-        assert len(tasks) > self.workers
-        return map(function, self._random.sample(tasks, len(tasks)))
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
+    ) -> Iterator[Result]:
+        """Yield results in random order, every other task with its outcomes."""
+        ordered = list(tasks)
+        assert len(ordered) > 10
+        mixed = [carry(task) if i % 2 else task for i, task in enumerate(ordered)]
+        return map(function, self._random.sample(mixed, len(mixed)))
 
 
 @pytest.mark.parametrize("workers", [2, 3])

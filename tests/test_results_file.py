@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import signal
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,6 +37,11 @@ WF_FLAGS = ("--wf-test-months", 3, "--wf-min-train-months", 9, "--wf-min-trades"
             "--wf-min-pct-positive", 0.5)  # fmt: skip
 LINES = ['{"strategy_id": "A"}', '{"strategy_id": "Ä"}']
 OLD = b'{"strategy_id": "old"}\n'
+
+
+def zipped(lines: list[str]) -> bytes:
+    """Lines as a run keeps them."""
+    return zlib.compress("".join(line + "\n" for line in lines).encode())
 
 
 def test_the_lines(tmp_path: Path, command: Command) -> None:
@@ -115,7 +121,7 @@ def test_append(tmp_path: Path, there: bytes | None) -> None:
     if there is not None:
         path.parent.mkdir()
         path.write_bytes(there)
-    append(path, LINES)
+    append(path, zipped(LINES))
 
     ours = "".join(line + "\n" for line in LINES).encode()
     torn = b"\n" if there and not there.endswith(b"\n") else b""
@@ -142,7 +148,7 @@ def test_a_full_disk_takes_everything_back(tmp_path: Path, there: bytes, room: i
     path.write_bytes(there)
     lines = [json.dumps({"strategy_id": "x" * size})] * 60
     with file_size_limit(len(there) + room), pytest.raises(OSError, match="large"):
-        append(path, lines)
+        append(path, zipped(lines))
 
     assert path.read_bytes() == there
 
@@ -182,7 +188,7 @@ def test_ctrl_c_after_the_commit_waits_for_the_lines(tmp_path: Path, monkeypatch
     database = tiny_database(tmp_path / "tiny.duckdb")
     really_append = results_file.append
 
-    def interrupted_append(path: Path, texts: list[str]) -> None:
+    def interrupted_append(path: Path, texts: bytes) -> None:
         signal.raise_signal(signal.SIGINT)
         really_append(path, texts)
 

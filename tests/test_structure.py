@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "stopwatch": set(),
     "tuning": set(),
     "grouping": INNER | {"execution", "rules", "task"},
-    "commit": INNER | {"__init__", "events", "interrupts", "result", "results_file", "stopwatch", "store"},
+    "commit": INNER | {"__version__", "events", "interrupts", "result", "results_file", "stopwatch", "store"},
     "result": INNER | {"rules", "tuning"},
     "results_file": INNER | {"rules"},
     "instruments": INNER | {"rules"},
