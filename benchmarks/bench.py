@@ -98,7 +98,7 @@ def against_the_floor(report: Report, shared: Path, data: Path) -> None:
     """The recorded database of 12,948 strategies, in units of the floor."""
     db = data / "golden-full.duckdb"
     if not db.exists():
-        subprocess.run([sys.executable, shared / "tools/make_db.py", shared / "golden/full", db], check=True)
+        subprocess.run([sys.executable, shared / "tools/make_db.py", shared / "golden/full/input", db], check=True)
     floor = floor_s(db, "MGC")
     serial, two = [], []
     for _ in range(5):

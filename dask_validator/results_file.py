@@ -16,7 +16,7 @@ from pathlib import Path
 
 from dask_validator.config import WalkforwardRules
 from dask_validator.errors import InputError
-from dask_validator.model import Verdict, WalkforwardResult
+from dask_validator.model import Verdict, WalkforwardResult, WindowResult
 from dask_validator.rules import notes
 
 CHUNK = 1 << 20  # bytes
@@ -56,7 +56,7 @@ def _record(
         "total_oos_trades": result.total_oos_trades,
         "passed": result.passed,
         "rejection_reason": None if result.failed is None else notes.reason(result.failed),
-        "windows": [window._asdict() for window in result.windows],
+        "windows": [dict(zip(WindowResult._fields, window, strict=True)) for window in result.windows],
         "params": {
             "test_window_months": rules.test_months,
             "min_train_months": rules.min_train_months,

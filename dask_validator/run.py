@@ -38,20 +38,20 @@ def run_validation(
     """Validate the waiting strategies of one instrument and, unless it is a dry run, write the verdicts."""
     started_at, watch = datetime.now(UTC), Stopwatch()
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    facts = database.read_facts(instrument)
-    if facts.waiting:
-        executor.start()  # in the background, while we screen
-
-    with ThreadPoolExecutor(1) as background:
-        surveying = background.submit(database.survey, instrument)
-        with watch.stage("screening"), _without_collector():
-            screened = _screen(database, instrument, config, costs, facts)
-        with watch.stage("grouping"):
-            survey = surveying.result()
-            work = _work(database, instrument, config, screened, survey)
-    # Every connection is closed here: a reader would lock the commit out, a writer the workers.
-    listener(events.Screened(facts.waiting, screened.asked))
-    computed = _compute(work, screened.asked, executor, listener, watch, f"walkforward-{run_id}")
+    with database.kept_open():
+        facts = database.read_facts(instrument)
+        if facts.waiting:
+            executor.start()  # in the background, while we screen
+        with ThreadPoolExecutor(1) as background:
+            surveying = background.submit(database.survey, instrument)
+            with watch.stage("screening"), _without_collector():
+                screened = _screen(database, instrument, config, costs, facts)
+            with watch.stage("grouping"):
+                survey = surveying.result()
+                work = _work(database, instrument, config, screened, survey)
+        listener(events.Screened(facts.waiting, screened.asked))
+        computed = _compute(work, screened.asked, executor, listener, watch, f"walkforward-{run_id}")
+    # Closed here, before anything is written: a reader would lock the commit out.
     warnings = _unknown_filters(screened.open, config)
     with watch.stage("deciding"), _without_collector():
         correction = Correction.over(facts.p_values)
@@ -72,7 +72,8 @@ def run_validation(
     warnings += _still_active(verdicts, facts)
     result = RunResult(summary, verdicts, warnings, computed.timings, watch.stages, executor.start_up_s)
     if verdicts and not config.dry_run:
-        write(database, result, config, survey.fingerprints, started_at, listener, watch)
+        with _without_collector():
+            write(database, result, config, survey.fingerprints, started_at, listener, watch)
     summary["total_s"] = round(watch.total_s, 3)
     return result
 
@@ -144,11 +145,10 @@ def _compute(
     tasks = work.tasks(executor.workers, carried=bool(blind))
     listener(Ready(executor.workers, len(tasks), executor.dashboard_link, blind))
     clock = time.perf_counter()
-    with work.database.kept_open():
-        for result in executor.map(walkforward_task, tasks, name, work.carried):
-            computation.answers.update((answer.strategy_id, answer) for answer in result.answers)
-            computation.timings.append(result.timing)
-            listener(TaskDone(result.timing.strategies))
+    for result in executor.map(walkforward_task, tasks, name, work.carried):
+        computation.answers.update((answer.strategy_id, answer) for answer in result.answers)
+        computation.timings.append(result.timing)
+        listener(TaskDone(result.timing.strategies))
     wall_s = time.perf_counter() - clock
     watch.stages["computing"] = wall_s
     if len(computation.answers) != asked:

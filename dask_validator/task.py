@@ -52,7 +52,7 @@ class InDatabase(NamedTuple):
 
     def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
         """Outcomes of each key, through a read-only connection that is closed again."""
-        with reading(self.path, worker=True) as connection:
+        with reading(self.path) as connection:
             return read_outcomes(connection, self.instrument, keys, self.rows)
 
 

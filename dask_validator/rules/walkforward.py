@@ -80,35 +80,33 @@ def _windows(outcomes: Outcomes, bounds: NDArray[np.int32], min_trades: int) -> 
     window = np.searchsorted(bounds, tested.days, side="right") - 1
     won = tested.code == WIN
     cell = 2 * window + won  # losses and wins of each window, each added in day order
-    n = np.bincount(cell, minlength=2 * count).tolist()
-    r = np.bincount(cell, weights=tested.pnl_r, minlength=2 * count).tolist()
-    sharpes = _sharpe_ratios(window, tested.pnl_r, count).tolist()
-    days = bounds.tolist()
-    rows = zip(days, days[1:], n[1::2], n[::2], r[1::2], r[::2], sharpes, strict=False)
-    return [_window(*row, min_trades=min_trades) for row in rows]
-
-
-def _sharpe_ratios(window: NDArray[np.int64], pnl_r: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Mean over sample standard deviation (ddof 1) of R per window; NaN where undefined."""
-    n = np.bincount(window, minlength=count)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        mean = np.bincount(window, weights=pnl_r, minlength=count) / n
-        deviation = pnl_r - mean[window]
-        std = np.sqrt(np.bincount(window, weights=deviation * deviation, minlength=count) / (n - 1))
-        return np.where((n >= 2) & (std > 0), mean / std, np.nan)
-
-
-def _window(
-    start: int, end: int, wins: int, losses: int, win_r: float, loss_r: float, sharpe: float, *, min_trades: int
-) -> Window:
+    losses, wins = np.bincount(cell, minlength=2 * count).reshape(count, 2).T
+    loss_r, win_r = np.bincount(cell, weights=tested.pnl_r, minlength=2 * count).reshape(count, 2).T
     n = wins + losses
-    if n == 0:
-        return start, end, 0, math.nan, math.nan, math.nan, False
-    wr = wins / n
-    mean_win = win_r / wins if wins else 0.0
-    mean_loss = loss_r / losses if losses else 0.0
-    exp_r = round(wr * mean_win - (1 - wr) * abs(mean_loss), 4)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        wr = wins / n
+        mean_win = np.where(wins > 0, win_r / wins, 0.0)
+        mean_loss = np.where(losses > 0, loss_r / losses, 0.0)
+        exp_r = wr * mean_win - (1 - wr) * np.abs(mean_loss)
+    columns = n, exp_r, wr, _sharpe_ratios(window, n, tested.pnl_r)
+    days = bounds.tolist()
+    rows = zip(days, days[1:], *(column.tolist() for column in columns), strict=False)
+    return [_rounded(*row, min_trades=min_trades) for row in rows]
+
+
+def _rounded(start: int, end: int, n: int, exp_r: float, wr: float, sharpe: float, *, min_trades: int) -> Window:
+    """Python's `round`, not numpy's; NaN without trades."""
+    exp_r = round(exp_r, 4)
     return start, end, n, exp_r, round(wr, 4), round(sharpe, 4), n >= min_trades and exp_r > 0
+
+
+def _sharpe_ratios(window: NDArray[np.int64], n: NDArray[np.int64], pnl_r: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over sample standard deviation (ddof 1) of R per window; NaN where undefined."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean = np.bincount(window, weights=pnl_r, minlength=n.size) / n
+        deviation = pnl_r - mean[window]
+        std = np.sqrt(np.bincount(window, weights=deviation * deviation, minlength=n.size) / (n - 1))
+        return np.where((n >= 2) & (std > 0), mean / std, np.nan)
 
 
 def _judge(windows: list[Window], rules: WalkforwardRules) -> WalkforwardResult:

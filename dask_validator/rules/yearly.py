@@ -17,11 +17,7 @@ class Year(NamedTuple):
     year: int
     trades: float
     avg_r: float
-
-    @property
-    def positive(self) -> bool:
-        """NaN is not positive: unknown fails closed."""
-        return self.avg_r > 0
+    positive: bool  # NaN is not: unknown fails closed
 
 
 def parse_years(text: str | None, exclude_years: Set[int]) -> list[Year]:
@@ -32,19 +28,20 @@ def parse_years(text: str | None, exclude_years: Set[int]) -> list[Year]:
     UnusableStrategy
         Valid JSON of the wrong shape (rules, section 1).
     """
-    return [_year(year, data) for year, data in _load(text) if year not in exclude_years]
+    years = ((_year_number(key), data) for key, data in _load(text).items())
+    return [_year(year, data) for year, data in years if year not in exclude_years]
 
 
-def _load(text: str | None) -> list[tuple[int, object]]:
+def _load(text: str | None) -> dict[str, object]:
     try:
         loaded = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        return []
+        return {}
     if loaded is None:
-        return []
+        return {}
     if not isinstance(loaded, dict):
         raise UnusableStrategy(f"yearly_results is a JSON {type(loaded).__name__}, needed an object of years")
-    return [(_year_number(key), data) for key, data in loaded.items()]
+    return loaded
 
 
 def _year_number(key: str) -> int:
@@ -57,15 +54,10 @@ def _year_number(key: str) -> int:
 def _year(year: int, data: object) -> Year:
     if not isinstance(data, dict):
         raise UnusableStrategy(f"yearly_results of {year} is {json.dumps(data)[:40]}, needed an object")
-    trades, avg_r = _number(year, data, "trades"), _number(year, data, "avg_r")
+    trades, avg_r = as_double(data.get("trades", 0)), as_double(data.get("avg_r", 0))
+    if trades is None or avg_r is None:
+        name = "trades" if trades is None else "avg_r"
+        raise UnusableStrategy(f"yearly_results of {year} has {name} = {json.dumps(data[name])[:40]}, needed a number")
     if math.isnan(trades):
         raise UnusableStrategy(f"yearly_results of {year} has trades = NaN, needed a number")
-    return Year(year, trades, avg_r)
-
-
-def _number(year: int, data: dict[str, object], name: str) -> float:
-    value = data.get(name, 0)
-    number = value if type(value) is float else as_double(value)  # nearly all are: it saves a call for each
-    if number is None:
-        raise UnusableStrategy(f"yearly_results of {year} has {name} = {json.dumps(data[name])[:40]}, needed a number")
-    return number
+    return Year(year, trades, avg_r, avg_r > 0)

@@ -18,21 +18,23 @@ MEMORY_LIMIT = "400MB"  # of a process; DuckDB would take 80 % of the machine in
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 
 
-def settings(*, worker: bool = False) -> dict[str, str]:
-    """Connection settings: no extension from the network, scratch files in the system's temporary directory."""
+def settings(*, read_only: bool = False) -> dict[str, str]:
+    """Connection settings: no extension from the network, scratch files in the system's temporary directory.
+
+    Readers are single-threaded: one is in every worker, and in the main process one beside the screening.
+    """
     return {
         # A SQLite file would otherwise make DuckDB download an extension.
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
         "memory_limit": MEMORY_LIMIT,
-        # One core is for what the process does meanwhile. Workers are single-threaded; DuckDB's threads would multiply.
-        "threads": "1" if worker else str(max(1, (os.cpu_count() or 1) - 1)),
+        "threads": "1" if read_only else str(os.cpu_count() or 1),
         "temp_directory": os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp"),
     }
 
 
 @contextmanager
-def reading(path: str | Path, *, worker: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+def reading(path: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection, closed at the end; several processes may hold one each.
 
     Raises
@@ -40,7 +42,7 @@ def reading(path: str | Path, *, worker: bool = False) -> Iterator[duckdb.DuckDB
     InputError
         No such file, not a database, damaged, or held for writing by somebody.
     """
-    connection = connect(path, read_only=True, worker=worker)
+    connection = connect(path, read_only=True)
     try:
         with ctrl_c_stays_ctrl_c():
             yield connection
@@ -61,11 +63,11 @@ def ctrl_c_stays_ctrl_c() -> Iterator[None]:
         raise
 
 
-def connect(path: str | Path, *, read_only: bool, worker: bool = False) -> duckdb.DuckDBPyConnection:
+def connect(path: str | Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Open the file through DuckDB; errors as in `reading`."""
     check_is_file(path)
     try:
-        return duckdb.connect(str(path), read_only=read_only, config=dict(settings(worker=worker)))
+        return duckdb.connect(str(path), read_only=read_only, config=dict(settings(read_only=read_only)))
     except duckdb.Error as error:
         raise _explained(path, error) from error
 

@@ -72,8 +72,8 @@ class Database:
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
-        """Nobody can write meanwhile; tasks of this process open the file in no time, as DuckDB shares what is open."""
-        with connection.reading(self.path, worker=True):
+        """Nobody can write meanwhile, and this process opens the file again in no time: DuckDB shares what is open."""
+        with connection.reading(self.path):
             yield
 
     def commit(self, record: RunRecord, verdicts: Sequence[Verdict]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from dask_validator.errors import InputError, NotCommitted
-from dask_validator.model import SeasonSplit, Status, Verdict
+from dask_validator.model import Status, Verdict
 from dask_validator.rules.notes import note
 from dask_validator.rules.promotion import computed_columns
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line
@@ -27,6 +27,7 @@ _COMPUTED = {
     "fdr_significant": "BOOLEAN",
     "fdr_adjusted_p": "DOUBLE",
 }
+_SPLIT_NUMBERS = {name: kind for name, kind in SPLIT.items() if name != "dst_verdict"}
 BATCH = 20_000  # rows
 KEPT_ON_CONFLICT = {"strategy_id", "promoted_at", "promoted_from"}
 
@@ -58,7 +59,9 @@ class RunRecord(NamedTuple):
 # Updated in the order of the table: DuckDB is forty times slower where a million rows come in any other.
 _IN_TABLE_ORDER = """
     CREATE TEMP TABLE ordered_verdicts AS
-    SELECT e.rowid AS row, v.* FROM computed_verdicts v JOIN experimental_strategies e USING (strategy_id) ORDER BY row
+    SELECT e.rowid AS row, v.*, s.* EXCLUDE (strategy_id)
+    FROM computed_verdicts v JOIN experimental_strategies e USING (strategy_id)
+    LEFT JOIN computed_splits s USING (strategy_id) ORDER BY row
 """
 
 
@@ -71,7 +74,14 @@ class Statement(NamedTuple):
 
 def _verdict(verdict: Verdict) -> Sequence[object]:
     writes_split = verdict.split is not None and not verdict.keeps_split
-    return verdict.strategy_id, verdict.status.value, note(verdict), writes_split, *(verdict.split or SeasonSplit())
+    season = verdict.split.verdict if verdict.split else None
+    return verdict.strategy_id, verdict.status.value, note(verdict), writes_split, season
+
+
+def _split_numbers(verdict: Verdict) -> Sequence[object] | None:
+    """Few have numbers: most sessions have no seasons."""
+    split = verdict.split
+    return (verdict.strategy_id, *split[:4]) if split and split.winter_n is not None else None
 
 
 def _promoted(verdict: Verdict) -> Sequence[object] | None:
@@ -92,9 +102,16 @@ class ComputedTable(NamedTuple):
 _COMPUTED_TABLES = (
     ComputedTable(
         "computed_verdicts",
-        {"strategy_id": "VARCHAR", "status": "VARCHAR", "note": "VARCHAR", "writes_split": "BOOLEAN", **SPLIT},
+        {
+            "strategy_id": "VARCHAR",
+            "status": "VARCHAR",
+            "note": "VARCHAR",
+            "writes_split": "BOOLEAN",
+            "dst_verdict": "VARCHAR",
+        },
         _verdict,
     ),
+    ComputedTable("computed_splits", {"strategy_id": "VARCHAR", **_SPLIT_NUMBERS}, _split_numbers),
     ComputedTable("computed_promoted", {"strategy_id": "VARCHAR", **_COMPUTED}, _promoted),
 )
 

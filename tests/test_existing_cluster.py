@@ -1,0 +1,469 @@
+"""A run on a Dask cluster that somebody else started: real schedulers and workers, with what goes wrong on them."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+
+from dask_validator import validate
+from dask_validator.api import open_executor, preflight
+from dask_validator.errors import InputError
+from dask_validator.events import Event, Listener, Ready, TaskDone, ignore
+from dask_validator.execution import client as execution_client
+from dask_validator.execution import plan, remote
+from dask_validator.result import RunResult
+from dask_validator.run import run_validation
+from tests.conftest import Command
+from tests.test_any_worker_count import Serial, answers, config, verdicts
+
+PATIENCE_S = 60
+LOOPBACK = ["--host", "127.0.0.1"]
+DASK = ["-m", "dask"]
+# As a cluster of other people is: without this package, and without a dashboard's package.
+BARE_DASK = [
+    "-c",
+    "import sys; sys.modules.update(dask_validator=None, bokeh=None); import dask.cli; dask.cli.run_cli()",
+]
+OURS = remote.versions()
+
+# Scripts that a worker runs at its start.
+SLOW = """
+import time
+from dask_validator import task
+compute = task.walkforward_task
+def slow(asked):
+    time.sleep(0.1)
+    return compute(asked)
+task.walkforward_task = slow
+"""
+REFUSES = """
+from pathlib import Path
+from dask_validator.execution import remote
+others = {**remote.versions(), "dask_validator": "9.9"}
+def versions():
+    Path("asked").touch()
+    return others
+remote.versions = versions
+"""
+CLAIMS = """
+import importlib.metadata, platform
+claimed = CLAIMED
+version, python_version = importlib.metadata.version, platform.python_version
+importlib.metadata.version = lambda name: claimed.get(name) or version(name)
+platform.python_version = lambda: claimed.get("python") or python_version()
+"""
+
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/cwd, a path that workers see differently")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that we started, kindly at first."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(10)
+
+
+def start(args: list[object], folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Starts `python ARGS` in a folder."""
+    folder.mkdir(exist_ok=True)
+    with log.open("ab") as output:
+        command = [sys.executable, *map(str, args)]
+        return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+
+def wait_until(reached: Callable[[], bool], log: Path) -> None:
+    """Waits for something that processes do, which write to the log."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not reached():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+class Cluster:
+    """A scheduler of somebody else, and its workers: one process of one thread each."""
+
+    def __init__(self, client: Client, scratch: Path) -> None:
+        self.client = client
+        self.address = client.scheduler.address
+        self._scratch = scratch
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def _log(self) -> Path:
+        return self._scratch / "workers.log"
+
+    def start_worker(self, folder: Path | None = None, preload: str = "") -> subprocess.Popen[bytes]:
+        """Starts a worker in a folder, its own by default, that first runs a script; it joins a little later."""
+        own = self._scratch / f"worker-{len(self._workers)}"
+        own.mkdir()
+        script = own / f"preload_{len(self._workers)}.py"
+        script.write_text(preload)
+        options = ["--nthreads", 1, "--no-nanny", "--no-dashboard", "--local-directory", own, "--preload", script]
+        args = [*DASK, "worker", self.address, *LOOPBACK, *options]
+        self._workers.append(start(args, folder or own, self._log))
+        return self._workers[-1]
+
+    def folder_of(self, worker: subprocess.Popen[bytes]) -> Path:
+        """The folder of a worker that was started in its own."""
+        return self._scratch / f"worker-{self._workers.index(worker)}"
+
+    def wait_for(self, workers: int) -> None:
+        """Waits until there are so many workers."""
+        wait_until(lambda: len(self.client.nthreads()) == workers, self._log)
+
+    def address_of(self, worker: subprocess.Popen[bytes]) -> str:
+        """The address of a worker that has joined."""
+        pids: dict[str, int] = self.client.run(os.getpid)
+        return next(address for address, pid in pids.items() if pid == worker.pid)
+
+    def is_busy(self, address: str) -> bool:
+        """Whether a worker has tasks to do."""
+        return bool(self.client.processing()[address])
+
+    def end_workers(self) -> None:
+        """Leaves the scheduler as it was."""
+        for worker in self._workers:
+            end(worker)
+        self.wait_for(0)
+
+
+@contextmanager
+def running_scheduler(dask: list[str], folder: Path) -> Iterator[Client]:
+    """A client of a scheduler that runs in the folder until the end of the block."""
+    log, contact = folder / "scheduler.log", folder / "scheduler.json"
+    options = ["--port", 0, "--dashboard-address", "127.0.0.1:0", "--scheduler-file", contact]
+    process = start([*dask, "scheduler", *LOOPBACK, *options], folder, log)
+    try:
+        wait_until(lambda: contact.exists() and contact.read_text().endswith("}"), log)
+        address = json.loads(contact.read_text())["address"]
+        with Client(address, timeout=PATIENCE_S, set_as_default=False) as client:
+            yield client
+    finally:
+        end(process)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A client of a scheduler whose workers come and go with the tests."""
+    with running_scheduler(DASK, tmp_path_factory.mktemp("scheduler")) as found:
+        yield found
+
+
+@pytest.fixture
+def cluster(client: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The scheduler, as yet without workers."""
+    found = Cluster(client, tmp_path_factory.mktemp("workers"))
+    yield found
+    found.end_workers()
+
+
+@pytest.fixture(scope="module")
+def serial(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Serial:
+    """The answers of `--workers 1` to the recorded input."""
+    found = Serial(Path(shutil.copy(small_source, tmp_path_factory.mktemp("serial") / "small.duckdb")))
+    assert len(found.answers["lines"]) > 50
+    assert len(found.answers["validated_setups"]) > 40
+    return found
+
+
+@pytest.fixture
+def many_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task for every group, so that a small database is a long run."""
+    monkeypatch.setattr(plan, "OUTCOMES_PER_TASK", (1, 1))
+    monkeypatch.setattr(plan, "SCANNED_PER_OUTCOME", math.inf)
+
+
+class Meanwhile:
+    """A listener that acts once in mid-run: after the third task, as soon as the time has come."""
+
+    def __init__(self, act: Callable[[], None], when: Callable[[], bool] = lambda: True) -> None:
+        self.acted = False
+        self._act = act
+        self._when = when
+        self._done = 0
+
+    def __call__(self, event: Event) -> None:
+        """Look whether the time has come."""
+        self._done += isinstance(event, TaskDone)
+        if not self.acted and self._done >= 3 and self._when():
+            self.acted = True
+            self._act()
+
+
+def run_on(client: Client, database: Path, listener: Listener = ignore) -> RunResult:
+    """What `validate(database, client=client)` does, with a listener."""
+    opened, costs = preflight(database, "MGC", config(database))
+    with open_executor(client=client) as executor:
+        return run_validation(opened, "MGC", config(database), costs, executor, listener)
+
+
+def pids(result: RunResult) -> set[int]:
+    """The processes that computed."""
+    return {int(timing.worker.rsplit(":", 1)[1]) for timing in result.timings}
+
+
+def test_same_results_on_somebody_elses_cluster(
+    cluster: Cluster, small: Path, serial: Serial, command: Command
+) -> None:
+    """`--scheduler ADDRESS` gives what `--workers 1` gives, in every column and every line."""
+    cluster.start_worker()
+    cluster.start_worker()
+    cluster.wait_for(2)
+    ran = command("run", "--db", small, "--scheduler", cluster.address, "--wf-output", "wf.jsonl", "--json")
+
+    assert ran.code == 0, ran.stderr
+    assert ran.summary["walkforward"]["workers"] == 2
+    assert ran.summary["walkforward"]["tasks"] > 1
+    assert "travel" not in ran.stderr
+    assert answers(small) == serial.answers
+
+
+@pytest.mark.usefixtures("many_tasks")
+def test_every_worker_computes(cluster: Cluster, small: Path, serial: Serial) -> None:
+    """`validate(client=...)` uses all workers of the cluster, and says the same as a serial run."""
+    workers = [cluster.start_worker(), cluster.start_worker()]
+    cluster.wait_for(2)
+    result = validate(small, "MGC", config(small), client=cluster.client, progress=False)
+
+    assert pids(result) == {worker.pid for worker in workers}
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+
+
+@only_linux
+def test_worker_that_does_not_see_the_file(cluster: Cluster, small: Path, serial: Serial, command: Command) -> None:
+    """Without a shared file system a run is as good: the outcomes travel with the tasks, and the log says so."""
+    cluster.start_worker(folder=small.parent)
+    cluster.start_worker()
+    cluster.wait_for(2)
+    database = f"/proc/self/cwd/{small.name}"
+    ran = command("run", "--db", database, "--scheduler", cluster.address, "--wf-output", "wf.jsonl", cwd=small.parent)
+
+    assert ran.code == 0, ran.stderr
+    assert "1 worker(s) do not see the database: the outcomes travel with the tasks" in ran.stderr
+    assert answers(small) == serial.answers
+
+
+def test_scheduler_without_our_package(tmp_path_factory: pytest.TempPathFactory, small: Path, serial: Serial) -> None:
+    """The scheduler only passes bytes on: it needs neither this package nor Bokeh."""
+    with running_scheduler(BARE_DASK, tmp_path_factory.mktemp("bare_scheduler")) as client:
+        for name in ("dask_validator", "bokeh"):
+            with pytest.raises(ModuleNotFoundError):
+                client.run_on_scheduler(importlib.import_module, name)
+        cluster = Cluster(client, tmp_path_factory.mktemp("workers"))
+        try:
+            worker = cluster.start_worker()
+            cluster.wait_for(1)
+            result = run_on(client, small)
+        finally:
+            cluster.end_workers()
+
+    assert pids(result) == {worker.pid}
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+
+
+@pytest.mark.usefixtures("many_tasks")
+def test_worker_killed_and_another_added(cluster: Cluster, small: Path, serial: Serial) -> None:
+    """Workers that die with tasks in hand and workers that join in mid-run change nothing but the speed."""
+    victim = cluster.start_worker(preload=SLOW)
+    survivor = cluster.start_worker(preload=SLOW)
+    cluster.wait_for(2)
+    address = cluster.address_of(victim)
+    added = []
+
+    def kill_and_add() -> None:
+        victim.kill()
+        cluster.wait_for(1)
+        added.append(cluster.start_worker().pid)
+        cluster.wait_for(2)
+
+    meanwhile = Meanwhile(kill_and_add, when=lambda: cluster.is_busy(address))
+    result = run_on(cluster.client, small, meanwhile)
+
+    assert meanwhile.acted
+    assert {survivor.pid, *added} <= pids(result)
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+
+
+@pytest.mark.usefixtures("many_tasks")
+def test_late_worker_with_another_version(cluster: Cluster, small: Path, serial: Serial) -> None:
+    """A worker that joins after the check of versions is checked with its first task, and never computes."""
+    first = cluster.start_worker(preload=SLOW)
+    cluster.wait_for(1)
+    late = []
+
+    def add() -> None:
+        late.append(cluster.start_worker(preload=REFUSES))
+        cluster.wait_for(2)
+
+    result = run_on(cluster.client, small, Meanwhile(add))
+
+    assert (cluster.folder_of(late[0]) / "asked").exists()
+    assert pids(result) == {first.pid}
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+
+
+@only_linux
+@pytest.mark.usefixtures("many_tasks")
+def test_late_worker_that_does_not_see_the_file(
+    cluster: Cluster, small: Path, serial: Serial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that joins after everybody saw the file gets the outcomes of its tasks sent, and computes."""
+    first = cluster.start_worker(folder=small.parent, preload=SLOW)
+    cluster.wait_for(1)
+    blind: list[str] = []
+    late = []
+
+    def add() -> None:
+        late.append(cluster.start_worker().pid)
+        cluster.wait_for(2)
+
+    meanwhile = Meanwhile(add)
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Ready):
+            blind.extend(event.blind)
+        meanwhile(event)
+
+    monkeypatch.chdir(small.parent)
+    result = run_on(cluster.client, Path("/proc/self/cwd") / small.name, listen)
+
+    assert not blind
+    assert pids(result) == {first.pid, *late}
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+
+
+def claiming(**versions: str) -> str:
+    """A script for a worker that claims to have other versions."""
+    return CLAIMS.replace("CLAIMED", repr(versions))
+
+
+def test_another_version_at_the_start(cluster: Cluster, small: Path, command: Command) -> None:
+    """Workers with another version of the package stop the run at once, with a table and nothing written."""
+    before = small.read_bytes()
+    cluster.start_worker(preload=claiming(dask_validator="9.9"))
+    cluster.wait_for(1)
+    ran = command("run", "--db", small, "--scheduler", cluster.address, "--wf-output", "wf.jsonl")
+    line, header, here, worker = ran.stderr.splitlines()
+
+    assert ran.code == 2
+    assert "differ from this process in dask_validator;" in line
+    assert header.split() == ["dask_validator"]
+    assert here.split() == ["here", OURS["dask_validator"]]
+    assert worker.split() == [*cluster.client.nthreads(), "9.9"]
+    assert small.read_bytes() == before
+    assert not (small.parent / "wf.jsonl").exists()
+
+
+@pytest.mark.parametrize(("name", "version"), [("python", "3.5.1"), ("dask", "2020.1.0")])
+def test_another_minor_version_at_the_start(cluster: Cluster, small: Path, name: str, version: str) -> None:
+    """Python and Dask must agree up to the minor version: what one pickles the other could not read."""
+    before = small.read_bytes()
+    cluster.start_worker(preload=claiming(**{name: version}))
+    cluster.wait_for(1)
+
+    with pytest.raises(InputError, match=f"differ from this process in {name};") as caught:
+        validate(small, "MGC", config(small), client=cluster.client, progress=False)
+    assert version in str(caught.value.details)
+    assert small.read_bytes() == before
+
+
+def test_another_patch_version_at_the_start(
+    cluster: Cluster, small: Path, serial: Serial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A harmless difference is one warning, and the run goes on."""
+    other = ".".join([*importlib.metadata.version("numpy").split(".")[:2], "999"])
+    cluster.start_worker(preload=claiming(numpy=other))
+    cluster.wait_for(1)
+    result = validate(small, "MGC", config(small), client=cluster.client)
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "workers run" in line]
+
+    assert warnings == [f"warning: 1 of 1 workers run numpy {other} (here {OURS['numpy']})"]
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
+
+
+@pytest.mark.parametrize(
+    ("theirs", "fatal", "harmless"),
+    [
+        ({}, [], []),
+        ({"dask_validator": f"{OURS['dask_validator']}.1"}, ["dask_validator"], []),
+        ({"python": "3.5.1"}, ["python"], []),
+        ({"python": ".".join([*platform.python_version_tuple()[:2], "999"])}, [], ["python"]),
+        ({"dask": "2020.1.0", "distributed": "2020.1.0"}, ["dask", "distributed"], []),
+        ({"numpy": "1.0.0"}, [], ["numpy"]),
+        ({"duckdb": "missing", "numpy": "1.0.0"}, ["duckdb"], ["numpy"]),
+        (dict.fromkeys(OURS, "missing"), sorted(OURS), []),
+    ],
+)
+def test_what_differs(theirs: dict[str, str], fatal: list[str], harmless: list[str]) -> None:
+    """The package must be the same, Python and Dask nearly, and nothing may be missing; the rest is a warning."""
+    assert remote.differences(OURS, OURS | theirs) == (fatal, harmless)
+
+
+def test_unknown_versions_are_fatal() -> None:
+    """A worker that says nothing about a package does not have it."""
+    assert remote.differences(OURS, {}) == (sorted(OURS), [])
+
+
+def test_scheduler_and_workers_exclude_each_other(small: Path, command: Command) -> None:
+    """Two places to compute are a usage error, not a silent choice."""
+    before = small.read_bytes()
+    ran = command("run", "--db", small, "--scheduler", "tcp://127.0.0.1:1", "--workers", 2)
+
+    assert ran.code == 2
+    assert "--workers and --scheduler exclude each other" in ran.stderr
+    assert small.read_bytes() == before
+
+
+def test_nobody_answers(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong address is one clear line that names it, and nothing is written."""
+    monkeypatch.setattr(execution_client, "CONNECT_S", "1 s")
+    before = small.read_bytes()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else can
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(InputError) as caught, open_executor(scheduler=address):
+            pass
+
+    assert caught.value.exit_code == 2
+    assert address in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert small.read_bytes() == before
+
+
+@pytest.mark.usefixtures("many_tasks")
+def test_scheduler_knows_few_tasks_at_once(small: Path, serial: Serial) -> None:
+    """A million strategies must not lie on somebody else's scheduler: only a window of the tasks is there."""
+    known: list[int] = []
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as local, Client(local, set_as_default=False) as client:
+        result = run_on(client, small, lambda event: known.append(len(local.scheduler.tasks)))
+    window = execution_client.IN_FLIGHT
+
+    assert len(result.timings) > 5 * window
+    assert 0 < max(known) <= 2 * window, known  # those that have just landed may not be forgotten yet
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
