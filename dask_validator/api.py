@@ -117,10 +117,13 @@ def open_executor(
     if count == 1:
         yield SerialExecutor()
         return
-    from dask_validator.execution.cluster import local_cluster
+    from dask_validator.execution.forking import prepare
     from dask_validator.execution.main_guard import require_main_guard
 
     require_main_guard()
+    prepare()  # before Dask is imported, which takes as long here as there
+    from dask_validator.execution.cluster import local_cluster
+
     with local_cluster(count, dashboard_address) as executor:
         yield executor
 

@@ -123,7 +123,8 @@ class Outcomes(NamedTuple):
 
     def where(self, mask: NDArray[np.bool_]) -> Outcomes:
         """The outcomes that the mask of shape (n_outcomes,) selects."""
-        return Outcomes(self.days[mask], self.code[mask], self.pnl_r[mask])
+        taken = np.flatnonzero(mask)  # once, not for each of the arrays
+        return Outcomes(self.days[taken], self.code[taken], self.pnl_r[taken])
 
 
 class WindowResult(NamedTuple):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TypeVar
 
 import dask
+import distributed.utils
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 from dask_validator.execution.client import ClientExecutor
 from dask_validator.execution.dashboard import LOOPBACK, free_address
+from dask_validator.execution.forking import ctrl_c_is_ours
 
 PATIENCE_S = 10.0  # how long to wait for a worker once there is none
 
@@ -73,26 +73,27 @@ class LocalExecutor:
         clock = time.perf_counter()
         enter = self._open.enter_context
         scratch = enter(tempfile.TemporaryDirectory(prefix="dask-validator-", ignore_cleanup_errors=True))
-        # The first task of a worker finds everything imported.
-        preload = {"distributed.worker.preload": ["dask_validator.task"]}
-        enter(dask.config.set({"temporary-directory": scratch, **preload}))
-        enter(_quiet())
-        resource_tracker.ensure_running()  # started later, by whoever starts the first process, it would unblock there
-        # Threads and processes started here never see Ctrl-C, which a terminal sends to all of them.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        cluster = enter(
-            LocalCluster(
-                n_workers=self.workers,
-                threads_per_worker=1,
-                processes=True,
-                host=LOOPBACK,
-                dashboard_address=self._dashboard,
-                worker_dashboard_address=f"{LOOPBACK}:0",
-                local_directory=scratch,
-                silence_logs=logging.CRITICAL,
-            )
+        # Dask would name what to preload itself, and import pandas and more here to find the names.
+        distributed.utils._forkserver_preload_set = True
+        enter(
+            dask.config.set({"temporary-directory": scratch, "distributed.worker.multiprocessing-method": "forkserver"})
         )
-        client = Client(cluster, set_as_default=False)  # entered as a context it would have to be left in this thread
+        enter(_quiet())
+        with ctrl_c_is_ours():
+            cluster = enter(
+                LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host=LOOPBACK,
+                    dashboard_address=self._dashboard,
+                    worker_dashboard_address=f"{LOOPBACK}:0",
+                    local_directory=scratch,
+                    silence_logs=logging.CRITICAL,
+                )
+            )
+            # Entered as a context, it would have to be left in this thread.
+            client = Client(cluster, set_as_default=False)
         self._open.callback(client.close)
         if self._dashboard is not None:  # without, Dask serves its health pages all the same
             self.dashboard_link = client.dashboard_link
