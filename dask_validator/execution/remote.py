@@ -14,9 +14,10 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
-from dask_validator.errors import ValidatorError
+from dask_validator.errors import Incomplete, ValidatorError
 
 Versions = dict[str, str]
+NEXT = "nothing was written; run again, or with --workers 1"
 PACKAGES = ("dask_validator", "dask", "distributed", "numpy", "duckdb")
 
 
@@ -101,8 +102,10 @@ def _call(ours: Versions, call: bytes) -> bytes:
         from distributed import get_worker
 
         return pickle.dumps(Unfit(get_worker().address, versions()))
-    function, argument = pickle.loads(call)
     try:
+        function, argument = pickle.loads(call)
         return pickle.dumps(function(argument))
     except ValidatorError as error:
         return pickle.dumps(error)
+    except Exception as error:  # as a value: a client that cannot read the traceback of one would wait for ever
+        return pickle.dumps(Incomplete(f"a task was lost ({type(error).__name__}: {error}); {NEXT}"))

@@ -1,0 +1,73 @@
+"""Tasks on the workers of a client."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from distributed import Client
+
+from dask_validator.errors import Incomplete
+from dask_validator.execution.client import IN_FLIGHT, ClientExecutor
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """One worker in this process, so that its scheduler can be looked at."""
+    with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as client:
+        yield client
+
+
+def slowly(number: int) -> int:
+    """A task that leaves time for Ctrl-C."""
+    time.sleep(0.05)
+    return number
+
+
+def press_ctrl_c_after_three(executor: ClientExecutor, results: list[int]) -> None:
+    """A run of five seconds, interrupted near its start."""
+    for result in executor.map(slowly, range(100), "ctrl-c", lambda task: task):
+        results.append(result)
+        if len(results) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_ends_the_computing_early(client: Client) -> None:
+    """Ctrl-C while workers compute is acted on at once, not when the last task is done."""
+    results: list[int] = []
+
+    with pytest.raises(KeyboardInterrupt):
+        press_ctrl_c_after_three(ClientExecutor(client), results)
+
+    assert 3 <= len(results) < 50
+
+
+def bottomless(task: int) -> int:
+    """A task whose traceback is longer than Dask can send."""
+    return bottomless(task)
+
+
+def unpicklable(task: int) -> Callable[[], int]:
+    """A task whose result cannot travel."""
+    return lambda: task
+
+
+@pytest.mark.parametrize("function", [bottomless, unpicklable])
+def test_a_task_that_fails_strangely_ends_the_run(client: Client, function: Callable[[int], object]) -> None:
+    """Whatever goes wrong in a worker arrives here as one line; nobody waits for an answer that cannot be read."""
+    with pytest.raises(Incomplete, match="a task was lost"):
+        list(ClientExecutor(client).map(function, range(3), function.__name__, lambda task: task))
+
+
+def test_few_tasks_are_known_to_the_scheduler_at_once(client: Client) -> None:
+    """A million strategies must not weigh on the scheduler: a window of tasks is topped up as they complete."""
+    known: list[int] = []
+    results: list[int] = []
+    for result in ClientExecutor(client).map(slowly, range(50), "window", lambda task: task):
+        results.append(result)
+        known.append(len(client.cluster.scheduler.tasks))
+
+    assert sorted(results) == list(range(50))
+    assert 1 < max(known) <= IN_FLIGHT + 1
