@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
-USUAL_START_UP_S = 1.5  # of a LocalCluster, where none was measured
+USUAL_START_UP_S = 1.0  # of a LocalCluster of a few workers, where none was measured
 GOOD_ENOUGH = 1.1  # times the best
 
 

@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -41,34 +42,52 @@ BARE_DASK = [
 ]
 OURS = remote.versions()
 
-# Scripts that a worker runs at its start.
+# Scripts for `dask worker --preload`.
 SLOW = """
 import time
 from dask_validator import task
-compute = task.walkforward_task
-def slow(asked):
-    time.sleep(0.1)
-    return compute(asked)
-task.walkforward_task = slow
+def dask_setup(worker):
+    compute = task.walkforward_task
+    def slow(asked):
+        time.sleep(0.1)
+        return compute(asked)
+    task.walkforward_task = slow
 """
 REFUSES = """
 from pathlib import Path
 from dask_validator.execution import remote
-others = {**remote.versions(), "dask_validator": "9.9"}
-def versions():
-    Path("asked").touch()
-    return others
-remote.versions = versions
+def dask_setup(worker):
+    others = {**remote.versions(), "dask_validator": "9.9"}
+    def versions():
+        with Path("asked").open("a") as times:
+            times.write("x")
+        return others
+    remote.versions = versions
 """
 CLAIMS = """
 import importlib.metadata, platform
-claimed = CLAIMED
-version, python_version = importlib.metadata.version, platform.python_version
-importlib.metadata.version = lambda name: claimed.get(name) or version(name)
-platform.python_version = lambda: claimed.get("python") or python_version()
+def dask_setup(worker):
+    claimed = CLAIMED
+    version, python_version = importlib.metadata.version, platform.python_version
+    importlib.metadata.version = lambda name: claimed.get(name) or version(name)
+    platform.python_version = lambda: claimed.get("python") or python_version()
 """
 
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/cwd, a path that workers see differently")
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    """A run that waits for ever on a cluster is a failed test, not a suite that hangs."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError("the test took too long")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(2 * PATIENCE_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -318,7 +337,8 @@ def test_late_worker_with_another_version(cluster: Cluster, small: Path, serial:
 
     result = run_on(cluster.client, small, Meanwhile(add))
 
-    assert (cluster.folder_of(late[0]) / "asked").exists()
+    asked = len((cluster.folder_of(late[0]) / "asked").read_text())
+    assert 0 < asked <= 2 * execution_client.IN_FLIGHT  # not again, once it has said no
     assert pids(result) == {first.pid}
     assert verdicts(result) == serial.verdicts
     assert answers(small) == serial.answers

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "store": INNER | {"rules"},
     "task": INNER | {"rules", "store"},
     "execution": INNER | {"task", "interrupts"},
-    "monitor": INNER | {"events", "result"},
+    "monitor": INNER | {"events", "result", "tuning"},
     "verdicts": INNER | {"rules"},
     "stopwatch": set(),
     "tuning": set(),

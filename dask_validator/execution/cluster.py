@@ -87,7 +87,6 @@ class LocalExecutor:
                     processes=True,
                     host=LOOPBACK,
                     dashboard_address=self._dashboard,
-                    worker_dashboard_address=f"{LOOPBACK}:0",
                     local_directory=scratch,
                     silence_logs=logging.CRITICAL,
                 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dask_validator.model import Status, Verdict
 from dask_validator.result import RunResult, funnel
+from dask_validator.tuning import USUAL_START_UP_S
 
 if TYPE_CHECKING:
     from dask_validator.demo import DemoTruth
@@ -50,7 +51,8 @@ def tuning(result: RunResult) -> str:
     lines = [f"Seconds by stage: {stages}"]
     if not result.forecasts:
         return lines[0]
-    start_up = "a start-up of 1.5 s assumed" if result.start_up_s is None else f"start-up {result.start_up_s:.1f} s"
+    measured = result.start_up_s
+    start_up = f"{USUAL_START_UP_S} s of start-up assumed" if measured is None else f"{measured:.1f} s of start-up"
     rows = [
         ("workers", *(f"{forecast.workers}{'*' * forecast.recommended}" for forecast in result.forecasts)),
         ("seconds", *(f"{forecast.total_s:.1f}" for forecast in result.forecasts)),

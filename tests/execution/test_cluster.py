@@ -16,7 +16,7 @@ from tests.conftest import Command
 from tests.tiny import tiny_database
 
 WHO = (
-    "(__import__('os').getpid(), {name.split('.')[0] for name in __import__('sys').modules})"  # imports nothing itself
+    "(__import__('os').getpid(), {name.split('.')[0] for name in __import__('sys').modules})"
 )
 
 
