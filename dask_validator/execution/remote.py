@@ -46,14 +46,15 @@ def differences(ours: Versions, theirs: Versions) -> tuple[list[str], list[str]]
 
     Python and dask must agree but for the patch level, the package wholly; other differences are worth a warning.
     """
-    different = [name for name in ours if ours[name] != theirs.get(name)]
-    fatal = [name for name in different if name == "dask_validator" or theirs.get(name, "missing") == "missing"]
-    fatal += [
-        name
-        for name in different
-        if name in ("python", "dask", "distributed") and ours[name].split(".")[:2] != theirs[name].split(".")[:2]
-    ]
-    return sorted(set(fatal)), sorted(set(different) - set(fatal))
+    different = {name: theirs.get(name, "missing") for name in ours if ours[name] != theirs.get(name)}
+    fatal = {name for name, version in different.items() if _too_far_apart(name, ours[name], version)}
+    return sorted(fatal), sorted(set(different) - fatal)
+
+
+def _too_far_apart(name: str, ours: str, theirs: str) -> bool:
+    if theirs == "missing" or name == "dask_validator":
+        return True
+    return name in ("python", "dask", "distributed") and ours.split(".")[:2] != theirs.split(".")[:2]
 
 
 def identity(path: str) -> tuple[int, int] | None:

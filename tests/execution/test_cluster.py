@@ -15,9 +15,7 @@ from dask_validator.api import open_executor
 from tests.conftest import Command
 from tests.tiny import tiny_database
 
-WHO = (
-    "(__import__('os').getpid(), {name.split('.')[0] for name in __import__('sys').modules})"
-)
+WHO = "(__import__('os').getpid(), {name.split('.')[0] for name in __import__('sys').modules})"
 
 
 def test_workers_import_only_what_they_need() -> None:
