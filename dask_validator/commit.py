@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -40,13 +41,17 @@ def write(
     NotCommitted
         Carries the result: nothing was written, or all but the JSONL.
     """
-    with watch.stage("jsonl"):
-        finished_at = datetime.now(UTC)
-        lines = results_file.compressed(
-            result.verdicts, result.summary["instrument"], config.walkforward_rules, finished_at
+    finished_at = datetime.now(UTC)
+    # Interrupted between the two, the lines of a committed run would never be appended.
+    with held_back(), ThreadPoolExecutor(1) as background:
+        lines = background.submit(
+            results_file.compressed,
+            result.verdicts,
+            result.summary["instrument"],
+            config.walkforward_rules,
+            finished_at,
         )
-    record = _record(result, config, fingerprints, started_at, finished_at, lines)
-    with held_back():  # interrupted between the two, the lines of a committed run would never be appended
+        record = _record(result, config, fingerprints, started_at, finished_at, lines.result)
         with watch.stage("commit"):
             try:
                 database.commit(record, result.verdicts)
@@ -56,7 +61,7 @@ def write(
         listener(Committed(len(result.verdicts)))
         if result.summary["walkforward"] and result.summary["walkforward"]["strategies"]:
             with watch.stage("jsonl"):
-                _append(Path(config.wf_output), lines, result)
+                _append(Path(config.wf_output), lines.result(), result)
 
 
 def _record(
@@ -65,7 +70,7 @@ def _record(
     fingerprints: Mapping[str, str],
     started_at: datetime,
     finished_at: datetime,
-    lines: bytes,
+    lines: Callable[[], bytes],
 ) -> RunRecord:
     from dask_validator.store.writer import RunRecord
 

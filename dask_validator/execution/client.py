@@ -124,6 +124,8 @@ class _Flight:
                 for future in batch:
                     yield from self._landed(future)
                 self._top_up()
+        except OSError as error:
+            raise Incomplete(f"the scheduler does not answer ({error}); {NEXT}") from error
         finally:
             self._client.cancel(list(self._flying))
 
@@ -140,6 +142,7 @@ class _Flight:
             [remote.packed(self._function, task) for task in tasks],
             key=list(islice(self._keys, len(tasks))),
             workers=self._fit_workers() if self._unfit else None,
+            allow_other_workers=True,  # those may die, and others come
             pure=False,
             retries=0,
         )

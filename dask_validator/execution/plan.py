@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dask_validator.model import Extent, OutcomeKey, RowRange
 from dask_validator.task import Group
 
-TASKS, TASKS_PER_WORKER = 16, 4  # at least, where there is enough work, so that unequal tasks even out
+TASKS, TASKS_PER_WORKER = 8, 4  # at least, where there is enough work, so that unequal tasks even out
 OUTCOMES_PER_TASK = 60_000, 500_000  # fewer are not worth the scheduling, more would not be light; 13 bytes each
 # Where the outcomes of a key lie scattered, every task scans the whole table: then fewer tasks are better.
 SCANNED_PER_OUTCOME = 16  # rows that are scanned in the time of working on one outcome

@@ -68,7 +68,7 @@ def test_tasks_suit_the_workers_and_the_memory() -> None:
     groups = groups_of(3_000)
     layout = one_after_the_other(groups)
 
-    assert len(plan(groups, layout, 1)) == 16
+    assert len(plan(groups, layout, 1)) == 3_000 * OUTCOMES / OUTCOMES_PER_TASK[1]
     assert len(plan(groups, layout, 16)) >= 64
     for workers in (1, 16, 1_000):
         sizes = [outcomes_in(piece) for piece in plan(groups, layout, workers)][:-1]
