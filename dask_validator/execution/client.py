@@ -142,7 +142,7 @@ class _Flight:
             [remote.packed(self._function, task) for task in tasks],
             key=list(islice(self._keys, len(tasks))),
             workers=self._fit_workers() if self._unfit else None,
-            allow_other_workers=True,  # those may die, and others come
+            allow_other_workers=bool(self._unfit),  # those may die, and others come
             pure=False,
             retries=0,
         )
