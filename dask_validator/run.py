@@ -23,6 +23,7 @@ from dask_validator.rules.costs import Costs
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.filters import is_known
 from dask_validator.stopwatch import Stopwatch
+from dask_validator.store.connection import release
 from dask_validator.task import Group, walkforward_task
 from dask_validator.verdicts import Candidate, Survivor, consider, decide, request
 
@@ -151,6 +152,7 @@ def _compute(
         listener(TaskDone(result.timing.strategies))
     wall_s = time.perf_counter() - clock
     watch.stages["computing"] = wall_s
+    executor.everywhere(release)
     if len(computation.answers) != asked:
         raise AssertionError(f"{asked} strategies went out, {len(computation.answers)} came back")
     listener(Computed(wall_s))

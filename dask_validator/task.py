@@ -29,7 +29,7 @@ from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of
 from dask_validator.rules.filters import Mask
 from dask_validator.rules.seasons import season_of, season_split, winter_days
 from dask_validator.rules.walkforward import walkforward
-from dask_validator.store.connection import reading
+from dask_validator.store.connection import reading_again
 from dask_validator.store.outcomes import read_outcomes
 
 K = TypeVar("K")
@@ -51,8 +51,8 @@ class InDatabase(NamedTuple):
     rows: RowRange  # where the task's outcomes lie; None: anywhere
 
     def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
-        """Outcomes of each key, through a read-only connection that is closed again."""
-        with reading(self.path) as connection:
+        """Outcomes of each key, through a read-only connection."""
+        with reading_again(self.path) as connection:
             return read_outcomes(connection, self.instrument, keys, self.rows)
 
 

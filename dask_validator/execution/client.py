@@ -73,6 +73,10 @@ class ClientExecutor:
         """Workers that do not see the file."""
         return blind_workers(self._client, path)
 
+    def everywhere(self, function: Callable[[], None]) -> None:
+        """Call it in every worker process; one that cannot is left alone."""
+        self._client.run(function, on_error="ignore")
+
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Carry[Task]
     ) -> Iterator[Result]:

@@ -52,6 +52,10 @@ class LocalExecutor:
         """Processes of this machine see what we see."""
         return []
 
+    def everywhere(self, function: Callable[[], None]) -> None:
+        """Call it in every worker process."""
+        self._ready().everywhere(function)
+
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
     ) -> Iterator[Result]:

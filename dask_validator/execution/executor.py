@@ -30,6 +30,10 @@ class Executor(Protocol):
         """Workers that do not see the file as we do."""
         ...
 
+    def everywhere(self, function: Callable[[], None]) -> None:
+        """Call the function once in every worker process that answers."""
+        ...
+
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
     ) -> Iterator[Result]:
@@ -57,6 +61,10 @@ class SerialExecutor:
     def blind(self, path: Path) -> list[str]:
         """This process sees the file."""
         return []
+
+    def everywhere(self, function: Callable[[], None]) -> None:
+        """Call it here."""
+        function()
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]

@@ -6,14 +6,17 @@ import os
 import re
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
 from dask_validator.errors import DatabaseHeld, InputError
 
+KEEP_S = 1.0
 MEMORY_LIMIT = "400MB"  # of a process; DuckDB would take 80 % of the machine in each of them, and spills beyond
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 
@@ -50,6 +53,46 @@ def reading(path: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
     finally:
         connection.close()
+
+
+class _Kept(NamedTuple):
+    connection: duckdb.DuckDBPyConnection
+    until: threading.Timer
+
+
+_kept: dict[str, _Kept] = {}
+_keeping = threading.Lock()
+
+
+@contextmanager
+def reading_again(path: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `reading`, by one task of many: the file stays open for the next, for at most `KEEP_S` or until `release`.
+
+    Opening and closing a file of 20 GB takes as long as the work of a task.
+    """
+    with reading(path) as connection:
+        _keep(str(path))
+        yield connection
+
+
+def _keep(path: str) -> None:
+    with _keeping:
+        known = _kept.pop(path, None)
+        if known is not None:
+            known.until.cancel()
+        until = threading.Timer(KEEP_S, release)
+        until.daemon = True
+        _kept[path] = _Kept(known.connection if known else connect(path, read_only=True), until)
+        until.start()
+
+
+def release() -> None:
+    """Close what this process keeps open for further tasks: a reader would lock the commit out."""
+    with _keeping:
+        while _kept:
+            _, (connection, until) = _kept.popitem()
+            until.cancel()
+            connection.close()
 
 
 @contextmanager

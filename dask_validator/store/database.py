@@ -73,8 +73,11 @@ class Database:
     @contextmanager
     def kept_open(self) -> Iterator[None]:
         """Nobody can write meanwhile, and this process opens the file again in no time: DuckDB shares what is open."""
-        with connection.reading(self.path):
-            yield
+        try:
+            with connection.reading(self.path):
+                yield
+        finally:
+            connection.release()
 
     def commit(self, record: RunRecord, verdicts: Sequence[Verdict]) -> None:
         """Write everything in one transaction."""
