@@ -14,7 +14,7 @@ import psutil
 
 from dask_validator import RunConfig, validate
 
-SAMPLE_S = 0.1
+SAMPLE_S = 0.5  # more often, it would compete for the cores
 
 
 class PeakMemory(threading.Thread):

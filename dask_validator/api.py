@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ def validate(
 
     config = _with_flags(config or RunConfig(), flags)
     database, costs = preflight(db, instrument, config)
-    with Terminal(quiet=not progress) as terminal, open_executor(workers, client) as executor:
+    with Terminal(quiet=not progress) as terminal, open_executor(workers, client, say=terminal.say) as executor:
         terminal.warn(executor.warnings)
         result = run_validation(database, instrument, config, costs, executor, terminal.listen)
         terminal.warn(result.warnings)
@@ -94,6 +94,7 @@ def open_executor(
     client: Client | None = None,
     scheduler: str | None = None,
     dashboard_address: str | None = "127.0.0.1:8787",
+    say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Executor]:
     """Where the tasks run: this process, a LocalCluster of our own, the user's client, or a scheduler's address.
 
@@ -109,7 +110,7 @@ def open_executor(
         from dask_validator.execution.client import connect, existing_cluster
 
         with nullcontext(client) if client is not None else closing(connect(str(scheduler))) as connected:
-            yield existing_cluster(connected)
+            yield existing_cluster(connected, say)
         return
     count = default_workers() if workers is None else workers
     if not isinstance(count, int) or count < 1:

@@ -163,7 +163,7 @@ def _run(
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
-        open_executor(workers, scheduler=scheduler, dashboard_address=dashboard) as executor,
+        open_executor(workers, None, scheduler, dashboard, terminal.say) as executor,
     ):
         terminal.warn(executor.warnings)
         try:
@@ -201,7 +201,7 @@ def _keep_dashboard(terminal: Terminal, executor: Executor, seconds: float | Non
     if seconds is None:
         return
     if executor.dashboard_link is None:
-        terminal.warn(["--keep-dashboard has nothing to keep: the dashboard needs --workers 2 or more"])
+        terminal.warn(["--keep-dashboard has nothing to keep: no cluster was needed, or it has no dashboard"])
         return
     until = "Ctrl-C" if seconds == options.UNTIL_INTERRUPT else f"Ctrl-C or {seconds:g} s have passed"
     click.echo(f"The dashboard stays at {executor.dashboard_link} until {until}", err=True)

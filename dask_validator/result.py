@@ -54,17 +54,17 @@ class RunResult:
     stages: Mapping[str, float] = field(default_factory=dict)
     start_up_s: float | None = None
 
-    @property
+    @cached_property
     def forecasts(self) -> list[Forecast]:
         """What 1 to 64 workers would take; empty when no task was computed."""
         if not self.timings:
             return []
         tasks = [timing.wall_s for timing in sorted(self.timings, key=lambda timing: timing.started)]
-        parallel = ("screening", "computing", "waiting for workers")
-        other_serial_s = self.summary["total_s"] - sum(self.stages.get(stage, 0.0) for stage in parallel)
-        screening_s = self.stages["screening"]
+        meanwhile_s = self.stages["screening"] + self.stages["grouping"]
+        parallel_s = self.stages["computing"] + self.stages["waiting for workers"]
+        other_serial_s = self.summary["total_s"] - meanwhile_s - parallel_s
         start_up_s = USUAL_START_UP_S if self.start_up_s is None else self.start_up_s
-        return forecast(Measured(tasks, screening_s, other_serial_s, start_up_s))
+        return forecast(Measured(tasks, meanwhile_s, other_serial_s, start_up_s))
 
     @cached_property
     def strategies(self) -> pd.DataFrame:
@@ -127,7 +127,7 @@ def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 _NOTHING = Verdict("", Status.SKIPPED)
-_NUMBERS = [name for name in WalkforwardResult._fields if name not in ("failed", "windows")]
+_NUMBERS = [name for name in WalkforwardResult._fields if name not in ("failed", "window_table")]
 
 
 def _strategy_row(verdict: Verdict) -> dict[str, Any]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import secrets
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dask_validator import events
+from dask_validator import collector, events
 from dask_validator.commit import write
 from dask_validator.config import RunConfig
 from dask_validator.events import Computed, Listener, Ready, TaskDone
@@ -33,11 +31,12 @@ if TYPE_CHECKING:
     from dask_validator.store.reader import Facts, Survey
 
 
+@collector.thawed()
 def run_validation(
     database: Database, instrument: str, config: RunConfig, costs: Costs, executor: Executor, listener: Listener
 ) -> RunResult:
     """Validate the waiting strategies of one instrument and, unless it is a dry run, write the verdicts."""
-    started_at, watch = datetime.now(UTC), Stopwatch()
+    started_at, watch, warned = datetime.now(UTC), Stopwatch(), len(executor.warnings)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     with database.kept_open():
         facts = database.read_facts(instrument)
@@ -45,7 +44,7 @@ def run_validation(
             executor.start()  # in the background, while we screen
         with ThreadPoolExecutor(1) as background:
             surveying = background.submit(database.survey, instrument)
-            with watch.stage("screening"), _without_collector():
+            with watch.stage("screening"), collector.paused():
                 screened = _screen(database, instrument, config, costs, facts)
             with watch.stage("grouping"):
                 survey = surveying.result()
@@ -54,7 +53,7 @@ def run_validation(
         computed = _compute(work, screened.asked, executor, listener, watch, f"walkforward-{run_id}")
     # Closed here, before anything is written: a reader would lock the commit out.
     warnings = _unknown_filters(screened.open, config)
-    with watch.stage("deciding"), _without_collector():
+    with watch.stage("deciding"), collector.paused():
         correction = Correction.over(facts.p_values)
         verdicts = _decide(screened, computed.answers, correction, facts)
 
@@ -70,10 +69,10 @@ def run_validation(
         "total_s": watch.total_s,
         "committed": False,
     }
-    warnings += _still_active(verdicts, facts)
+    warnings += [*_still_active(verdicts, facts), *executor.warnings[warned:]]
     result = RunResult(summary, verdicts, warnings, computed.timings, watch.stages, executor.start_up_s)
     if verdicts and not config.dry_run:
-        with _without_collector():
+        with collector.paused():
             write(database, result, config, survey.fingerprints, started_at, listener, watch)
     summary["total_s"] = round(watch.total_s, 3)
     return result
@@ -90,18 +89,6 @@ class Screened(NamedTuple):
     def asked(self) -> int:
         """How many strategies need their outcomes."""
         return sum(map(len, self.requests.values()))
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """A million values that stay and refer to nothing of their own: the collector would only walk them again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class Computation(NamedTuple):
@@ -145,13 +132,12 @@ def _compute(
         blind = executor.blind(work.database.path)
     tasks = work.tasks(executor.workers, carried=bool(blind))
     listener(Ready(executor.workers, len(tasks), executor.dashboard_link, blind))
-    clock = time.perf_counter()
-    for result in executor.map(walkforward_task, tasks, name, work.carried):
-        computation.answers.update((answer.strategy_id, answer) for answer in result.answers)
-        computation.timings.append(result.timing)
-        listener(TaskDone(result.timing.strategies))
-    wall_s = time.perf_counter() - clock
-    watch.stages["computing"] = wall_s
+    with watch.stage("computing"):
+        for result in executor.map(walkforward_task, tasks, name, work.carried):
+            computation.answers.update((answer.strategy_id, answer) for answer in result.answers)
+            computation.timings.append(result.timing)
+            listener(TaskDone(result.timing.strategies))
+    wall_s = watch.stages["computing"]
     executor.everywhere(release)
     if len(computation.answers) != asked:
         raise AssertionError(f"{asked} strategies went out, {len(computation.answers)} came back")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import WalkforwardRules
-from dask_validator.errors import UnusableStrategy
+from dask_validator.errors import InputError, UnusableStrategy
 from dask_validator.model import (
     Answer,
     OutcomeKey,
@@ -43,15 +43,39 @@ class Group(NamedTuple):
     requests: tuple[Request, ...]
 
 
+Identity = tuple[int, int] | None  # size in bytes and time of the last change in ns
+
+
+def identity(path: str) -> Identity:
+    """By which two processes know that they see the same file; None when this one may not read it.
+
+    Never opens it: that could drop a lock of another connection of this process.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if os.access(path, os.R_OK) else None
+
+
 class InDatabase(NamedTuple):
     """Outcomes that the worker reads itself."""
 
     path: str
+    identity: Identity
     instrument: str
     rows: RowRange  # where the task's outcomes lie; None: anywhere
 
     def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
-        """Outcomes of each key, through a read-only connection."""
+        """Outcomes of each key, through a read-only connection.
+
+        Raises
+        ------
+        InputError
+            This process sees no file at that path, or another one: its rows would be other rows.
+        """
+        if identity(self.path) != self.identity:
+            raise InputError(f"{self.path} is not there, or not the same file, on {socket.gethostname()}")
         with reading_again(self.path) as connection:
             return read_outcomes(connection, self.instrument, keys, self.rows)
 
@@ -96,7 +120,7 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
     InputError
         The database cannot be read. What is wrong with one strategy is in its own answer.
     """
-    started, wall, cpu = time.time(), time.perf_counter(), time.process_time()
+    started, wall, cpu = time.time(), time.perf_counter(), time.thread_time()
     answers: list[Answer] = []
     for group, outcomes in zip(task.groups, task.source.read(task.keys), strict=True):
         of_group = _GroupDays(outcomes, task.sessions[group.key.session], task)
@@ -104,7 +128,7 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
     timing = TaskTiming(
         started,
         time.perf_counter() - wall,
-        time.process_time() - cpu,
+        time.thread_time() - cpu,
         f"{socket.gethostname()}:{os.getpid()}",
         len(answers),
     )

@@ -19,9 +19,9 @@ class Measured(NamedTuple):
     """A run in seconds: what is parallel, task by task, and what is not."""
 
     tasks: Sequence[float]  # wall-clock seconds in the worker, in order of their start
-    screening_s: float  # workers start meanwhile
+    meanwhile_s: float  # screening and grouping, while workers start
     other_serial_s: float
-    start_up_s: float = USUAL_START_UP_S
+    start_up_s: float
 
 
 class Forecast(NamedTuple):
@@ -49,5 +49,5 @@ def forecast(measured: Measured, counts: Sequence[int] = COUNTS) -> list[Forecas
 
 def _total_s(measured: Measured, workers: int) -> float:
     start_up_s = measured.start_up_s if workers > 1 else 0.0
-    until_ready = max(measured.screening_s, start_up_s)
+    until_ready = max(measured.meanwhile_s, start_up_s)
     return until_ready + makespan(measured.tasks, workers) + measured.other_serial_s

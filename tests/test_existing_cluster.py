@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ from distributed import Client, LocalCluster
 
 from dask_validator import validate
 from dask_validator.api import open_executor, preflight
-from dask_validator.errors import InputError
+from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import Event, Listener, Ready, TaskDone, ignore
 from dask_validator.execution import client as execution_client
 from dask_validator.execution import plan, remote
@@ -31,6 +33,7 @@ from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 from tests.conftest import Command
 from tests.test_any_worker_count import Serial, answers, config, verdicts
+from tests.tiny import change
 
 PATIENCE_S = 60
 LOOPBACK = ["--host", "127.0.0.1"]
@@ -63,6 +66,19 @@ def dask_setup(worker):
             times.write("x")
         return others
     remote.versions = versions
+"""
+LACKS = """
+import importlib.metadata, sys
+def dask_setup(worker):
+    version = importlib.metadata.version
+    def lacking(name):
+        if name == "dask_validator":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+    importlib.metadata.version = lacking
+    for name in list(sys.modules):
+        if name.startswith("dask_validator"):
+            sys.modules[name] = None
 """
 CLAIMS = """
 import importlib.metadata, platform
@@ -324,39 +340,44 @@ def test_worker_killed_and_another_added(cluster: Cluster, small: Path, serial: 
     assert answers(small) == serial.answers
 
 
+@pytest.mark.parametrize("preload", [REFUSES, LACKS], ids=["another version", "no package"])
 @pytest.mark.usefixtures("many_tasks")
-def test_late_worker_with_another_version(cluster: Cluster, small: Path, serial: Serial) -> None:
+def test_late_worker_that_does_not_fit(cluster: Cluster, small: Path, serial: Serial, preload: str) -> None:
     """A worker that joins after the check of versions is checked with its first task, and never computes."""
     first = cluster.start_worker(preload=SLOW)
     cluster.wait_for(1)
-    late = []
 
     def add() -> None:
-        late.append(cluster.start_worker(preload=REFUSES))
+        cluster.start_worker(preload=preload)
         cluster.wait_for(2)
 
     result = run_on(cluster.client, small, Meanwhile(add))
 
-    asked = len((cluster.folder_of(late[0]) / "asked").read_text())
-    assert 0 < asked < len(result.timings)  # once it has said no it is not asked again
+    *warnings, left_out = result.warnings
+    assert re.search("joined with dask_validator (9.9|missing) .* was left out", left_out)
     assert pids(result) == {first.pid}
-    assert verdicts(result) == serial.verdicts
+    assert verdicts(replace(result, warnings=warnings)) == serial.verdicts
     assert answers(small) == serial.answers
 
 
 @only_linux
+@pytest.mark.parametrize("stale", [False, True], ids=["no file", "another file"])
 @pytest.mark.usefixtures("many_tasks")
 def test_late_worker_that_does_not_see_the_file(
-    cluster: Cluster, small: Path, serial: Serial, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, small: Path, serial: Serial, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stale: bool
 ) -> None:
-    """A worker that joins after everybody saw the file gets the outcomes of its tasks sent, and computes."""
+    """A worker that joins after everybody saw the file gets its outcomes sent, and never reads another file instead."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if stale:
+        change(Path(shutil.copy(small, elsewhere)), "UPDATE orb_outcomes SET pnl_r = -1")
     first = cluster.start_worker(folder=small.parent, preload=SLOW)
     cluster.wait_for(1)
     blind: list[str] = []
     late = []
 
     def add() -> None:
-        late.append(cluster.start_worker().pid)
+        late.append(cluster.start_worker(folder=elsewhere).pid)
         cluster.wait_for(2)
 
     meanwhile = Meanwhile(add)
@@ -373,6 +394,35 @@ def test_late_worker_that_does_not_see_the_file(
     assert pids(result) == {first.pid, *late}
     assert verdicts(result) == serial.verdicts
     assert answers(small) == serial.answers
+
+
+def test_cluster_without_workers_yet(cluster: Cluster, small: Path) -> None:
+    """Batch systems give workers later: the run says that it waits, and then checks and uses them."""
+    said: list[str] = []
+    worker = cluster.start_worker()
+    with open_executor(client=cluster.client, say=said.append) as executor:
+        assert executor.workers == 1
+
+    assert said == ["The cluster has no workers yet; waiting for the first"]
+    assert cluster.address_of(worker)
+
+
+@pytest.mark.usefixtures("many_tasks")
+def test_scheduler_killed(tmp_path_factory: pytest.TempPathFactory, small: Path) -> None:
+    """A run whose scheduler dies ends with one line, and with the database as it was."""
+    before = small.read_bytes()
+    with running_scheduler(DASK, tmp_path_factory.mktemp("dying_scheduler")) as client:
+        cluster = Cluster(client, tmp_path_factory.mktemp("workers"))
+        worker = cluster.start_worker(preload=SLOW)
+        cluster.wait_for(1)
+        pid = client.run_on_scheduler(os.getpid)
+        try:
+            with pytest.raises(Incomplete, match="nothing was written"):
+                run_on(client, small, Meanwhile(lambda: os.kill(pid, signal.SIGKILL)))
+        finally:
+            end(worker)
+
+    assert small.read_bytes() == before
 
 
 def claiming(**versions: str) -> str:

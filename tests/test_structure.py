@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "execution": INNER | {"task", "interrupts"},
     "monitor": INNER | {"events", "result", "tuning"},
     "verdicts": INNER | {"rules"},
+    "collector": set(),
     "stopwatch": set(),
     "tuning": set(),
     "grouping": INNER | {"execution", "rules", "task"},

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,11 +15,12 @@ from distributed import Client, Future, as_completed
 
 from dask_validator.errors import Incomplete, InputError, ValidatorError
 from dask_validator.execution import remote
-from dask_validator.execution.fitness import blind_workers, check_versions
+from dask_validator.execution.fitness import blind_workers, check_versions, unfit_workers
 from dask_validator.execution.remote import NEXT
 from dask_validator.interrupts import held_back
 
-POLL_S, ASK_S, CONNECT_S = 0.005, 1.0, "10 s"
+POLL_S, ASK_S, CONNECT_S = 0.01, 1.0, "10 s"
+MOST_IN_FLIGHT, SLICE = 2_000, 100  # with their outcomes, tasks weigh 0.8 MB each
 IN_FLIGHT = 4  # tasks per thread of the cluster: enough that none waits for us, few enough to forget quickly
 
 Task = TypeVar("Task")
@@ -41,15 +43,29 @@ def connect(address: str) -> Client:
         raise InputError(f"--scheduler got {address!r}, where no Dask scheduler answers ({reason})") from error
 
 
-def existing_cluster(client: Client) -> ClientExecutor:
+def existing_cluster(client: Client, say: Callable[[str], None]) -> ClientExecutor:
     """Workers of a cluster that somebody else started, checked.
 
     Raises
     ------
     InputError
         Their versions are not ours.
+    Incomplete
+        The scheduler has gone.
     """
-    return ClientExecutor(client, warnings=check_versions(client))
+    with _answering():
+        if not client.nthreads():
+            say("The cluster has no workers yet; waiting for the first")
+            client.wait_for_workers(1)
+        return ClientExecutor(client, warnings=check_versions(client))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Incomplete(f"the scheduler does not answer ({error}); {NEXT}") from error
 
 
 class ClientExecutor:
@@ -58,10 +74,14 @@ class ClientExecutor:
     def __init__(self, client: Client, patience_s: float = math.inf, warnings: Sequence[str] = ()) -> None:
         self._client = client
         self._patience_s = patience_s  # how long to wait for a worker once there is none
-        self.warnings = warnings
-        self.workers = max(1, _threads(client))
+        self.warnings = list(warnings)
         self.dashboard_link: str | None = client.dashboard_link or None
         self.start_up_s: float | None = None
+
+    @property
+    def workers(self) -> int:
+        """Threads of all workers there are now."""
+        return max(1, _threads(self._client))
 
     def start(self) -> None:
         """The cluster runs already."""
@@ -71,7 +91,8 @@ class ClientExecutor:
 
     def blind(self, path: Path) -> list[str]:
         """Workers that do not see the file."""
-        return blind_workers(self._client, path)
+        with _answering():
+            return blind_workers(self._client, path)
 
     def everywhere(self, function: Callable[[], None]) -> None:
         """Call it in every worker process; one that cannot is left alone."""
@@ -87,7 +108,7 @@ class ClientExecutor:
         Incomplete
             The cluster, or every worker that tried a task, was lost.
         """
-        flight = _Flight(self._client, function, tasks, name, carry, self._patience_s)
+        flight = _Flight(self._client, function, tasks, name, carry, self._patience_s, self.warnings)
         # Raised in one of Dask's garbage-collection callbacks, a KeyboardInterrupt would be lost.
         with held_back() as interrupts:
             yield from flight.results(interrupts)
@@ -108,6 +129,7 @@ class _Flight:
         name: str,
         carry: Carry[Any],
         patience_s: float,
+        warnings: list[str],
     ) -> None:
         self._client = client
         self._function = function
@@ -118,25 +140,28 @@ class _Flight:
         self._patience_s = patience_s
         self._flying: dict[Future, Any] = {}
         self._completed = as_completed(loop=client.loop)
-        self._unfit: dict[str, remote.Versions] = {}
+        self._warnings = warnings
+        self._unfit: set[str] = set()
 
     def results(self, interrupts: list[int]) -> Iterator[Any]:
         """Results in the order of completion; ends early once an interrupt has come, which `held_back` then raises."""
         try:
-            self._top_up()
-            for batch in self._batches(interrupts):
-                for future in batch:
-                    yield from self._landed(future)
+            with _answering():
                 self._top_up()
-        except OSError as error:
-            raise Incomplete(f"the scheduler does not answer ({error}); {NEXT}") from error
+                for batch in self._batches(interrupts):
+                    for future in batch:
+                        yield from self._landed(future)
+                    self._top_up()
         finally:
-            self._client.cancel(list(self._flying))
+            with suppress(Exception):  # a client that has lost its scheduler must not hide why
+                self._client.cancel(list(self._flying))
 
     def _top_up(self) -> None:
         """The window grows and shrinks with the cluster."""
-        room = max(1, IN_FLIGHT * _threads(self._client)) - len(self._flying)
-        self._submit(list(islice(self._waiting, max(0, room))))
+        room = min(max(1, IN_FLIGHT * _threads(self._client)), MOST_IN_FLIGHT) - len(self._flying)
+        while room > 0 and (tasks := list(islice(self._waiting, min(room, SLICE)))):
+            self._submit(tasks)
+            room -= len(tasks)
 
     def _submit(self, tasks: list[Any]) -> None:
         if not tasks:
@@ -167,17 +192,30 @@ class _Flight:
             self._submit([carried])
         except ValidatorError:
             raise
+        except (ImportError, AttributeError) as error:  # a worker without our package, or with one of long ago
+            self._leave_out(unfit_workers(self._client), error)
+            self._submit([task])
         except Exception as error:
             raise Incomplete(f"task {future.key} was lost ({type(error).__name__}: {error}); {NEXT}") from error
         else:
             if isinstance(result, remote.Unfit):
-                self._unfit[result.worker] = result.versions
+                self._leave_out({result.worker: result.versions})
                 self._submit([task])
             else:
                 yield result
 
+    def _leave_out(self, workers: Mapping[str, remote.Versions], error: Exception | None = None) -> None:
+        """Workers that joined with other versions than ours."""
+        for worker in sorted(set(workers) - self._unfit):
+            names = remote.differences(remote.versions(), workers[worker])[0]
+            apart = ", ".join(f"{name} {workers[worker][name]} (here {remote.versions()[name]})" for name in names)
+            self._warnings.append(f"worker {worker} joined with {apart} and was left out")
+        self._unfit |= set(workers)
+        if not self._unfit:
+            raise Incomplete(f"a task was lost ({type(error).__name__}: {error}); {NEXT}") from error
+
     def _fit_workers(self) -> list[str]:
-        fit = sorted(set(self._client.nthreads()) - set(self._unfit))
+        fit = sorted(set(self._client.nthreads()) - self._unfit)
         if not fit:
             raise Incomplete(f"no worker is left whose versions are ours; {NEXT}")
         return fit

@@ -13,10 +13,18 @@ Result = TypeVar("Result")
 class Executor(Protocol):
     """Maps a function over tasks; results come in any order, one for each task."""
 
-    workers: int
     dashboard_link: str | None
-    warnings: Sequence[str]  # what the user should know of the workers
     start_up_s: float | None  # None: there was nothing to start
+
+    @property
+    def workers(self) -> int:
+        """How many tasks can run at once."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What the user should know of the workers; more may come during a run."""
+        ...
 
     def start(self) -> None:
         """Begin to make the workers ready, without waiting for them."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
-from typing import Any
 
 from distributed import Client
 
 from dask_validator.errors import InputError
 from dask_validator.execution import remote
 from dask_validator.execution.remote import PACKAGES, Versions
+from dask_validator.task import identity
 
 MOST_ROWS = 10
 
@@ -38,19 +39,23 @@ def check_versions(client: Client) -> list[str]:
     return [_warning(ours, theirs, slightly)] if slightly else []
 
 
+def unfit_workers(client: Client) -> dict[str, Versions]:
+    """Workers that cannot compute for us, with what they run."""
+    ours = remote.versions()
+    return {worker: theirs for worker, theirs in _versions(client).items() if remote.differences(ours, theirs)[0]}
+
+
 def _versions(client: Client) -> dict[str, Versions]:
     """By worker; asked with functions of the standard library, which a worker without our package has too."""
     answers = {name: client.run(importlib.metadata.version, name, on_error="return") for name in PACKAGES}
     answers["python"] = client.run(platform.python_version, on_error="return")
-    workers = set().union(*answers.values())
+    there_all_along = sorted(set.intersection(*map(set, answers.values())))
+    asked = {worker: {name: answers[name][worker] for name in answers} for worker in there_all_along}
     return {
-        worker: {name: _text(of_all.get(worker, "missing")) for name, of_all in answers.items()}
-        for worker in sorted(workers)
+        worker: {name: "missing" if isinstance(v, PackageNotFoundError) else str(v) for name, v in of_worker.items()}
+        for worker, of_worker in asked.items()
+        if not any(isinstance(v, OSError) for v in of_worker.values())  # it left while we asked
     }
-
-
-def _text(answer: Any) -> str:
-    return answer if isinstance(answer, str) else "missing"
 
 
 def _table(ours: Versions, theirs: Mapping[str, Versions], names: Iterable[str]) -> str:
@@ -71,6 +76,6 @@ def _warning(ours: Versions, theirs: Mapping[str, Versions], slightly: Mapping[s
 
 def blind_workers(client: Client, path: Path) -> list[str]:
     """Workers that do not see, or may not read, the same file at this path."""
-    expected = remote.identity(str(path))
-    seen = client.run(remote.identity, str(path), on_error="return")
-    return sorted(worker for worker, identity in seen.items() if identity != expected)
+    expected = identity(str(path))
+    seen = client.run(identity, str(path), on_error="return")
+    return sorted(worker for worker, theirs in seen.items() if theirs != expected)

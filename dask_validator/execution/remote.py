@@ -6,15 +6,15 @@ ours, so that one that joined in mid-run is checked before it computes.
 
 from __future__ import annotations
 
-import os
 import pickle
 import platform
+import traceback
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
-from dask_validator.errors import Incomplete, ValidatorError
+from dask_validator.errors import ValidatorError
 
 Versions = dict[str, str]
 NEXT = "nothing was written; run again, or with --workers 1"
@@ -57,18 +57,6 @@ def _too_far_apart(name: str, ours: str, theirs: str) -> bool:
     return name in ("python", "dask", "distributed") and ours.split(".")[:2] != theirs.split(".")[:2]
 
 
-def identity(path: str) -> tuple[int, int] | None:
-    """Size and time of the last change in ns; None when this process may not read the file.
-
-    Never opens it: that could drop a lock of another connection of this process.
-    """
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return (found.st_size, found.st_mtime_ns) if os.access(path, os.R_OK) else None
-
-
 def packed(function: Callable[[Any], Any], argument: Any) -> bytes:
     """Bytes that `pickle.loads` turns into the packed outcome of `function(argument)`, wherever it is called."""
     return pickle.dumps(_Call(versions(), pickle.dumps((function, argument))))
@@ -109,4 +97,5 @@ def _call(ours: Versions, call: bytes) -> bytes:
     except ValidatorError as error:
         return pickle.dumps(error)
     except Exception as error:  # as a value: a client that cannot read the traceback of one would wait for ever
-        return pickle.dumps(Incomplete(f"a task was lost ({type(error).__name__}: {error}); {NEXT}"))
+        what = f"a task failed, which is a defect of dask_validator ({type(error).__name__}: {error})"
+        return pickle.dumps(ValidatorError(what, details=traceback.format_exc(limit=-3)))

@@ -49,7 +49,7 @@ def bounds_of(selector: Selector, strict: bool) -> Filter | None:
 def session_days(features: Features, selectors: Iterable[Selector], strict: bool) -> SessionDays:
     """Apply every selector to the days of a session."""
     masks = {selector: _packed(features, bounds_of(selector, strict) or ()) for selector in selectors}
-    return SessionDays(features.label, features.days.astype(np.int32), masks)
+    return SessionDays(features.label, features.days.astype(np.int32, copy=False), masks)
 
 
 def _packed(features: Features, bounds: Filter) -> bytes | str:

@@ -17,7 +17,7 @@ import duckdb
 from dask_validator.errors import DatabaseHeld, InputError
 
 KEEP_S = 1.0
-MEMORY_LIMIT = "400MB"  # of a process; DuckDB would take 80 % of the machine in each of them, and spills beyond
+MOST_MEMORY = 400 * 2**20  # bytes; DuckDB would take 80 % of the machine in each process, and it spills beyond
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 
 
@@ -30,10 +30,15 @@ def settings(*, read_only: bool = False) -> dict[str, str]:
         # A SQLite file would otherwise make DuckDB download an extension.
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": f"{_memory_limit() // 2**20}MiB",
         "threads": "1" if read_only else str(os.cpu_count() or 1),
         "temp_directory": os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp"),
     }
+
+
+def _memory_limit() -> int:
+    """A quarter of the machine for as many processes as it has cores."""
+    return min(MOST_MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (4 * (os.cpu_count() or 1)))
 
 
 @contextmanager

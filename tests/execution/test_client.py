@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from distributed import Client
 
-from dask_validator.errors import Incomplete
+from dask_validator.errors import ValidatorError
 from dask_validator.execution.client import IN_FLIGHT, ClientExecutor
 
 
@@ -57,7 +57,7 @@ def unpicklable(task: int) -> Callable[[], int]:
 @pytest.mark.parametrize("function", [bottomless, unpicklable])
 def test_a_task_that_fails_strangely_ends_the_run(client: Client, function: Callable[[int], object]) -> None:
     """Whatever goes wrong in a worker arrives here as one line; nobody waits for an answer that cannot be read."""
-    with pytest.raises(Incomplete, match="a task was lost"):
+    with pytest.raises(ValidatorError, match="a task failed"):
         list(ClientExecutor(client).map(function, range(3), function.__name__, lambda task: task))
 
 
