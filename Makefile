@@ -24,9 +24,9 @@ tests: $(VENV)/tests
 test-oldest: $(OLDEST)/tests
 	$(OLDEST)/bin/python -m pytest tests/test_golden.py tests/store tests/test_bad_input.py
 
-# Half an hour and 22 GB of disk, most of it for the million; BENCH="--strategies 1000 12996 100000" for less.
+# An hour and 22 GB of disk when the databases are to be made, most of it for the million; BENCH="--strategies 1000 12996 100000" for less.
 bench: $(VENV)/tests
-	$(VENV)/bin/python benchmarks/bench.py $(BENCH)
+	$(VENV)/bin/python benchmarks/bench.py --results benchmarks/RESULTS.md $(BENCH)
 
 $(VENV)/runs: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -26,8 +26,8 @@ class Screening(NamedTuple):
 
     @property
     def rejected_by(self) -> Gate | None:
-        """The first gate that did not hold; None when the strategy goes on."""
-        return next((gate for gate in self.gates if not gate.passed), None)
+        """The gate that did not hold, which is the last one; None when the strategy goes on."""
+        return None if self.gates[-1].passed else self.gates[-1]
 
 
 def screen(strategy: Strategy, rules: ScreenRules, costs: Costs, atr_by_year: Mapping[int, float]) -> Screening:
