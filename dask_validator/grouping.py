@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dask_validator.config import WalkforwardRules
-from dask_validator.execution.plan import Piece, plan
 from dask_validator.model import Extent, OutcomeKey, Request, Session
+from dask_validator.plan import Piece, plan
 from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, session_days
 from dask_validator.rules.filters import Features
 from dask_validator.task import Carried, Group, InDatabase, WalkforwardTask, identity

@@ -7,8 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dask_validator import validate
-from dask_validator.execution import plan
+from dask_validator import plan, validate
 from dask_validator.model import WINDOW_TABLE
 from dask_validator.result import RunResult
 from tests.tiny import change, tiny_database

@@ -15,10 +15,9 @@ import duckdb
 import pytest
 from distributed import Client
 
-from dask_validator import RunConfig, validate
+from dask_validator import RunConfig, plan, validate
 from dask_validator.api import preflight
 from dask_validator.events import ignore
-from dask_validator.execution import plan
 from dask_validator.execution.executor import SerialExecutor
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
@@ -130,6 +129,15 @@ def test_the_users_own_client(small: Path, serial: Serial, client: Client) -> No
     assert client.status == "running"
     assert not client.futures
     assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+
+
+def test_threads_of_this_process(small: Path, serial: Serial) -> None:
+    """Some clients run their tasks in threads of the very process: same answers, and the commit finds no lock."""
+    with Client(processes=False, n_workers=1, threads_per_worker=3, dashboard_address="127.0.0.1:0") as threads:
+        result = validate(small, "MGC", config(small), client=threads, progress=False)
+
+    assert verdicts(result) == serial.verdicts
+    assert answers(small) == serial.answers
 
 
 def test_every_lock_is_released(small: Path, client: Client) -> None:

@@ -1,1 +1,1 @@
-"""The compute edge: how tasks are cut, and where they run."""
+"""The compute edge: where tasks run."""

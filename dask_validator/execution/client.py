@@ -20,6 +20,7 @@ from dask_validator.execution.remote import NEXT
 from dask_validator.interrupts import held_back
 
 POLL_S, ASK_S, CONNECT_S = 0.01, 1.0, "10 s"
+BLIND = "a worker that joined late does not see the database: the outcomes travelled with its tasks"
 MOST_IN_FLIGHT, SLICE = 2_000, 100  # with their outcomes, tasks weigh 0.8 MB each
 IN_FLIGHT = 4  # tasks per thread of the cluster: enough that none waits for us, few enough to forget quickly
 
@@ -76,7 +77,7 @@ class ClientExecutor:
         self._patience_s = patience_s  # how long to wait for a worker once there is none
         self.warnings = list(warnings)
         self.dashboard_link: str | None = client.dashboard_link or None
-        self.start_up_s: float | None = None
+        self.start_up_s: float | None = 0.0  # it runs already
 
     @property
     def workers(self) -> int:
@@ -189,6 +190,8 @@ class _Flight:
             carried = self._carry(task)
             if carried is task:
                 raise
+            if BLIND not in self._warnings:
+                self._warnings.append(BLIND)
             self._submit([carried])
         except ValidatorError:
             raise

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from dask_validator.execution.plan import OUTCOMES_PER_TASK, SCATTERED_OUTCOMES_PER_TASK, Piece, plan
 from dask_validator.model import Extent, OutcomeKey, Request
+from dask_validator.plan import OUTCOMES_PER_TASK, SCATTERED_OUTCOMES_PER_TASK, Piece, plan
 from dask_validator.task import Group
 
 OUTCOMES = 2_500
