@@ -158,8 +158,11 @@ class _Flight:
                 self._client.cancel(list(self._flying))
 
     def _top_up(self) -> None:
-        """The window grows and shrinks with the cluster."""
-        room = min(max(1, IN_FLIGHT * _threads(self._client)), MOST_IN_FLIGHT) - len(self._flying)
+        """The window grows and shrinks with the cluster; filled when half empty, as each filling costs."""
+        window = min(max(1, IN_FLIGHT * _threads(self._client)), MOST_IN_FLIGHT)
+        room = window - len(self._flying)
+        if 2 * room < window:
+            return
         while room > 0 and (tasks := list(islice(self._waiting, min(room, SLICE)))):
             self._submit(tasks)
             room -= len(tasks)
