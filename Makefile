@@ -40,7 +40,7 @@ $(VENV)/tests: $(VENV)/runs
 $(OLDEST)/tests: pyproject.toml tests/oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--editable . --constraint tests/oldest.txt pytest hypothesis psutil
+		--editable . --constraint tests/oldest.txt pytest hypothesis
 	touch $@
 
 clean:

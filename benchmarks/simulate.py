@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from distributed import Client, LocalCluster
 
-from dask_validator.execution.client import IN_FLIGHT, ClientExecutor
+from dask_validator.execution.client import ClientExecutor
+from dask_validator.execution.flight import IN_FLIGHT
 from dask_validator.plan import OUTCOMES_PER_TASK, TASKS, TASKS_PER_WORKER
 
 WORKERS, MILLIONS = (32, 256, 1_024), (1, 10)
@@ -38,6 +39,22 @@ class Cost(NamedTuple):
     hand_over_s: float  # a task, there and back
 
 
+class _Uncut:
+    """Tasks that are taken as they are."""
+
+    def carried(self, task: np.ndarray) -> np.ndarray:
+        return task
+
+    def parts(self, task: np.ndarray, most: int) -> list[np.ndarray]:
+        return [task]
+
+    def lost(self, task: np.ndarray, reason: str) -> np.ndarray:
+        raise RuntimeError(reason)
+
+
+UNCUT = _Uncut()
+
+
 def echo(payload: np.ndarray) -> np.ndarray:
     """A task that costs nothing but its way."""
     return payload
@@ -51,7 +68,7 @@ def hand_over_s() -> float:
         trials = []
         for trial in range(3):
             clock = time.perf_counter()
-            list(executor.map(echo, [payload] * TRIALS, f"echo-{trial}", lambda task: task))
+            list(executor.map(echo, [payload] * TRIALS, f"echo-{trial}", UNCUT))
             trials.append((time.perf_counter() - clock) / TRIALS)
     return statistics.median(trials)
 

@@ -5,22 +5,34 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.config import RunConfig
-from dask_validator.errors import InputError
-from dask_validator.execution.executor import Executor, SerialExecutor
+from dask_validator.commit import finish_append
+from dask_validator.config import RunConfig, Safeguards
+from dask_validator.errors import InputError, NotCommitted
+from dask_validator.events import Listener, Said, ignore
+from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecutor, SerialExecutor
 from dask_validator.instruments import costs_of
+from dask_validator.journal.journal import Journal, default_path
+from dask_validator.journal.others import is_a_run
+from dask_validator.order import Order
 from dask_validator.results_file import check_writable
+from dask_validator.rules.costs import Costs
 from dask_validator.run import run_validation
+from dask_validator.store.connection import check_is_file
 from dask_validator.store.database import Database
+from dask_validator.store.lock import doubts
 
 if TYPE_CHECKING:
     from distributed import Client
 
     from dask_validator.result import RunResult
-    from dask_validator.rules.costs import Costs
+
+NO_SAFEGUARDS = Safeguards()
+PATIENCE_S = 10.0  # for a lock at the commit, at least: much has been computed by then
 
 
 def validate(
@@ -47,45 +59,124 @@ def validate(
         A `dask.distributed.Client` to run on instead; it stays open.
     progress
         Whether to show progress and warnings on stderr.
+    flags
+        Fields of RunConfig, and `resume`, `discard`, `journal`, `task_timeout`, `wait_for_lock` (seconds) as the
+        command has them.
 
     Raises
     ------
     InputError
         Bad usage or input; nothing was written.
     NotCommitted, Incomplete
-        Carry `.result` when there is one.
+        Carry `.result`; `validate(..., resume=True)` goes on.
     """
     from dask_validator.monitor.terminal import Terminal
 
-    config = _with_flags(config or RunConfig(), flags)
-    database, costs = preflight(db, instrument, config)
-    with Terminal(quiet=not progress) as terminal, open_executor(workers, client, say=terminal.say) as executor:
+    config, safeguards = _with_flags(config or RunConfig(), flags)
+    with (
+        Terminal(quiet=not progress) as terminal,
+        prepared(db, instrument, config, safeguards, terminal.listen) as (order, journal),
+        open_executor(workers, client, say=terminal.say, task_timeout_s=safeguards.task_timeout) as executor,
+    ):
         terminal.warn(executor.warnings)
-        result = run_validation(database, instrument, config, costs, executor, terminal.listen)
+        result = run_validation(order, executor, terminal.listen, journal)
         terminal.warn(result.warnings)
     return result
 
 
-def _with_flags(config: RunConfig, flags: dict[str, Any]) -> RunConfig:
-    known = [field.name for field in dataclasses.fields(RunConfig)]
-    if unknown := sorted(set(flags) - set(known)):
-        raise InputError(f"validate() got {', '.join(unknown)}; the fields of RunConfig are {', '.join(known)}")
-    return dataclasses.replace(config, **flags)
+def _with_flags(config: RunConfig, flags: dict[str, Any]) -> tuple[RunConfig, Safeguards]:
+    rules, safe = ([field.name for field in dataclasses.fields(kind)] for kind in (RunConfig, Safeguards))
+    if unknown := sorted(set(flags) - {*rules, *safe}):
+        raise InputError(f"validate() got {', '.join(unknown)}; needed {', '.join([*rules, *safe])}")
+    config = dataclasses.replace(config, **{name: value for name, value in flags.items() if name in rules})
+    return config, Safeguards(**{name: value for name, value in flags.items() if name in safe})
 
 
-def preflight(db: str | Path, instrument: str, config: RunConfig) -> tuple[Database, Costs]:
-    """Everything that can be refused before any work.
+@contextmanager
+def prepared(
+    db: str | Path,
+    instrument: str,
+    config: RunConfig,
+    safeguards: Safeguards = NO_SAFEGUARDS,
+    listener: Listener = ignore,
+) -> Iterator[tuple[Order, Journal]]:
+    """What to validate, and the journal, locked for the block: everything that can be refused before any work is.
 
     Raises
     ------
     InputError
-        Unknown instrument, unusable database, somebody holds it, or the JSONL cannot be written.
+        Unknown instrument, unusable database, somebody holds it, another run is on it, or the JSONL cannot be written.
+    NotCommitted
+        An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
     costs = costs_of(instrument, config.instruments)
-    database = Database.at(db, to_write=not config.dry_run)
-    if not config.dry_run and not config.no_walkforward:
-        check_writable(Path(config.wf_output), database.path)
-    return database, costs
+    with _journal(db, instrument, safeguards.journal, keeps=not config.dry_run) as journal:
+        database = _database(db, safeguards, listener, to_write=not config.dry_run)
+        if not config.dry_run and not config.no_walkforward:
+            check_writable(Path(config.wf_output), database.path)
+        try:
+            if said := finish_append(database, journal):
+                listener(Said(said))
+        except NotCommitted as error:
+            if not safeguards.discard:
+                raise
+            listener(Said(str(error), warning=True))
+        if safeguards.discard:
+            journal.forget()
+        commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
+        yield Order(database, instrument, config, costs, safeguards.resume, commit_wait_s), journal
+
+
+def commit_kept(
+    db: str | Path, instrument: str, safeguards: Safeguards = NO_SAFEGUARDS, listener: Listener = ignore
+) -> RunResult | None:
+    """Write what a run computed but could not commit; None when only lines of the JSONL were left to append.
+
+    Raises
+    ------
+    InputError
+        There is nothing to commit, or the data have changed so that it no longer holds; nothing was written.
+    NotCommitted
+        It still cannot be written; it is still kept.
+    """
+    with _journal(db, instrument, safeguards.journal) as journal:
+        left, again = journal.recovered, f"dask-validator run --db {db} --instrument {instrument} --resume"
+        if not left.computed and left.committing is None:
+            kept = (
+                f"of the run that did not end, {len(left.answers):,} results are kept; go on with"
+                if left.inputs
+                else ""
+            )
+            raise InputError(f"{journal.path} has nothing to commit; {kept or 'compute it with'}: {again}")
+        database = _database(db, replace(safeguards, resume=left.settings["resume"]), listener, to_write=True)
+        if said := finish_append(database, journal):
+            listener(Said(said))
+            return None
+        journal.must_hold = True
+        commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
+        config, costs = RunConfig(**left.settings["config"]), Costs(*left.settings["costs"])
+        order = Order(database, instrument, config, costs, left.settings["resume"], commit_wait_s)
+        return run_validation(order, NoExecutor(), listener, journal)
+
+
+def _journal(db: str | Path, instrument: str, path: str | Path | None, *, keeps: bool = True) -> Journal:
+    check_is_file(db)
+    database = Path(db).absolute()
+    return Journal(Path(path or default_path(database, instrument)) if keeps else None, database, instrument)
+
+
+def _database(db: str | Path, safeguards: Safeguards, listener: Listener, *, to_write: bool) -> Database:
+    database = Database.at(
+        db,
+        to_write=to_write,
+        retry_failed=safeguards.resume,
+        wait_s=safeguards.wait_for_lock,
+        say=lambda text: listener(Said(text)),
+        passing=partial(is_a_run, database=Path(db).absolute()),
+    )
+    for doubt in doubts(database.path) if to_write else ():
+        listener(Said(doubt, warning=True))
+    return database
 
 
 @contextmanager
@@ -95,6 +186,7 @@ def open_executor(
     scheduler: str | None = None,
     dashboard_address: str | None = "127.0.0.1:8787",
     say: Callable[[str], None] = lambda text: None,
+    task_timeout_s: float = TASK_TIMEOUT_S,
 ) -> Iterator[Executor]:
     """Where the tasks run: this process, a LocalCluster of our own, the user's client, or a scheduler's address.
 
@@ -110,13 +202,13 @@ def open_executor(
         from dask_validator.execution.client import connect, existing_cluster
 
         with nullcontext(client) if client is not None else closing(connect(str(scheduler))) as connected:
-            yield existing_cluster(connected, say)
+            yield existing_cluster(connected, say, task_timeout_s)
         return
     count = default_workers() if workers is None else workers
     if not isinstance(count, int) or count < 1:
         raise InputError(f"workers got {count!r}; needed a whole number, at least 1")
     if count == 1:
-        yield SerialExecutor()
+        yield SerialExecutor(task_timeout_s)
         return
     from dask_validator.execution.forking import prepare
     from dask_validator.execution.main_guard import require_main_guard
@@ -125,7 +217,7 @@ def open_executor(
     prepare()  # before Dask is imported, which takes as long here as there
     from dask_validator.execution.cluster import local_cluster
 
-    with local_cluster(count, dashboard_address) as executor:
+    with local_cluster(count, dashboard_address, task_timeout_s) as executor:
         yield executor
 
 

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from dask_validator import __version__, options
-from dask_validator.api import default_workers, open_executor, preflight
-from dask_validator.config import RunConfig
-from dask_validator.errors import InputError, NotCommitted, ValidatorError
+from dask_validator.api import commit_kept, default_workers, open_executor, prepared
+from dask_validator.config import RunConfig, Safeguards
+from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.execution.dashboard import free_address
 from dask_validator.execution.executor import Executor
 from dask_validator.instruments import costs_of
+from dask_validator.interrupts import INTERRUPTED, Insistent
+from dask_validator.journal.journal import Journal
 from dask_validator.monitor import summary
 from dask_validator.monitor.terminal import Terminal
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 
-SOME_FAILED, INTERRUPTED = 3, 130
+SOME_FAILED = 3
 
 
 class _Shown(click.ClickException):
@@ -42,7 +47,7 @@ class _Commands(click.Group):
     """Turns what a command raises into one line and the exit code of the interface."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        _treat_sigterm_as_ctrl_c()
+        _listen_to_ctrl_c_and_sigterm()
         try:
             return super().invoke(ctx)
         except ValidatorError as error:
@@ -52,9 +57,13 @@ class _Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-def _treat_sigterm_as_ctrl_c() -> None:
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _listen_to_ctrl_c_and_sigterm() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    handler = Insistent()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:  # as started with nohup or &
+            signal.signal(number, handler)
 
 
 @click.group("validator", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -69,6 +78,7 @@ def cli() -> None:
 @options.workers
 @options.scheduler
 @options.rules
+@options.safeguards
 @options.surroundings
 @click.pass_context
 def run(
@@ -77,7 +87,7 @@ def run(
     """Validate one instrument's waiting strategies."""
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers and --scheduler exclude each other: give one of them")
-    ctx.exit(_run(db, instrument, workers, flags, scheduler=scheduler))
+    ctx.exit(_run(ctx, db, instrument, workers, flags, scheduler=scheduler))
 
 
 @cli.command(cls=options.ListFlags)
@@ -87,6 +97,7 @@ def run(
 @click.option("--build-only", is_flag=True, help="Make the database, validate nothing.")
 @options.demo_workers
 @options.rules
+@options.safeguards
 @options.surroundings
 @click.pass_context
 def demo(
@@ -108,7 +119,30 @@ def demo(
     def compare_with_truth(result: RunResult) -> str:
         return summary.truth(truth_report(db, {verdict.strategy_id: verdict.status for verdict in result.verdicts}))
 
-    ctx.exit(_run(db, "MGC", workers or max(2, default_workers()), flags, compare_with_truth))
+    ctx.exit(_run(ctx, db, "MGC", workers or max(2, default_workers()), flags, compare_with_truth))
+
+
+@cli.command()
+@options.db
+@options.instrument
+@options.journal
+@options.wait_for_lock
+@options.outputs
+@click.pass_context
+def commit(
+    ctx: click.Context, /, db: Path, instrument: str, journal: Path | None, wait_for_lock: float, **flags: Any
+) -> None:
+    """Write what a run computed but could not commit; computes nothing."""
+    safeguards = Safeguards(journal=journal, wait_for_lock=wait_for_lock)
+    with Terminal(quiet=flags["quiet"]) as terminal:
+        try:
+            result = commit_kept(db, instrument, safeguards, terminal.listen)
+        except NotCommitted as error:
+            error.details = f"It is still kept; try again with\n  {_command(ctx, 'commit')}"
+            raise
+        if result is not None:
+            _report(terminal, result, flags)
+            ctx.exit(SOME_FAILED if result.summary["failed"] else 0)
 
 
 @cli.command()
@@ -145,11 +179,20 @@ def _preflight_of_demo(flags: dict[str, Any]) -> None:
 
 
 def _config(flags: dict[str, Any]) -> RunConfig:
-    names = {field.name for field in fields(RunConfig)}
-    return RunConfig(**{name: value for name, value in flags.items() if name in names})
+    return RunConfig(**_fields_of(RunConfig, flags))
+
+
+def _safeguards(flags: dict[str, Any]) -> Safeguards:
+    return Safeguards(**_fields_of(Safeguards, flags))
+
+
+def _fields_of(kind: type[RunConfig] | type[Safeguards], flags: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in flags.items() if name in names}
 
 
 def _run(
+    ctx: click.Context,
     db: Path,
     instrument: str,
     workers: int | None,
@@ -158,27 +201,61 @@ def _run(
     scheduler: str | None = None,
 ) -> int:
     """Validate and report; the exit code."""
-    config = _config(flags)
-    database, costs = preflight(db, instrument, config)
+    config, safeguards = _config(flags), _safeguards(flags)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
-        open_executor(workers, None, scheduler, dashboard, terminal.say) as executor,
+        prepared(db, instrument, config, safeguards, terminal.listen) as (order, journal),
+        open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
+        _explained(ctx, terminal, journal, flags),
     ):
         terminal.warn(executor.warnings)
-        try:
-            result = run_validation(database, instrument, config, costs, executor, terminal.listen)
-        except NotCommitted as error:
-            if error.result:
-                _report(terminal, error.result, flags)
-            raise
-        except KeyboardInterrupt:
-            committed = "the run is committed as a whole" if terminal.committed else "the database is as it was"
-            terminal.warn([f"interrupted; {committed}"])
-            raise
+        result = run_validation(order, executor, terminal.listen, journal)
         _report(terminal, result, flags, appendix)
         _keep_dashboard(terminal, executor, flags["keep_dashboard"])
     return SOME_FAILED if result.summary["failed"] else 0
+
+
+@contextmanager
+def _explained(ctx: click.Context, terminal: Terminal, journal: Journal, flags: dict[str, Any]) -> Iterator[None]:
+    """What was decided and what to do next, for a run that does not end as it should."""
+    try:
+        yield
+    except (NotCommitted, Incomplete) as error:
+        if error.result:
+            _report(terminal, error.result, flags)
+        if not terminal.committed:
+            error.details = _next(journal, _command(ctx, "commit" if isinstance(error, NotCommitted) else "run"))
+        raise
+    except KeyboardInterrupt:
+        if terminal.committed:
+            terminal.warn(["interrupted; the run is committed as a whole"])
+        else:
+            terminal.warn([f"interrupted; the database is as it was. {_next(journal, _command(ctx, 'run'))}"])
+        raise
+
+
+def _next(journal: Journal, command: str) -> str:
+    if not journal.keeps:
+        return f"Nothing is kept{(journal.reason and f': {journal.reason}') or ''}; run again"
+    return f"What is computed is kept in {journal.path}; go on with\n  {command}"
+
+
+def _command(ctx: click.Context, name: str) -> str:
+    """The command that goes on, with the flags of this one that it knows."""
+    command = cli.commands[name]
+    known = {param.name for param in command.params} - {"resume", "discard"}
+    words = ["dask-validator", name]
+    for param in ctx.command.params:
+        if param.name in known and ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE:
+            words += _spelled_out(param, ctx.params[str(param.name)])
+    return shlex.join([*words, "--resume"] if name == "run" else words)
+
+
+def _spelled_out(param: click.Parameter, value: Any) -> list[str]:
+    if isinstance(param, click.Option) and param.is_flag:
+        return [param.opts[0]]
+    return [word for single in (value if param.multiple else [value]) for word in (param.opts[0], str(single))]
 
 
 def _report(

@@ -1,38 +1,61 @@
-"""What a run leaves behind: one transaction, then the lines of the JSONL."""
+"""What a run leaves behind: one transaction, then the lines of the JSONL, and nothing in the journal."""
 
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask_validator import __version__, results_file
-from dask_validator.config import RunConfig
-from dask_validator.errors import NotCommitted
+from dask_validator import results_file
+from dask_validator.errors import ChangedMeanwhile, NotCommitted
 from dask_validator.events import Committed, Listener
 from dask_validator.interrupts import held_back
+from dask_validator.journal.journal import Append, Inputs, Journal
+from dask_validator.journal.others import is_a_run
+from dask_validator.order import Order
+from dask_validator.provenance import source_of_the_rules, versions
 from dask_validator.result import RunResult
 from dask_validator.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from dask_validator.store.database import Database
+    from dask_validator.store.fingerprints import Fingerprints, Seen
     from dask_validator.store.writer import RunRecord
+
+_NO_RULES = {"wf_output", "instruments", "dry_run"}  # fields of RunConfig that no answer depends on
+
+
+def inputs(order: Order, fingerprints: Fingerprints) -> Inputs:
+    """All that the answers of a run depend on, but for the strategies' own rows."""
+    rules = {name: value for name, value in asdict(order.config).items() if name not in _NO_RULES}
+    return {
+        "rule parameters": json.dumps([rules, order.costs]),
+        "source of the rules": source_of_the_rules(),
+        "version of DuckDB": versions()["duckdb"],  # its hashes are its own
+        "outcomes": fingerprints["orb_outcomes"],
+        "features": fingerprints["daily_features"],
+    }
+
+
+def settings(order: Order) -> Mapping[str, Any]:
+    """All that `dask-validator commit` needs to end the run as the run itself would have done."""
+    config = asdict(order.config) | {"wf_output": str(Path(order.config.wf_output).absolute()), "instruments": None}
+    return {"config": config, "costs": order.costs, "resume": order.resume}
 
 
 def write(
-    database: Database,
+    order: Order,
     result: RunResult,
-    config: RunConfig,
-    fingerprints: Mapping[str, str],
+    seen: Seen,
     started_at: datetime,
     listener: Listener,
     watch: Stopwatch,
+    journal: Journal,
 ) -> None:
     """Commit the verdicts and append the JSONL.
 
@@ -40,34 +63,43 @@ def write(
     ------
     NotCommitted
         Carries the result: nothing was written, or all but the JSONL.
+    ChangedMeanwhile
+        Others have written first: nothing was written.
     """
     finished_at = datetime.now(UTC)
-    # Interrupted between the two, the lines of a committed run would never be appended.
-    with held_back(), ThreadPoolExecutor(1) as background:
-        lines = background.submit(
-            results_file.compressed,
-            result.verdicts,
-            result.summary["instrument"],
-            config.walkforward_rules,
-            finished_at,
-        )
-        record = _record(result, config, fingerprints, started_at, finished_at, lines.result)
+    rules = order.config.walkforward_rules
+    # Interrupted between the two, the lines of a committed run would wait for the next start.
+    with held_back() as interrupts, ThreadPoolExecutor(1) as background:
+        lines = background.submit(results_file.compressed, result.verdicts, order.instrument, rules, finished_at)
+        record = _record(order, result, seen.fingerprints, started_at, finished_at, lines.result)
+        journal.commits(record.run_id)
         with watch.stage("commit"):
-            try:
-                database.commit(record, result.verdicts)
-            except NotCommitted as error:
-                raise NotCommitted(str(error), result) from error
+            _commit(order, record, result, seen, interrupts)
         result.summary["committed"] = True
         listener(Committed(len(result.verdicts)))
         if result.summary["walkforward"] and result.summary["walkforward"]["strategies"]:
             with watch.stage("jsonl"):
-                _append(Path(config.wf_output), lines.result(), result)
+                _append(Path(order.config.wf_output), lines.result(), journal, result)
+        journal.forget()
+
+
+def _commit(order: Order, record: RunRecord, result: RunResult, seen: Seen, interrupts: list[int]) -> None:
+    from dask_validator.store.writer import Patience
+
+    passing = partial(is_a_run, database=order.database.path)
+    patience = Patience(order.commit_wait_s, lambda: bool(interrupts), passing)
+    try:
+        order.database.commit(record, result.verdicts, seen, patience)
+    except ChangedMeanwhile:
+        raise
+    except NotCommitted as error:
+        raise NotCommitted(str(error), result) from error
 
 
 def _record(
+    order: Order,
     result: RunResult,
-    config: RunConfig,
-    fingerprints: Mapping[str, str],
+    fingerprints: Fingerprints,
     started_at: datetime,
     finished_at: datetime,
     lines: Callable[[], bytes],
@@ -80,27 +112,43 @@ def _record(
         summary["instrument"],
         started_at,
         finished_at,
-        json.dumps(asdict(config), default=str),
-        json.dumps(_versions()),
-        json.dumps(dict(fingerprints)),
+        json.dumps(asdict(order.config), default=str),
+        json.dumps(versions()),
+        json.dumps(fingerprints),
         json.dumps(summary),
         json.dumps([timing._asdict() for timing in result.timings]),
         lines,
     )
 
 
-def _append(path: Path, lines: bytes, result: RunResult) -> None:
+def _append(path: Path, lines: bytes, journal: Journal, result: RunResult | None = None) -> None:
+    path = path.absolute()
+    announced = journal.recovered.append if result is None else None
     try:
-        results_file.append(path, lines)
+        if announced and results_file.finish(path, lines, announced.offset, announced.after_line_end):
+            return
+        results_file.append(path, lines, lambda offset, line_end: journal.appends(Append(str(path), offset, line_end)))
     except OSError as error:
-        raise NotCommitted(
-            f"the database is committed, but {path} could not be written ({error.strerror}); its lines are kept in "
-            f"dask_validator_runs.results of run {result.summary['run_id']} (zlib)",
-            result,
-        ) from error
+        kept = "in dask_validator_runs.results (zlib)"
+        if journal.keeps:
+            kept += ", and the next run, or dask-validator commit, appends them; --discard gives that up"
+        why = f"the database is committed, but {path} could not be written ({error.strerror})"
+        raise NotCommitted(f"{why}; its lines are kept {kept}", result) from error
 
 
-def _versions() -> dict[str, str]:
-    packages = ("dask", "distributed", "duckdb", "numpy", "pandas")
-    ours = {"python": platform.python_version(), "dask_validator": __version__}
-    return ours | {name: version(name) for name in packages}
+def finish_append(database: Database, journal: Journal) -> str | None:
+    """Append what a run that was committed did not live to append, and say so; nothing when there is none.
+
+    Raises
+    ------
+    NotCommitted
+        The JSONL cannot be written.
+    """
+    left = journal.recovered
+    if left.committing is None or (lines := database.results_of(left.committing)) is None:
+        return None
+    path = Path(left.append.path if left.append else left.settings["config"]["wf_output"])
+    if results_file.has_lines(lines):
+        _append(path, lines, journal)
+    journal.forget()
+    return f"Run {left.committing} was committed, but had not lived to see all its lines in {path}: they are there now"

@@ -131,6 +131,33 @@ class RunConfig:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Safeguards:
+    """How a run is kept from loss: the flags that no verdict depends on.
+
+    Raises
+    ------
+    InputError
+        Seconds below zero.
+    """
+
+    resume: bool = False
+    discard: bool = False
+    journal: str | Path | None = None
+    task_timeout: float = 600.0  # seconds
+    wait_for_lock: float = 0.0  # seconds
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            holds, needed = _KINDS[str(field.type)](value)
+            if not holds or (field.type == "float" and value < 0):
+                more = ", zero or more seconds" if field.type == "float" else ""
+                raise InputError(f"{flag(field.name)} got {value!r}; needed {needed}{more}")
+        if self.resume and self.discard:
+            raise InputError("got --resume and --discard; needed one of them: go on, or start anew")
+
+
 def flag(field_name: str) -> str:
     """The command-line spelling of a field: `wf_min_trades` is `--wf-min-trades`."""
     return "--" + field_name.replace("_", "-")

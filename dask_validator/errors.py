@@ -5,6 +5,7 @@
     │   ├── DatabaseHeld      exit code 2   another connection holds the database
     │   └── MainGuardMissing                a script that would start itself again: ends it with this one line
     ├── NotCommitted          exit code 4   computed, but not (or not fully) written
+    │   └── ChangedMeanwhile                others wrote to the database: the run looks again before it gives up
     └── Incomplete            exit code 5   the cluster was lost before the end
     UnusableStrategy          never leaves a run: becomes that one strategy's FAILED
 
@@ -37,7 +38,11 @@ class InputError(ValidatorError):
 
 
 class DatabaseHeld(InputError):
-    """Another process, or another connection of this one, holds the database."""
+    """Another process, or another connection of this one, holds the database: `pid`."""
+
+    def __init__(self, message: str, pid: int | None = None) -> None:
+        super().__init__(message)
+        self.pid = pid
 
 
 class MainGuardMissing(InputError, SystemExit):
@@ -57,8 +62,12 @@ class NotCommitted(ValidatorError):
     exit_code = 4
 
 
+class ChangedMeanwhile(NotCommitted):
+    """Others have written to the database since it was read, and what was computed may no longer hold."""
+
+
 class Incomplete(ValidatorError):
-    """The run ended before every task had answered."""
+    """The run ended before every task had answered. Carries `.result`: what is decided so far."""
 
     exit_code = 5
 

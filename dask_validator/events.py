@@ -22,6 +22,13 @@ class Ready(NamedTuple):
     blind: Sequence[str]  # workers that do not see the database: outcomes travel with the tasks
 
 
+class Said(NamedTuple):
+    """Something that the user should know of the course of the run."""
+
+    text: str
+    warning: bool = False
+
+
 class TaskDone(NamedTuple):
     """One task has answered."""
 
@@ -40,7 +47,7 @@ class Committed(NamedTuple):
     strategies: int
 
 
-Event = Screened | Ready | TaskDone | Computed | Committed
+Event = Screened | Said | Ready | TaskDone | Computed | Committed
 Listener = Callable[[Event], None]
 
 

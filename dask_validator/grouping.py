@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dask_validator.config import WalkforwardRules
-from dask_validator.model import Extent, OutcomeKey, Request, Session
+from dask_validator.model import Answer, Extent, OutcomeKey, Request, Session
 from dask_validator.plan import Piece, plan
 from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, session_days
 from dask_validator.rules.filters import Features
-from dask_validator.task import Carried, Group, InDatabase, WalkforwardTask, identity
+from dask_validator.task import Carried, Group, InDatabase, TaskResult, WalkforwardTask, identity
 
 if TYPE_CHECKING:
     from dask_validator.store.database import Database
@@ -53,9 +53,8 @@ def days_by_session(
 
 
 class Work(NamedTuple):
-    """All that has to be computed in a run."""
+    """What makes tasks of groups: where their outcomes lie, which days count, and the rules."""
 
-    groups: Sequence[Group]
     layout: Mapping[OutcomeKey, Extent]
     sessions: Mapping[Session, SessionDays]
     rules: WalkforwardRules
@@ -63,9 +62,9 @@ class Work(NamedTuple):
     database: Database
     instrument: str
 
-    def tasks(self, workers: int, *, carried: bool) -> Tasks:
-        """Cut into tasks, which carry their outcomes or read them."""
-        return Tasks(self, plan(self.groups, self.layout, workers, carried=carried), carried)
+    def tasks(self, groups: Sequence[Group], workers: int, *, carried: bool) -> Tasks:
+        """The groups cut into tasks, which carry their outcomes or read them."""
+        return Tasks(self, plan(groups, self.layout, workers, carried=carried), carried)
 
     def task(self, piece: Piece) -> WalkforwardTask:
         """The task for one piece of the plan."""
@@ -81,6 +80,30 @@ class Work(NamedTuple):
             return task
         outcomes = self.database.read_outcomes(self.instrument, task.keys, task.source.rows)
         return task._replace(source=Carried(tuple(outcomes)))
+
+    def parts(self, task: WalkforwardTask, most: int) -> list[WalkforwardTask]:
+        """The task cut into at most so many of nearly equal size, none with less than one strategy."""
+        asked = [(i, request) for i, group in enumerate(task.groups) for request in group.requests]
+        size = -(-len(asked) // most)
+        return [_part(task, asked[start : start + size]) for start in range(0, len(asked), size)]
+
+    def lost(self, task: WalkforwardTask, reason: str) -> TaskResult:
+        """What stands for the result of a task that nobody could compute."""
+        requests = [request for group in task.groups for request in group.requests]
+        answers = [Answer(r.strategy_id, None, None, None, None, 0.0, r.fingerprint, reason) for r in requests]
+        return TaskResult(tuple(answers), None)
+
+
+def _part(task: WalkforwardTask, asked: Sequence[tuple[int, Request]]) -> WalkforwardTask:
+    """The task for some of its strategies, each given with the position of its group."""
+    requests: dict[int, list[Request]] = {}
+    for position, request in asked:
+        requests.setdefault(position, []).append(request)
+    source = task.source
+    if isinstance(source, Carried):
+        source = Carried(tuple(source.outcomes[position] for position in requests))
+    groups = tuple(Group(task.groups[position].key, tuple(of_group)) for position, of_group in requests.items())
+    return task._replace(groups=groups, source=source)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+INTERRUPTED = 130  # the exit code
+
+
+class Insistent:
+    """A handler for a command: the first Ctrl-C or SIGTERM is a KeyboardInterrupt, the next ends the process at once.
+
+    Worker processes end by themselves when this one is gone.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def __call__(self, number: int, frame: object) -> None:
+        """Receive one."""
+        self.received += 1
+        if self.received > 1:
+            os._exit(INTERRUPTED)
+        raise KeyboardInterrupt
 
 
 @contextmanager
 def held_back() -> Iterator[list[int]]:
-    """Let the block finish; a Ctrl-C or SIGTERM that came meanwhile is raised at its end.
+    """Let the block finish; a Ctrl-C or SIGTERM that came meanwhile is raised at its end, a second one at once.
 
     The block is given the list of what has come, to end early. Only the main thread receives signals; elsewhere the
     block runs as it is.
@@ -21,12 +42,23 @@ def held_back() -> Iterator[list[int]]:
     received: list[int] = []
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+
+    def receive(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        handler = before[signal.Signals(number)]
+        if len(received) > 1:
+            raise KeyboardInterrupt
+        if isinstance(handler, Insistent):
+            handler.received += 1
+            for other in before:  # the next one is not ours to hold back
+                signal.signal(other, handler)
+
     for number in before:
-        signal.signal(number, lambda number, _: received.append(number))
+        signal.signal(number, receive)
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if received:
-        raise KeyboardInterrupt
+        if received:
+            raise KeyboardInterrupt

@@ -59,11 +59,12 @@ class Strategy(NamedTuple):
     dst_summer_n: int | None
     dst_summer_avg_r: float | None
     dst_verdict: str | None
+    fingerprint: int = 0  # of the whole row: another one means that something in the row has changed
 
     @property
     def stored_split(self) -> SeasonSplit | None:
         """The split that the row has already, if it has one."""
-        return SeasonSplit(*self[-5:]) if self.dst_verdict is not None else None
+        return SeasonSplit(*self[-6:-1]) if self.dst_verdict is not None else None
 
     @property
     def outcome_key(self) -> OutcomeKey:
@@ -204,6 +205,7 @@ class Request(NamedTuple):
     filter_type: str | None
     walkforward: bool
     split: SplitRule | None
+    fingerprint: int = 0  # of the strategy's row
 
 
 class Answer(NamedTuple):
@@ -215,6 +217,8 @@ class Answer(NamedTuple):
     error: str | None
     split_error: str | None
     seconds: float
+    fingerprint: int = 0  # of the strategy's row when it was asked about
+    lost: str | None = None  # why there is no answer at all: whoever computed it died, or never came back
 
 
 class TaskTiming(NamedTuple):

@@ -93,6 +93,51 @@ def rules(command: Callable[..., Any]) -> Callable[..., Any]:
     return _apply(_RULES, command)
 
 
+journal = click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    show_default="DB.INSTRUMENT.journal",
+    help="What survives a crash.",
+)
+wait_for_lock = click.option(
+    "--wait-for-lock",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long to wait while somebody else holds the database.",
+)
+_SAFEGUARDS = [
+    click.option("--resume", is_flag=True, help="Go on with an interrupted run; also retry FAILED strategies."),
+    click.option("--discard", is_flag=True, help="Forget what an interrupted run has left."),
+    journal,
+    click.option(
+        "--task-timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        default=600.0,
+        metavar="SECONDS",
+        help="A strategy that takes longer is FAILED.",
+    ),
+    wait_for_lock,
+]
+
+
+def safeguards(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that Safeguards has fields for."""
+    return _apply(_SAFEGUARDS, command)
+
+
+_OUTPUTS = [
+    click.option("--json", "as_json", is_flag=True, help="Print the summary as the last line on stdout."),
+    click.option("-v", "--verbose", is_flag=True, help="List every FAILED strategy."),
+    click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only."),
+]
+
+
+def outputs(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How much a command says."""
+    return _apply(_OUTPUTS, command)
+
+
 _SURROUNDINGS = [
     click.option(
         "--dashboard-address",
@@ -110,9 +155,7 @@ _SURROUNDINGS = [
         metavar="[SECONDS]",
         help="Keep the cluster and its dashboard after the summary, until Ctrl-C or the time is up.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print the summary as the last line on stdout."),
-    click.option("-v", "--verbose", is_flag=True, help="List every FAILED strategy."),
-    click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only."),
+    *_OUTPUTS,
 ]
 
 

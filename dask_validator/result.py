@@ -49,7 +49,7 @@ class RunResult:
 
     summary: dict[str, Any]
     verdicts: Sequence[Verdict]
-    warnings: Sequence[str] = ()
+    warnings: list[str] = field(default_factory=list)
     timings: Sequence[TaskTiming] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
     start_up_s: float | None = None

@@ -8,10 +8,12 @@ import os
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from io import FileIO
+from itertools import chain
 from pathlib import Path
 
 from dask_validator.config import WalkforwardRules
@@ -91,22 +93,95 @@ def check_writable(path: Path, database: Path) -> None:
                 folder.rmdir()
 
 
-def append(path: Path, lines: bytes) -> None:
-    """Append all lines of the zlib stream, or none: a failed write is taken back. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b", buffering=0) as file:  # a buffer would be written after all when the file is closed
-        fcntl.flock(file, fcntl.LOCK_EX)  # runs of other instruments append to the same file
+def has_lines(lines: bytes) -> bool:
+    """Whether the zlib stream holds any."""
+    return any(_decompressed(lines))
+
+
+def append(
+    path: Path, lines: bytes, announce: Callable[[int, bool], None] = lambda offset, after_line_end: None
+) -> None:
+    """Append all lines of the zlib stream, or none: a failed write is taken back. Raises OSError.
+
+    `announce` is told before the first byte where the lines begin and whether a line end goes before them: all that
+    `finish` needs if this process dies on the way.
+    """
+    with _locked(path) as file:
         end = file.seek(0, os.SEEK_END)
-        try:
-            _write_all(file, _line_end_before(file, end))
-            for chunk in _decompressed(lines):
-                _write_all(file, chunk)
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                os.fsync(file.fileno())
-        except BaseException:
-            with suppress(OSError):  # what cannot be taken back must not hide why
-                file.truncate(end)
-            raise
+        line_end = _line_end_before(file, end)
+        announce(end, bool(line_end))
+        _write_at(file, end, chain([line_end], _decompressed(lines)))
+
+
+def finish(path: Path, lines: bytes, offset: int, after_line_end: bool) -> bool:
+    """Complete an append that was announced; False when somebody has taken the file away, or its end. Raises OSError.
+
+    What others have appended since stays, whether or not a part of our lines is before it.
+    """
+    with _locked(path) as file:
+        if file.seek(0, os.SEEK_END) < offset:
+            return False
+        file.seek(offset)
+        expected, found = b"\n" * after_line_end + b"".join(_decompressed(lines)), file.read()
+        if found.startswith(expected):
+            return True
+        others = _of_others(found, expected)
+        if not others:
+            _write_at(file, offset, [expected])
+            return True
+        file.seek(0)
+        target = path.resolve()  # a link stays one
+        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as whole:
+            for chunk in (file.read(offset), expected, others):
+                whole.write(chunk)
+            whole.flush()
+            os.fchmod(whole.fileno(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+            os.fsync(whole.fileno())
+        os.replace(whole.name, target)
+        return True
+
+
+def _of_others(found: bytes, expected: bytes) -> bytes:
+    """What follows the part of our lines that is there."""
+    same = bisect_left(range(len(expected) + 1), True, key=lambda size: not found.startswith(expected[:size])) - 1
+    whole = expected.rfind(b"\n", 0, same) + 1
+    torn, _, others = found[whole:].partition(b"\n")  # whoever appends after a torn line ends it first
+    return others if expected[whole:].startswith(torn) else found[whole:]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[FileIO]:
+    """The file, locked: runs of other instruments append to the same one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        # A buffer would be written after all when the file is closed.
+        with path.open("a+b", buffering=0) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_at(path, file):
+                yield file
+                return
+
+
+def _is_at(path: Path, file: FileIO) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    except OSError:
+        return False
+
+
+def _write_at(file: FileIO, offset: int, chunks: Iterable[bytes]) -> None:
+    """Let the file end with these from `offset` on, or not at all."""
+    try:
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.truncate(offset)
+        for chunk in chunks:
+            _write_all(file, chunk)
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):  # what cannot be taken back must not hide why
+            file.truncate(offset)
+        raise
 
 
 def _line_end_before(file: FileIO, end: int) -> bytes:

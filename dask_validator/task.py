@@ -109,7 +109,7 @@ class TaskResult(NamedTuple):
     """One answer per strategy of the task, and what it cost."""
 
     answers: tuple[Answer, ...]
-    timing: TaskTiming
+    timing: TaskTiming | None  # None: nobody could compute it
 
 
 def walkforward_task(task: WalkforwardTask) -> TaskResult:
@@ -158,7 +158,8 @@ class _GroupDays:
             judged, error = _guarded(lambda: self._walk_forward(request))
         if (rule := request.split) is not None and error is None:
             split, split_error = _guarded(lambda: self._split(rule))
-        return Answer(request.strategy_id, judged, split, error, split_error, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return Answer(request.strategy_id, judged, split, error, split_error, seconds, request.fingerprint)
 
     def _walk_forward(self, request: Request) -> WalkforwardResult:
         taken = self._taken(request.filter_type or "")

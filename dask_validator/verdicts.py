@@ -37,6 +37,7 @@ class Candidate(NamedTuple):
     screened: Survivor | Gate  # the gate is the one of phases 1-5 that rejected it: then only its split is open
     split: SeasonSplit | SplitRule  # known without looking at outcomes, or how to compute it
     keeps_split: bool  # the known split is the stored one
+    fingerprint: int  # of the strategy's row
 
 
 def consider(
@@ -55,14 +56,14 @@ def consider(
     split, keeps_split = _split_of(strategy), strategy.dst_verdict is not None
     if (gate := screening.rejected_by) is not None:
         if isinstance(split, SplitRule):
-            return Candidate(strategy_id, gate, split, keeps_split)
+            return Candidate(strategy_id, gate, split, keeps_split, strategy.fingerprint)
         return _screened_out(strategy_id, gate, split, keeps_split)
     if (reason := _unusable(strategy, config)) is not None:
         return _failed(strategy_id, reason)
     if isinstance(split, str):
         return _failed(strategy_id, split)
     survivor = Survivor(screening, str(strategy.filter_type), _corrected_p_value(strategy), strategy.missing)
-    return Candidate(strategy_id, survivor, split, keeps_split)
+    return Candidate(strategy_id, survivor, split, keeps_split, strategy.fingerprint)
 
 
 def _split_of(strategy: Strategy) -> SeasonSplit | SplitRule | str:
@@ -102,7 +103,8 @@ def request(candidate: Candidate, config: RunConfig) -> Request | None:
     rule = candidate.split if isinstance(candidate.split, SplitRule) else None
     if not walkforward and rule is None:
         return None
-    return Request(candidate.strategy_id, survivor.filter_type if survivor else None, walkforward, rule)
+    filter_type = survivor.filter_type if survivor else None
+    return Request(candidate.strategy_id, filter_type, walkforward, rule, candidate.fingerprint)
 
 
 def decide(
@@ -120,6 +122,8 @@ def decide(
     split = candidate.split if isinstance(candidate.split, SeasonSplit) else None
     if answer is not None and answer.split is not None:
         split = answer.split
+    if answer is not None and answer.lost:
+        return _failed(candidate.strategy_id, answer.lost)
     if isinstance(candidate.screened, Gate):
         known = split or (answer.split_error if answer else None) or SeasonSplit()
         return _screened_out(candidate.strategy_id, candidate.screened, known, candidate.keeps_split)

@@ -16,9 +16,9 @@ import pytest
 from distributed import Client
 
 from dask_validator import RunConfig, plan, validate
-from dask_validator.api import preflight
+from dask_validator.api import prepared
 from dask_validator.events import ignore
-from dask_validator.execution.executor import SerialExecutor
+from dask_validator.execution.executor import Handling, SerialExecutor
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 
@@ -80,15 +80,21 @@ class Shuffled(SerialExecutor):
     """An executor whose tasks complete in any order."""
 
     def __init__(self, seed: int) -> None:
+        super().__init__()
         self._random = random.Random(seed)
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        name: str,
+        handling: Handling[Task, Result],
+        suspects: Iterable[Task] = (),
     ) -> Iterator[Result]:
         """Yield results in random order, every other task with its outcomes."""
         ordered = list(tasks)
         assert len(ordered) > 10
-        mixed = [carry(task) if i % 2 else task for i, task in enumerate(ordered)]
+        mixed = [handling.carried(task) if i % 2 else task for i, task in enumerate(ordered)]
         return map(function, self._random.sample(mixed, len(mixed)))
 
 
@@ -106,8 +112,8 @@ def test_workers(small: Path, serial: Serial, workers: int) -> None:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_order(small: Path, serial: Serial, seed: int) -> None:
     """The order in which tasks complete is chance and must not show."""
-    database, costs = preflight(small, "MGC", config(small))
-    result = run_validation(database, "MGC", config(small), costs, Shuffled(seed), ignore)
+    with prepared(small, "MGC", config(small)) as (order, journal):
+        result = run_validation(order, Shuffled(seed), ignore, journal)
 
     assert verdicts(result) == serial.verdicts
     assert answers(small) == serial.answers

@@ -24,11 +24,11 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dask_validator import plan, validate
-from dask_validator.api import open_executor, preflight
+from dask_validator.api import open_executor, prepared
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import Event, Listener, Ready, TaskDone, ignore
 from dask_validator.execution import client as execution_client
-from dask_validator.execution import remote
+from dask_validator.execution import flight, remote
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 from tests.conftest import Command
@@ -245,9 +245,11 @@ class Meanwhile:
 
 def run_on(client: Client, database: Path, listener: Listener = ignore) -> RunResult:
     """What `validate(database, client=client)` does, with a listener."""
-    opened, costs = preflight(database, "MGC", config(database))
-    with open_executor(client=client) as executor:
-        return run_validation(opened, "MGC", config(database), costs, executor, listener)
+    with (
+        prepared(database, "MGC", config(database)) as (order, journal),
+        open_executor(client=client) as executor,
+    ):
+        return run_validation(order, executor, listener, journal)
 
 
 def pids(result: RunResult) -> set[int]:
@@ -419,7 +421,7 @@ def test_scheduler_killed(tmp_path_factory: pytest.TempPathFactory, small: Path)
         cluster.wait_for(1)
         pid = client.run_on_scheduler(os.getpid)
         try:
-            with pytest.raises(Incomplete, match="nothing was written"):
+            with pytest.raises(Incomplete, match="scheduler"):
                 run_on(client, small, Meanwhile(lambda: os.kill(pid, signal.SIGKILL)))
         finally:
             end(worker)
@@ -533,7 +535,7 @@ def test_scheduler_knows_few_tasks_at_once(small: Path, serial: Serial) -> None:
     options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options) as local, Client(local, set_as_default=False) as client:
         result = run_on(client, small, lambda event: known.append(len(local.scheduler.tasks)))
-    window = execution_client.IN_FLIGHT
+    window = flight.IN_FLIGHT
 
     assert len(result.timings) > 5 * window
     assert 0 < max(known) <= 2 * window, known  # those that have just landed may not be forgotten yet

@@ -213,7 +213,7 @@ def test_scratch_stays_in_the_temporary_directory(start: Start, small: Path, scr
         time.sleep(0.02)
     assert running.finish() == 0
     assert seen[cwd] <= {"data", "data/walkforward_results.jsonl"}
-    assert seen[small.parent] <= {"small.duckdb", "small.duckdb.wal"}
+    assert seen[small.parent] <= {"small.duckdb", "small.duckdb.wal", "small.duckdb.MGC.journal"}
     assert seen[scratch]
     assert list(scratch.rglob("*")) == []
 

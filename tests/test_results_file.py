@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,9 +189,9 @@ def test_ctrl_c_after_the_commit_waits_for_the_lines(tmp_path: Path, monkeypatch
     database = tiny_database(tmp_path / "tiny.duckdb")
     really_append = results_file.append
 
-    def interrupted_append(path: Path, texts: bytes) -> None:
+    def interrupted_append(path: Path, *arguments: Any) -> None:
         signal.raise_signal(signal.SIGINT)
-        really_append(path, texts)
+        really_append(path, *arguments)
 
     monkeypatch.setattr(results_file, "append", interrupted_append)
     with pytest.raises(KeyboardInterrupt):

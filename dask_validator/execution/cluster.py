@@ -18,6 +18,7 @@ from distributed import Client, LocalCluster
 
 from dask_validator.execution.client import ClientExecutor
 from dask_validator.execution.dashboard import LOOPBACK, free_address
+from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.forking import ctrl_c_is_ours
 
 PATIENCE_S = 10.0  # how long to wait for a worker once there is none
@@ -29,8 +30,13 @@ Result = TypeVar("Result")
 class LocalExecutor:
     """Runs tasks on worker processes of this machine, one thread each."""
 
-    def __init__(self, workers: int, dashboard_address: str | None, background: ThreadPoolExecutor) -> None:
+    in_this_process = False
+
+    def __init__(
+        self, workers: int, dashboard_address: str | None, task_timeout_s: float, background: ThreadPoolExecutor
+    ) -> None:
         self.workers = workers
+        self._task_timeout_s = task_timeout_s
         self.dashboard_link: str | None = None
         self.warnings: Sequence[str] = _too_many(workers)
         self._dashboard = dashboard_address and free_address(dashboard_address)
@@ -57,10 +63,15 @@ class LocalExecutor:
         self._ready().everywhere(function)
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        name: str,
+        handling: Handling[Task, Result],
+        suspects: Iterable[Task] = (),
     ) -> Iterator[Result]:
         """Yield results in the order of completion."""
-        return self._ready().map(function, tasks, name, carry)
+        return self._ready().map(function, tasks, name, handling, suspects)
 
     def close(self) -> None:
         """End the processes."""
@@ -80,7 +91,13 @@ class LocalExecutor:
         # Dask would name what to preload itself, and import pandas and more here to find the names.
         distributed.utils._forkserver_preload_set = True
         enter(
-            dask.config.set({"temporary-directory": scratch, "distributed.worker.multiprocessing-method": "forkserver"})
+            dask.config.set(
+                {
+                    "temporary-directory": scratch,
+                    "distributed.worker.multiprocessing-method": "forkserver",
+                    "distributed.scheduler.allowed-failures": 0,  # we try again ourselves, one strategy at a time
+                }
+            )
         )
         enter(_quiet())
         with ctrl_c_is_ours():
@@ -101,7 +118,7 @@ class LocalExecutor:
         if self._dashboard is not None:  # without, Dask serves its health pages all the same
             self.dashboard_link = client.dashboard_link
         self.start_up_s = time.perf_counter() - clock
-        return ClientExecutor(client, PATIENCE_S)
+        return ClientExecutor(client, PATIENCE_S, self._task_timeout_s)
 
 
 def _too_many(workers: int) -> list[str]:
@@ -111,7 +128,9 @@ def _too_many(workers: int) -> list[str]:
 
 
 @contextmanager
-def local_cluster(workers: int, dashboard_address: str | None) -> Iterator[LocalExecutor]:
+def local_cluster(
+    workers: int, dashboard_address: str | None, task_timeout_s: float = TASK_TIMEOUT_S
+) -> Iterator[LocalExecutor]:
     """Worker processes on this machine, ended with the block. Only loopback listens.
 
     Dask's scratch files go to the system's temporary directory and are removed.
@@ -122,7 +141,7 @@ def local_cluster(workers: int, dashboard_address: str | None) -> Iterator[Local
         The dashboard's address cannot be used.
     """
     with ThreadPoolExecutor(1) as background:
-        executor = LocalExecutor(workers, dashboard_address, background)
+        executor = LocalExecutor(workers, dashboard_address, task_timeout_s, background)
         try:
             yield executor
         finally:

@@ -6,13 +6,36 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from dask_validator.execution.child import alone
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Computed = TypeVar("Computed", covariant=True)
+
+TASK_TIMEOUT_S = 600.0
+ONE_BY_ONE = 10**9  # more parts than any task has strategies
+
+
+class Handling(Protocol[Task, Computed]):
+    """What an executor may have to do with a task besides computing it."""
+
+    def carried(self, task: Task) -> Task:
+        """The task made to need no file, for a worker that cannot read ours."""
+        ...
+
+    def parts(self, task: Task, most: int) -> list[Task]:
+        """The task cut into at most so many; one that cannot be cut comes back alone."""
+        ...
+
+    def lost(self, task: Task, reason: str) -> Computed:
+        """What stands for the result of a task that nobody could compute."""
+        ...
 
 
 class Executor(Protocol):
     """Maps a function over tasks; results come in any order, one for each task."""
 
+    in_this_process: bool  # a task that kills or hangs kills or hangs the run
     dashboard_link: str | None
     start_up_s: float | None  # None: there was nothing to start
 
@@ -43,11 +66,17 @@ class Executor(Protocol):
         ...
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        name: str,
+        handling: Handling[Task, Result],
+        suspects: Iterable[Task] = (),
     ) -> Iterator[Result]:
-        """Yield the result of every task as it completes.
+        """Yield the results of all tasks as they complete; `name` must be unique to the run.
 
-        `name` must be unique to the run; `carry` makes a task that needs no file, for a worker that cannot read ours.
+        `suspects` may kill or hang whoever computes them: they are computed apart from the others, and what kills or
+        hangs even alone is lost, it alone.
         """
         ...
 
@@ -55,10 +84,14 @@ class Executor(Protocol):
 class SerialExecutor:
     """`--workers 1`: a plain loop. It defines the truth that every cluster must equal."""
 
+    in_this_process = True
     workers = 1
     dashboard_link: str | None = None
     warnings: Sequence[str] = ()
     start_up_s: float | None = None
+
+    def __init__(self, task_timeout_s: float = TASK_TIMEOUT_S) -> None:
+        self._task_timeout_s = task_timeout_s
 
     def start(self) -> None:
         """This process runs already."""
@@ -75,7 +108,21 @@ class SerialExecutor:
         function()
 
     def map(
-        self, function: Callable[[Task], Result], tasks: Iterable[Task], name: str, carry: Callable[[Task], Task]
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        name: str,
+        handling: Handling[Task, Result],
+        suspects: Iterable[Task] = (),
     ) -> Iterator[Result]:
-        """Yield results in the order of the tasks."""
-        return map(function, tasks)
+        """Yield results in the order of the tasks; suspects come last, computed one by one in child processes."""
+        yield from map(function, tasks)
+        for task in suspects:
+            yield from alone(function, handling.parts(task, most=ONE_BY_ONE), handling.lost, self._task_timeout_s)
+
+
+class NoExecutor(SerialExecutor):
+    """For a run that only writes what was computed before: whatever is not, stays open."""
+
+    in_this_process = False
+    workers = 0

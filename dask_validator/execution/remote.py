@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from dask_validator.errors import ValidatorError
 
 Versions = dict[str, str]
-NEXT = "nothing was written; run again, or with --workers 1"
 PACKAGES = ("dask_validator", "dask", "distributed", "numpy", "duckdb")
 
 
@@ -57,9 +56,12 @@ def _too_far_apart(name: str, ours: str, theirs: str) -> bool:
     return name in ("python", "dask", "distributed") and ours.split(".")[:2] != theirs.split(".")[:2]
 
 
-def packed(function: Callable[[Any], Any], argument: Any) -> bytes:
-    """Bytes that `pickle.loads` turns into the packed outcome of `function(argument)`, wherever it is called."""
-    return pickle.dumps(_Call(versions(), pickle.dumps((function, argument))))
+def packed(function: Callable[[Any], Any], argument: Any, *, timeout_s: float) -> bytes:
+    """Bytes that `pickle.loads` turns into the packed outcome of `function(argument)`, wherever it is called.
+
+    A worker process that needs longer than `timeout_s` for it ends.
+    """
+    return pickle.dumps(_Call(versions(), timeout_s, pickle.dumps((function, argument))))
 
 
 def outcome(answer: bytes) -> Any:
@@ -86,14 +88,17 @@ class _Call:
         return _call, self._arguments
 
 
-def _call(ours: Versions, call: bytes) -> bytes:
+def _call(ours: Versions, timeout_s: float, call: bytes) -> bytes:
     if differences(ours, versions())[0]:
         from distributed import get_worker
 
         return pickle.dumps(Unfit(get_worker().address, versions()))
     try:
+        from dask_validator.execution.deadline import deadline
+
         function, argument = pickle.loads(call)
-        return pickle.dumps(function(argument))
+        with deadline(timeout_s):
+            return pickle.dumps(function(argument))
     except ValidatorError as error:
         return pickle.dumps(error)
     except Exception as error:  # as a value: a client that cannot read the traceback of one would wait for ever

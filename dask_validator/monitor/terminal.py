@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dask_validator.events import Committed, Computed, Event, Ready, Screened, TaskDone
+from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TaskDone
 
 
 class Terminal:
@@ -44,6 +44,8 @@ class Terminal:
             case Screened(waiting, to_compute):
                 self.say(f"Screened {waiting:,} waiting strategies; {to_compute:,} go on")
                 self._to_compute = to_compute
+            case Said(text, warning):
+                self.warn([text]) if warning else self.say(text)
             case Ready(workers, tasks, link, blind):
                 self._show_dashboard(link)
                 self.say(f"{tasks:,} tasks for {workers:,} worker(s)")

@@ -149,11 +149,14 @@ def first_line(error: BaseException) -> str:
 def _explained(path: str | Path, error: duckdb.Error) -> InputError:
     text = str(error)
     if holder := re.search(r"Conflicting lock is held in (.*?) ?\(PID (\d+)\)", text):
-        return DatabaseHeld(f"{path} is held by PID {holder[2]} ({holder[1]}); close it there, then run again")
+        return DatabaseHeld(
+            f"{path} is held by PID {holder[2]} ({holder[1]}); close it there, then run again", int(holder[2])
+        )
     if "different configuration" in text:
         return DatabaseHeld(
             f"{path} is held by another connection of this process (PID {os.getpid()}); "
-            "close it (connection.close()), then run again"
+            "close it (connection.close()), then run again",
+            os.getpid(),
         )
     if "sqlite_scanner" in text:
         return InputError(f"{path} cannot be opened as a DuckDB database: it is a SQLite file")

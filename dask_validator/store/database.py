@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING
 
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import read_catalogue
+from dask_validator.store.fingerprints import FileState, Seen, file_state
 from dask_validator.store.outcomes import read_features, read_outcomes
-from dask_validator.store.reader import Facts, Survey, read_facts, read_waiting, survey
+from dask_validator.store.reader import (
+    OR_FAILED,
+    WAITING,
+    Facts,
+    Survey,
+    read_facts,
+    read_results,
+    read_waiting,
+    survey,
+)
 
 if TYPE_CHECKING:
     from dask_validator.model import OutcomeKey, Outcomes, RowRange, Session, Strategy, Verdict
     from dask_validator.rules.filters import Features
-    from dask_validator.store.writer import RunRecord
+    from dask_validator.store.writer import Patience, RunRecord
 
 
 @dataclass(frozen=True)
@@ -24,9 +34,19 @@ class Database:
     """A DuckDB file, by its absolute path: workers have a working directory of their own."""
 
     path: Path
+    waiting: str = WAITING  # the condition of the strategies to validate, in SQL
 
     @classmethod
-    def at(cls, path: str | Path, *, to_write: bool) -> Database:
+    def at(
+        cls,
+        path: str | Path,
+        *,
+        to_write: bool,
+        retry_failed: bool = False,
+        wait_s: float = 0.0,
+        say: Callable[[str], None] = lambda text: None,
+        passing: lock.Passing = lambda pid: False,
+    ) -> Database:
         """The file, checked before any work starts: its tables and, when it is to be written, that nobody holds it.
 
         Raises
@@ -35,19 +55,19 @@ class Database:
             No such file, not a database, somebody holds it, or it does not keep the data contract.
         """
         connection.check_is_file(path)
-        lock.refuse_if_held(path, to_write=to_write)
+        lock.wait_until_free(path, wait_s, say, passing, to_write=to_write)
         with connection.reading(path) as opened:
             connection.refuse_truncated(opened, path)
             read_catalogue(opened)
-        return cls(Path(path).absolute())
+        return cls(Path(path).absolute(), OR_FAILED if retry_failed else WAITING)
 
     def read_facts(self, instrument: str) -> Facts:
         """What a run needs to know beside the waiting strategies."""
-        return read_facts(self.path, instrument)
+        return read_facts(self.path, instrument, self.waiting)
 
     def read_waiting(self, instrument: str) -> Generator[Strategy]:
         """Waiting strategies in no order; the database stays open until the last one was taken."""
-        return read_waiting(self.path, instrument)
+        return read_waiting(self.path, instrument, self.waiting)
 
     def survey(self, instrument: str) -> Survey:
         """Where the outcomes lie, and what the data look like as a whole."""
@@ -79,8 +99,17 @@ class Database:
         finally:
             connection.release()
 
-    def commit(self, record: RunRecord, verdicts: Sequence[Verdict]) -> None:
-        """Write everything in one transaction."""
+    def file_state(self) -> FileState:
+        """Equal states mean that nobody has written in between."""
+        return file_state(self.path)
+
+    def results_of(self, run_id: str) -> bytes | None:
+        """The JSONL of a committed run as a zlib stream; None when no such run is committed."""
+        with connection.reading(self.path) as opened:
+            return read_results(opened, run_id)
+
+    def commit(self, record: RunRecord, verdicts: Sequence[Verdict], seen: Seen, patience: Patience) -> None:
+        """Write everything in one transaction, unless the instrument's rows are not those that were seen."""
         from dask_validator.store.writer import commit
 
-        commit(self.path, record, verdicts)
+        commit(self.path, record, verdicts, seen, patience)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,9 +27,13 @@ else:
     form, pid, kind = "hh4xqqi4x", 4, 0
     query = struct.pack(form, fcntl.F_WRLCK, 0, 0, 0, 0)
 answer = struct.unpack(form, fcntl.fcntl(fd, fcntl.F_GETLK, query))
-if answer[kind] != fcntl.F_UNLCK:
+if answer[kind] == fcntl.F_UNLCK:
+    print("free")
+else:
     print(answer[pid], "writing" if answer[kind] == fcntl.F_WRLCK else "reading")
 """
+POLL_S = 0.5
+NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "ceph", "lustre", "fuse.sshfs", "fuse.glusterfs")
 
 
 class Holder(NamedTuple):
@@ -42,22 +48,81 @@ class Holder(NamedTuple):
         return f"PID {self.pid}{_command(self.pid)}"
 
 
+class Unknown(Exception):
+    """The file system does not say who holds a file."""
+
+
 def holder(path: str | Path) -> Holder | None:
-    """The process that keeps us from writing, or None when nobody does or the file system does not say."""
+    """The process that keeps us from writing, or None when nobody does. Raises Unknown."""
     command = [sys.executable, "-I", "-S", "-c", _ASK, os.fspath(path)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    return Holder(int(answer[0]), answer[1]) if len(answer) == 2 else None
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    match asked.stdout.split():
+        case ["free"]:
+            return None
+        case [pid, doing]:
+            return Holder(int(pid), doing)
+        case _:
+            raise Unknown
 
 
-def refuse_if_held(path: str | Path, *, to_write: bool = True) -> None:
+Passing = Callable[[int], bool]  # whether the reader with that PID will be gone by the time of the commit
+
+
+def refuse_if_held(path: str | Path, *, to_write: bool = True, passing: Passing = lambda pid: False) -> None:
     """Raise DatabaseHeld now rather than after the computing.
 
     Who only wants to read can do so beside other processes that read, but not beside this one: closing our connection
     would drop the lock of the other.
     """
-    found = holder(path)
-    if found and (to_write or found.doing == "writing" or found.pid == os.getpid()):
-        raise DatabaseHeld(f"{path} is held for {found.doing} by {found}; close it there, then run again")
+    try:
+        found = holder(path)
+    except Unknown:  # then the commit will tell
+        return
+    if found is None or (found.doing == "reading" and found.pid != os.getpid() and passing(found.pid)):
+        return
+    if to_write or found.doing == "writing" or found.pid == os.getpid():
+        raise DatabaseHeld(
+            f"{path} is held for {found.doing} by {found}; close it there, then run again, "
+            "or wait for it with --wait-for-lock SECONDS",
+            found.pid,
+        )
+
+
+def wait_until_free(
+    path: str | Path, wait_s: float, say: Callable[[str], None], passing: Passing, *, to_write: bool
+) -> None:
+    """Return when `refuse_if_held` no longer refuses; raise what it raises when that takes longer."""
+    deadline, said = time.monotonic() + wait_s, ""
+    while True:
+        try:
+            return refuse_if_held(path, to_write=to_write, passing=passing)
+        except DatabaseHeld as error:
+            if time.monotonic() + POLL_S > deadline:
+                raise
+            if said != (said := f"Waiting up to {wait_s:g} s: {str(error).split(';')[0]}"):
+                say(said)
+        time.sleep(POLL_S)
+
+
+def doubts(path: str | Path) -> list[str]:
+    """What cannot be known about the locks of a file, as warnings."""
+    warnings = []
+    try:
+        holder(path)
+    except Unknown:
+        warnings.append(f"the file system of {path} does not say who holds it: somebody may, until the commit")
+    kind = _file_system(Path(path).absolute())
+    if kind.startswith(NETWORK):
+        warnings.append(f"{path} is on a network file system ({kind}), where locks may not hold: let nobody else write")
+    return warnings
+
+
+def _file_system(path: Path) -> str:
+    """Its type, as in the list of mounted file systems; empty when unknown."""
+    import psutil  # takes longer to import than to ask
+
+    mounted = {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)}
+    return next((mounted[str(place)] for place in (path, *path.parents) if str(place) in mounted), "")
 
 
 def _command(pid: int) -> str:

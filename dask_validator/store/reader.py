@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from dask_validator.errors import InputError
 from dask_validator.model import Extent, OutcomeKey, Strategy
 from dask_validator.store.connection import reading
-from dask_validator.store.contract import TABLES, Catalogue, read_catalogue
+from dask_validator.store.contract import Catalogue, read_catalogue
+from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, row_fingerprint
 from dask_validator.store.outcomes import read_layout
 
 # DECIMAL and FLOAT are welcome.
@@ -27,8 +28,7 @@ DOUBLES = {
     "avg_risk_points",
 }
 WAITING = "(validation_status IS NULL OR validation_status = '')"
-
-
+OR_FAILED = f"({WAITING} OR validation_status = 'FAILED')"
 BATCH = 10_000
 
 
@@ -46,11 +46,11 @@ class Survey(NamedTuple):
     """What takes a scan of the whole instrument."""
 
     layout: Mapping[OutcomeKey, Extent]  # where each key's outcomes lie
-    fingerprints: Mapping[str, str]  # by table
+    fingerprints: Fingerprints
 
 
-def read_facts(path: str | Path, instrument: str) -> Facts:
-    """Read what is small.
+def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Facts:
+    """Read what is small; `waiting` is the condition of the strategies to validate.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def read_facts(path: str | Path, instrument: str) -> Facts:
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
         return Facts(
-            _count_waiting(connection, instrument),
+            _count_waiting(connection, instrument, waiting),
             _atr_by_year(connection, instrument),
             _p_values(connection, instrument),
             _active_setups(connection),
@@ -69,13 +69,13 @@ def read_facts(path: str | Path, instrument: str) -> Facts:
         )
 
 
-def read_waiting(path: str | Path, instrument: str) -> Generator[Strategy]:
+def read_waiting(path: str | Path, instrument: str, waiting: str = WAITING) -> Generator[Strategy]:
     """Yield the waiting strategies in no order; the connection is open until the last one was taken.
 
     In no order, because sorting would hold a million rows at once.
     """
     with reading(path) as connection:
-        result = connection.execute(*_waiting(instrument, read_catalogue(connection)))
+        result = connection.execute(*_waiting(instrument, waiting, read_catalogue(connection)))
         while rows := result.fetchmany(BATCH):
             yield from map(Strategy._make, rows)
 
@@ -83,7 +83,19 @@ def read_waiting(path: str | Path, instrument: str) -> Generator[Strategy]:
 def survey(path: str | Path, instrument: str) -> Survey:
     """Scan outcomes, features and strategies once."""
     with reading(path) as connection:
-        return Survey(read_layout(connection, instrument), _fingerprints(connection, instrument))
+        return Survey(
+            read_layout(connection, instrument),
+            read_fingerprints(connection, read_catalogue(connection), instrument),
+        )
+
+
+def read_results(connection: duckdb.DuckDBPyConnection, run_id: str) -> bytes | None:
+    """The JSONL of a committed run as a zlib stream; None when no such run is committed."""
+    try:
+        row = connection.execute("SELECT results FROM dask_validator_runs WHERE run_id = ?", [run_id]).fetchone()
+    except duckdb.CatalogException:  # nothing was ever committed
+        return None
+    return bytes(row[0]) if row else None
 
 
 def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:
@@ -100,20 +112,21 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: 
         )
 
 
-def _count_waiting(connection: duckdb.DuckDBPyConnection, instrument: str) -> int:
+def _count_waiting(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str) -> int:
     [(count,)] = connection.execute(
-        f"SELECT count(*) FROM experimental_strategies WHERE instrument = ? AND {WAITING}", [instrument]
+        f"SELECT count(*) FROM experimental_strategies WHERE instrument = ? AND {waiting}", [instrument]
     ).fetchall()
     return int(count)
 
 
-def _waiting(instrument: str, catalogue: Catalogue) -> tuple[str, list[str]]:
+def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, list[str]]:
     lacking = catalogue.lacking("experimental_strategies")
     missing = ", ".join(f"CASE WHEN {name} IS NULL THEN '{name}' END" for name in catalogue.needed_to_promote())
     columns = {name: f"{name}::DOUBLE" if name in DOUBLES else name for name in Strategy._fields}
     columns |= {name: f"NULL::{kind}" for name, kind in lacking.items()}
     columns["missing"] = f"concat_ws(', ', {missing})"
-    query = f"SELECT {', '.join(columns.values())} FROM experimental_strategies WHERE instrument = ? AND {WAITING}"
+    columns["fingerprint"] = row_fingerprint(catalogue)
+    query = f"SELECT {', '.join(columns.values())} FROM experimental_strategies WHERE instrument = ? AND {waiting}"
     return query, [instrument]
 
 
@@ -142,14 +155,3 @@ def _p_values(connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray
 def _active_setups(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     rows = connection.execute("SELECT strategy_id FROM validated_setups WHERE status = 'active'").fetchall()
     return frozenset(strategy_id for (strategy_id,) in rows)
-
-
-def _fingerprints(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[str, str]:
-    """Order-independent hashes of the contract's fixed columns; they may differ between DuckDB versions."""
-    symbol_columns = {"experimental_strategies": "instrument", "orb_outcomes": "symbol", "daily_features": "symbol"}
-    hashes = {}
-    for table, symbol in symbol_columns.items():
-        query = f"SELECT sum(hash({', '.join(TABLES[table])})) FROM {table} WHERE {symbol} = ?"
-        [(total,)] = connection.execute(query, [instrument]).fetchall()
-        hashes[table] = str(total or 0)
-    return hashes

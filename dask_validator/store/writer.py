@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -11,13 +12,13 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-from dask_validator.errors import InputError, NotCommitted
+from dask_validator.errors import ChangedMeanwhile, DatabaseHeld, InputError, NotCommitted
 from dask_validator.model import Status, Verdict
 from dask_validator.rules.notes import note
 from dask_validator.rules.promotion import computed_columns
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line
 from dask_validator.store.contract import COPIED, OPTIONAL, SPLIT, read_catalogue
-from dask_validator.store.reader import WAITING
+from dask_validator.store.fingerprints import Fingerprints, Seen, file_state, read_fingerprints
 
 _COMPUTED = {
     "years_tested": "INTEGER",
@@ -63,6 +64,18 @@ _IN_TABLE_ORDER = """
     FROM computed_verdicts v JOIN experimental_strategies e USING (strategy_id)
     LEFT JOIN computed_splits s USING (strategy_id) ORDER BY row
 """
+
+
+class Patience(NamedTuple):
+    """How long to wait for somebody else's lock."""
+
+    seconds: float = 0.0
+    ended: Callable[[], object] = lambda: False  # whether to give up before
+    passing: Callable[[int], bool] = lambda pid: False  # whether it is worth waiting longer, as that process will end
+
+
+IMPATIENT = Patience()
+LONGEST_PAUSE_S = 5.0
 
 
 class Statement(NamedTuple):
@@ -120,6 +133,8 @@ def commit(
     path: str | Path,
     record: RunRecord,
     verdicts: Sequence[Verdict],
+    seen: Seen,
+    patience: Patience = IMPATIENT,
     connect: Callable[..., duckdb.DuckDBPyConnection] = connect,
 ) -> None:
     """Write everything in one transaction; any failure leaves the database as it was.
@@ -127,14 +142,15 @@ def commit(
     Raises
     ------
     NotCommitted
-        Locked, full, read-only, changed meanwhile: the reason is in the text.
+        Locked, full, read-only: the reason is in the text.
+    ChangedMeanwhile
+        The instrument's rows are not those that were seen.
     """
-    try:
-        connection = connect(path, read_only=False)
-    except InputError as error:
-        raise NotCommitted(f"computed, but not written: {error}") from error
+    connection = _open(path, patience, connect)
     try:
         with ctrl_c_stays_ctrl_c():
+            if file_state(path) != seen.file:  # that nobody has written since is cheaper to see than that it matters
+                _refuse_if_changed(connection, record.instrument, seen.fingerprints)
             _transact(connection, record, verdicts)
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
@@ -142,12 +158,27 @@ def commit(
         connection.close()
 
 
+def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> duckdb.DuckDBPyConnection:
+    """For writing; while somebody else has the file, again and again with growing pauses."""
+    deadline, pause = time.monotonic() + patience.seconds, 0.1
+    while True:
+        try:
+            return connect(path, read_only=False)  # type: ignore[no-any-return]
+        except DatabaseHeld as error:
+            late = time.monotonic() + pause > deadline
+            if patience.ended() or (late and not (error.pid and patience.passing(error.pid))):
+                raise NotCommitted(f"computed, but not written: {error}") from error
+        except InputError as error:
+            raise NotCommitted(f"computed, but not written: {error}") from error
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
 def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts: Sequence[Verdict]) -> None:
     connection.execute("BEGIN TRANSACTION")
     try:
         for computed in _COMPUTED_TABLES:
             _fill(connection, computed, verdicts)
-        _refuse_if_changed(connection, len(verdicts))
         for sql, parameters in _statements(connection, record):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
@@ -172,16 +203,11 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, rows: int) -> None:
-    """Somebody may have validated, or removed, strategies while we computed."""
-    found = connection.execute(
-        f"SELECT count(*) FROM experimental_strategies JOIN computed_verdicts v USING (strategy_id) WHERE {WAITING}"
-    ).fetchone()
-    if found is None or found[0] != rows:
-        waiting = found[0] if found else 0
-        raise NotCommitted(
-            f"computed, but not written: of {rows} strategies only {waiting} are still waiting, somebody else "
-            "validated or removed the others meanwhile; run again"
+def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, instrument: str, fingerprints: Fingerprints) -> None:
+    found = read_fingerprints(connection, read_catalogue(connection), instrument)
+    if changed := [table for table in fingerprints if found[table] != fingerprints[table]]:
+        raise ChangedMeanwhile(
+            f"computed, but not written: somebody else has changed {', '.join(changed)} meanwhile; run again"
         )
 
 

@@ -10,7 +10,9 @@ import pytest
 from distributed import Client
 
 from dask_validator.errors import ValidatorError
-from dask_validator.execution.client import IN_FLIGHT, ClientExecutor
+from dask_validator.execution.client import ClientExecutor
+from dask_validator.execution.flight import IN_FLIGHT
+from tests.handling import Whole
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def slowly(number: int) -> int:
 
 def press_ctrl_c_after_three(executor: ClientExecutor, results: list[int]) -> None:
     """A run of five seconds, interrupted near its start."""
-    for result in executor.map(slowly, range(100), "ctrl-c", lambda task: task):
+    for result in executor.map(slowly, range(100), "ctrl-c", Whole()):
         results.append(result)
         if len(results) == 3:
             signal.raise_signal(signal.SIGINT)
@@ -58,14 +60,14 @@ def unpicklable(task: int) -> Callable[[], int]:
 def test_a_task_that_fails_strangely_ends_the_run(client: Client, function: Callable[[int], object]) -> None:
     """Whatever goes wrong in a worker arrives here as one line; nobody waits for an answer that cannot be read."""
     with pytest.raises(ValidatorError, match="a task failed"):
-        list(ClientExecutor(client).map(function, range(3), function.__name__, lambda task: task))
+        list(ClientExecutor(client).map(function, range(3), function.__name__, Whole()))
 
 
 def test_few_tasks_are_known_to_the_scheduler_at_once(client: Client) -> None:
     """A million strategies must not weigh on the scheduler: a window of tasks is topped up as they complete."""
     known: list[int] = []
     results: list[int] = []
-    for result in ClientExecutor(client).map(slowly, range(50), "window", lambda task: task):
+    for result in ClientExecutor(client).map(slowly, range(50), "window", Whole()):
         results.append(result)
         known.append(len(client.cluster.scheduler.tasks))
 

@@ -20,6 +20,7 @@ from dask_validator.result import RunResult
 from dask_validator.store import writer
 from dask_validator.store.connection import connect
 from dask_validator.store.contract import OPTIONAL, PROMOTED
+from dask_validator.store.fingerprints import Seen, file_state
 from tests.conftest import contents, everything_in
 from tests.tiny import GOOD, Row, change, insert, line_ids, rows_by_id, tiny_database
 
@@ -77,7 +78,7 @@ class Opener:
         return self.connection.statements
 
 
-Prepared = tuple[writer.RunRecord, Sequence[Verdict]]
+Prepared = tuple[writer.RunRecord, Sequence[Verdict], Seen]
 
 
 @contextmanager
@@ -88,6 +89,12 @@ def commit_replaced(replacement: Any) -> Iterator[None]:
         yield
 
 
+def seen_in(copy: Path, prepared: Prepared) -> Prepared:
+    """The same, for a copy of the database."""
+    record, verdicts, seen = prepared
+    return record, verdicts, seen._replace(file=file_state(copy))
+
+
 def run(database: Path, **flags: Any) -> RunResult:
     """Validate MGC serially; the JSONL lies beside the database."""
     return validate(database, "MGC", workers=1, progress=False, wf_output=database.parent / "wf.jsonl", **flags)
@@ -96,7 +103,7 @@ def run(database: Path, **flags: Any) -> RunResult:
 def prepare(database: Path) -> Prepared:
     """What a run would commit."""
     prepared: list[Prepared] = []
-    with commit_replaced(lambda path, record, verdicts: prepared.append((record, verdicts))):
+    with commit_replaced(lambda path, record, verdicts, seen, patience: prepared.append((record, verdicts, seen))):
         run(database)
     return prepared[0]
 
@@ -139,7 +146,7 @@ def test_any_statement_may_fail(mixed: Path) -> None:
     opener = Opener()
     spare = mixed.with_name("spare.duckdb")
     spare.write_bytes(mixed.read_bytes())
-    writer.commit(spare, *prepared, connect=opener)
+    writer.commit(spare, *seen_in(spare, prepared), connect=opener)
     assert contents(spare) != before
 
     count = len(opener.statements)
@@ -185,7 +192,7 @@ def test_a_failed_commit_carries_the_result(mixed: Path) -> None:
     assert caught.value.result is not None
     assert caught.value.result.summary["committed"] is False
     assert caught.value.result.summary["passed"] == 1
-    assert everything_in(mixed.parent).keys() == before.keys()
+    assert everything_in(mixed.parent).keys() - before.keys() == {"tiny.duckdb.MGC.journal"}
 
 
 @pytest.mark.parametrize(
@@ -261,7 +268,12 @@ def test_runs_table(mixed: Path) -> None:
         del kept["total_s"], shown["total_s"]
         assert kept == shown
         assert json.loads(row["versions"]).keys() >= {"dask_validator", "duckdb", "dask", "numpy", "python"}
-        assert json.loads(row["fingerprints"]).keys() == {"experimental_strategies", "orb_outcomes", "daily_features"}
+        assert json.loads(row["fingerprints"]).keys() == {
+            "experimental_strategies",
+            "orb_outcomes",
+            "daily_features",
+            "validated_setups",
+        }
         assert sum(timing["strategies"] for timing in json.loads(row["task_timings"])) >= 1
         assert zlib.decompress(row["results"]).decode().splitlines() == lines.splitlines()
         assert lines
@@ -316,7 +328,7 @@ def test_older_database_rolled_back(tmp_path: Path, referenced: bool) -> None:
     opener = Opener()
     spare = database.with_name("spare.duckdb")
     spare.write_bytes(database.read_bytes())
-    writer.commit(spare, *prepared, connect=opener)
+    writer.commit(spare, *seen_in(spare, prepared), connect=opener)
 
     altering = [number for number, sql in enumerate(opener.statements) if sql.startswith("ALTER")]
     assert len(altering) == len(OLD) + 5  # the DST columns go to both tables

@@ -1,0 +1,92 @@
+"""Tasks that may kill or hang whoever computes them, one after the other in a child process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import NamedTuple, TypeVar
+
+from dask_validator.errors import ValidatorError
+
+CHANCES = 2  # a death that somebody else has caused is not repeated
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def alone(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    lost: Callable[[Task, str], Result],
+    timeout_s: float,
+) -> Iterator[Result]:
+    """Yield the result of every task in order; one whose child dies twice, or does not answer in time, is lost."""
+    done = deaths = 0
+    while done < len(tasks):
+        for result in _from_child(function, tasks[done:], timeout_s):
+            if isinstance(result, _Death):
+                deaths += 1
+                if deaths == CHANCES or result.late:
+                    yield lost(tasks[done], result.reason)
+                    done, deaths = done + 1, 0
+            else:
+                yield result
+                done, deaths = done + 1, 0
+
+
+class _Death(NamedTuple):
+    reason: str
+    late: bool = False  # it will not be otherwise the next time
+
+
+def _from_child(
+    function: Callable[[Task], Result], tasks: Sequence[Task], timeout_s: float
+) -> Iterator[Result | _Death]:
+    """Results as long as there are any; then, unless all are there, a death."""
+    # Forked, it has what this process has, and needs no guard in the user's script.
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_compute, args=(function, tasks, theirs), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        for _ in tasks:
+            if not ours.poll(timeout_s):
+                yield _Death(f"no result within {timeout_s:g} s (--task-timeout)", late=True)
+                return
+            try:
+                answer = pickle.loads(ours.recv_bytes())
+            except EOFError:
+                child.join()
+                yield _Death(f"killed the process that computed it alone, which {_end(child.exitcode)}")
+                return
+            if isinstance(answer, ValidatorError):
+                raise answer
+            yield answer
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+
+
+def _compute(function: Callable[[Task], Result], tasks: Sequence[Task], results: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all: the parent ends us
+    for task in tasks:
+        try:
+            answer: object = function(task)
+        except ValidatorError as error:
+            answer = error
+        except Exception as error:
+            answer = ValidatorError(f"a task failed, which is a defect of dask_validator ({error!r})")
+        results.send_bytes(pickle.dumps(answer))
+    os._exit(0)
+
+
+def _end(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"ended with exit code {exit_code}"

@@ -1,0 +1,200 @@
+"""The journal of one run: what it was asked, what it has finished, how far its commit has come."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from dask_validator.errors import InputError
+from dask_validator.journal.answers import decode, encode
+from dask_validator.journal.lines import InUse, Lines, last
+from dask_validator.model import Answer
+
+Inputs = Mapping[str, str]
+
+
+class Append(NamedTuple):
+    """Lines on their way to the JSONL: where they begin, and whether a line end goes before them."""
+
+    path: str
+    offset: int
+    after_line_end: bool
+
+
+@dataclass
+class Recovered:
+    """What an earlier run has left in the journal."""
+
+    inputs: Inputs = field(default_factory=dict)  # what its answers depend on, by name
+    settings: Mapping[str, Any] = field(default_factory=dict)  # what `commit` needs to do as the run would have done
+    answers: dict[str, Answer] = field(default_factory=dict)  # by strategy_id
+    opened: set[str] = field(default_factory=set)  # computed by the run's own process, which may have died of them
+    computed: bool = False  # nothing was left to compute
+    committing: str | None = None  # the run_id of a commit that may have come through
+    append: Append | None = None
+
+
+def default_path(database: Path, instrument: str) -> Path:
+    """Beside the database, one for each instrument."""
+    return Path(f"{database}.{quote(instrument, safe='')}.journal")
+
+
+class Journal:
+    """Kept by one run at a time; `path` None keeps nothing, as a dry run does."""
+
+    def __init__(self, path: Path | None, database: Path, instrument: str) -> None:
+        """Lock it, and read what is there.
+
+        Raises
+        ------
+        InputError
+            Another run has it, it is no journal, or it cannot be made.
+        """
+        self.path = path
+        self.reason: str | None = None  # why nothing more can be kept
+        self.must_hold = False  # whether `begin` refuses what it would set aside
+        self.recovered = Recovered()
+        self._lines = None if path is None else _open(path, database, instrument)
+        self._worth_keeping = False
+        if self._lines is not None:
+            self.recovered = _recover(self._lines)
+            self._worth_keeping = bool(self.recovered.inputs)
+            self._introduce()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is something that another run could take over."""
+        return self._lines is not None and self.reason is None
+
+    def begin(self, inputs: Inputs, settings: Mapping[str, Any]) -> str | None:
+        """Go on with what is there if it holds; else set it aside and say so."""
+        if self._lines is None:
+            return None
+        said = None
+        apart = [name for name in inputs if self.recovered.inputs.get(name) != inputs[name]]
+        if apart and self.must_hold:
+            raise InputError(
+                f"{self.path} is of a run with other {', '.join(apart)}: it no longer holds; run again to compute anew"
+            )
+        if apart and self.recovered.inputs:
+            aside = self._lines.set_aside()
+            said = f"{self.path} was of a run with other {', '.join(apart)}: nothing taken over, kept as {aside.name}"
+            self._introduce()
+        if apart:
+            self.recovered = Recovered(inputs)
+        self._add({"inputs": inputs, "settings": settings})
+        return said
+
+    def answered(self, answers: Iterable[Answer]) -> None:
+        """Keep what a task has answered: it is on the disk afterwards."""
+        self._worth_keeping = True
+        self._add(encode(list(answers)))
+
+    def opens(self, strategy_ids: Iterable[str]) -> None:
+        """This process itself is about to compute these."""
+        self._worth_keeping = True
+        self._add({"opened": list(strategy_ids)}, durable=False)
+
+    def computed(self) -> None:
+        """Every answer is there."""
+        self._worth_keeping = True
+        self._add({"computed": True})
+
+    def commits(self, run_id: str) -> None:
+        """The transaction is about to begin; whether it came through, only the database can say."""
+        self._add({"committing": run_id})
+
+    def appends(self, append: Append) -> None:
+        """The JSONL is about to be written."""
+        self._add({"append": append})
+
+    def reread(self) -> None:
+        """Look again at what is there, to start over with it."""
+        if self._lines is not None:
+            self.recovered = _recover(self._lines)
+
+    def forget(self) -> None:
+        """Everything is where it belongs."""
+        self.recovered = Recovered()
+        self._worth_keeping = False
+        if self._lines is not None:
+            self._lines.clear()
+            self._introduce()
+
+    def close(self) -> None:
+        """Leave the journal to the next run; one with nothing in it is taken away."""
+        if self._lines is not None and self._worth_keeping:
+            self._lines.close()
+        elif self._lines is not None:
+            self._lines.remove()
+
+    def _introduce(self) -> None:
+        """Say who has the journal."""
+        self._add({"pid": os.getpid(), "host": socket.gethostname()}, durable=False)
+
+    def _add(self, record: Any, *, durable: bool = True) -> None:
+        if self._lines is None or self.reason is not None:
+            return
+        try:
+            self._lines.append(record, durable=durable)
+        except OSError as error:  # a full disk must not cost the run, only what a crash of it could be spared
+            self.reason = f"the journal {self.path} cannot be written ({error.strerror})"
+
+
+def _open(path: Path, database: Path, instrument: str) -> Lines:
+    try:
+        if path.exists() and path.samefile(database):
+            raise InputError(f"--journal got {path}, which is the database; give the journal a file of its own")
+        return Lines(path, database.stat().st_mode & 0o777)
+    except InUse:
+        raise InputError(
+            f"{path} is in use by {_user(path)}: a run of {instrument} on this database; wait for its end, "
+            "then run again"
+        ) from None
+
+
+def _user(path: Path) -> str:
+    pid = last(path, "pid")
+    return f"PID {pid}" if pid else "another process"
+
+
+def _recover(records: Iterable[Any]) -> Recovered:
+    found = Recovered()
+    for record in records:
+        try:
+            _apply(record, found)
+        except (KeyError, TypeError, ValueError, IndexError):  # not a record of ours: then it is none
+            continue
+    found.opened -= found.answers.keys()
+    return found
+
+
+def _apply(record: Any, found: Recovered) -> None:
+    match record:
+        case {"answers": _}:
+            found.answers.update((answer.strategy_id, answer) for answer in decode(record))
+        case {"inputs": inputs, "settings": settings}:
+            if found.inputs != inputs:  # whatever came before was about something else
+                found.answers.clear()
+                found.opened.clear()
+            found.inputs, found.settings = dict(inputs), dict(settings)
+            found.computed = False
+        case {"opened": strategy_ids}:
+            found.opened.update(strategy_ids)
+        case {"computed": True}:
+            found.computed = True
+        case {"committing": run_id}:
+            found.committing, found.append = str(run_id), None
+        case {"append": append}:
+            found.append = Append(*append)

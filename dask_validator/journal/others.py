@@ -1,0 +1,36 @@
+"""Other runs on the same database: their read locks pass, so they are worth waiting for."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from glob import escape
+from pathlib import Path
+
+from dask_validator.journal.lines import last
+
+
+def is_a_run(pid: int, database: Path) -> bool:
+    """Whether the process, or one that it descends from, runs the validator on this database for another instrument."""
+    import psutil  # takes longer to import than to ask
+
+    runs = {_pid(journal) for journal in database.parent.glob(f"{escape(database.name)}.*.journal")}
+    try:
+        process = psutil.Process(pid)
+        family = {pid, *(parent.pid for parent in process.parents())}
+    except psutil.Error:  # it has just ended
+        return True
+    return bool(family & (runs - {None, os.getpid()}))
+
+
+def _pid(journal: Path) -> int | None:
+    """Who keeps this journal now."""
+    try:
+        with journal.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid: int | None = last(journal, "pid")
+        return pid
+    except OSError:
+        return None
+    return None

@@ -1,0 +1,84 @@
+"""By which a run knows that the data are still the same: order-independent hashes, made by DuckDB.
+
+They may differ between versions of DuckDB, so whoever keeps them keeps its version too.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SESSIONS, SIZE
+from dask_validator.store.contract import SPLIT, TABLES, Catalogue
+
+Fingerprints = dict[str, str]
+FileState = tuple[tuple[int, int] | None, ...]
+
+
+class Seen(NamedTuple):
+    """The database as it was read."""
+
+    file: FileState
+    fingerprints: Fingerprints
+
+
+_VERDICT = {"validation_status", "validation_notes"}
+_SYMBOL = {
+    "experimental_strategies": "instrument",
+    "orb_outcomes": "symbol",
+    "daily_features": "symbol",
+    "validated_setups": "instrument",
+}
+
+
+def row_fingerprint(catalogue: Catalogue) -> str:
+    """SQL for the hash of one row of `experimental_strategies`, without the verdict on it."""
+    return f"hash({', '.join(_strategy_columns(catalogue))})"
+
+
+def read_fingerprints(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> Fingerprints:
+    """By table: everything about the instrument that a verdict depends on, and who has one."""
+    columns = {
+        "experimental_strategies": [*_strategy_columns(catalogue), "validation_status"],
+        "orb_outcomes": list(TABLES["orb_outcomes"]),
+        "daily_features": [*TABLES["daily_features"], *_session_columns(catalogue)],
+        "validated_setups": ["strategy_id", "status"],
+    }
+    found = {}
+    for table, names in columns.items():
+        query = f"SELECT sum(hash({', '.join(names)})) FROM {table} WHERE {_SYMBOL[table]} = ?"
+        [(total,)] = connection.execute(query, [instrument]).fetchall()
+        found[table] = str(total or 0)
+    return found
+
+
+def file_state(path: str | Path) -> FileState:
+    """Size and time of the last change of the file and of its log; equal ones mean that nobody has written.
+
+    Never opens them: that could drop a lock of another connection of this process.
+    """
+    return _size_and_time(path), _size_and_time(f"{path}.wal")
+
+
+def _size_and_time(path: str | Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _strategy_columns(catalogue: Catalogue) -> list[str]:
+    there = catalogue.tables["experimental_strategies"]
+    return [name for name in TABLES["experimental_strategies"] if name not in _VERDICT] + [
+        name for name in SPLIT if name in there
+    ]
+
+
+def _session_columns(catalogue: Catalogue) -> list[str]:
+    parts = (SIZE, DELAY, CONTINUES, DIRECTION, DOUBLE_BREAK)
+    names = (f"orb_{label}_{part}".lower() for label in sorted(SESSIONS) for part in parts)
+    return [f'"{name}"' for name in names if name in catalogue.tables["daily_features"]]

@@ -1,0 +1,99 @@
+"""What a run has done, counted: the summary object, and the sentences that belong to it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
+from pathlib import Path
+from typing import Any, Protocol
+
+from dask_validator.model import Status, TaskTiming, Verdict
+from dask_validator.rules.fdr import Correction
+from dask_validator.rules.filters import is_known
+
+MOST_NAMED = 20
+
+
+class Cost(Protocol):
+    """What computing has cost."""
+
+    timings: list[TaskTiming]
+    workers: int  # tasks that can run at once
+    reused: int  # answers of an earlier run
+
+    @property
+    def wall_s(self) -> float:
+        """From the first submission to the last result."""
+        ...
+
+
+def walkforward_summary(verdicts: Sequence[Verdict], cost: Cost) -> dict[str, Any]:
+    """Walk-forward and what it cost, as the interface names it; seconds."""
+    judged = [verdict.walkforward for verdict in verdicts if verdict.walkforward is not None]
+    timings, wall_s = cost.timings, cost.wall_s
+    sum_s = sum(timing.wall_s for timing in timings)
+    cpu_s = sum(timing.cpu_s for timing in timings)
+    return {
+        "strategies": len(judged),
+        "passed": sum(result.passed for result in judged),
+        "wall_s": round(wall_s, 4),
+        "sum_s": round(sum_s, 4),
+        "cpu_s": round(cpu_s, 4),
+        "speedup": round(sum_s / wall_s, 3) if wall_s else 0.0,
+        "cpu_speedup": round(cpu_s / wall_s, 3) if wall_s else 0.0,
+        "workers": cost.workers,
+        "tasks": len(timings),
+        "reused": cost.reused,
+    }
+
+
+def fdr_summary(verdicts: Sequence[Verdict], correction: Correction) -> dict[str, int]:
+    """The false discovery correction, counted."""
+    return {
+        "tested": correction.tested,
+        "significant": correction.significant,
+        "passed_significant": sum(v.discovery is not None and v.discovery.significant for v in verdicts),
+    }
+
+
+def count_retired(verdicts: Sequence[Verdict], active_setups: Set[str]) -> int:
+    """Setups that stop being active."""
+    retiring = (Status.REJECTED, Status.SKIPPED)
+    return sum(v.strategy_id in active_setups and v.status in retiring for v in verdicts)
+
+
+def unknown_filters(filter_types: Iterable[str], strict: bool) -> list[str]:
+    """A sentence for every filter that is not known, with the number of strategies that use it."""
+    return [
+        f"unknown filter {name!r} is taken as every day (--strict-filters fails it); strategies: {count}"
+        for name, count in sorted(Counter(filter_types).items())
+        if not is_known(name, strict)
+    ]
+
+
+def still_active(verdicts: Sequence[Verdict], active_setups: Set[str]) -> list[str]:
+    """A sentence for setups whose strategy has FAILED."""
+    ids = [v.strategy_id for v in verdicts if v.status is Status.FAILED and v.strategy_id in active_setups]
+    return [f"FAILED, but their setups stay active: {', '.join(ids)}"] if ids else []
+
+
+def left_alone(before: Iterable[Verdict], now: Iterable[Verdict]) -> list[str]:
+    """A sentence for strategies that others have validated, or removed, before our commit."""
+    ids = sorted({v.strategy_id for v in before} - {v.strategy_id for v in now})
+    if not ids:
+        return []
+    named = ", ".join(ids[:MOST_NAMED]) + (f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else "")
+    return [f"validated or removed by somebody else meanwhile and left alone: {named}"]
+
+
+def left_waiting(unanswered: int) -> list[str]:
+    """A sentence for strategies without a result."""
+    return [f"{unanswered:,} strategies have no result yet and are left waiting"] if unanswered else []
+
+
+def taken_over(reused: int, changed: int, journal: Path | None) -> str | None:
+    """A sentence about what an earlier run has left."""
+    if not reused and not changed:
+        return None
+    again = f"; {changed:,} are computed again, because their rows have changed" if changed else ""
+    return f"Took over {reused:,} results from {journal}{again}"
