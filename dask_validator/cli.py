@@ -26,7 +26,7 @@ from dask_validator.execution.dashboard import free_address
 from dask_validator.execution.executor import Executor
 from dask_validator.instruments import costs_of
 from dask_validator.interrupts import INTERRUPTED, Insistent
-from dask_validator.journal.journal import Journal
+from dask_validator.journal.journal import Journal, default_path, left_in
 from dask_validator.monitor import summary
 from dask_validator.monitor.terminal import Terminal
 from dask_validator.result import RunResult
@@ -150,12 +150,16 @@ def commit(
 @options.instrument
 @options.instruments
 @options.strict_filters
-def check(db: Path, instrument: str, instruments: Path | None, strict_filters: bool) -> None:
+@options.journal
+def check(db: Path, instrument: str, instruments: Path | None, strict_filters: bool, journal: Path | None) -> None:
     """Say what a run would meet, without computing or changing anything."""
     from dask_validator.store.checkup import examine
 
     costs_of(instrument, instruments)
     click.echo(summary.checkup(examine(db, instrument, strict_filters)))
+    path = journal or default_path(db, instrument)
+    if line := summary.left_over(path, left_in(path)):
+        click.echo(line)
 
 
 def main(args: list[str] | None = None) -> NoReturn:

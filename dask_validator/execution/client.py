@@ -12,7 +12,7 @@ from distributed import Client
 from dask_validator.errors import InputError
 from dask_validator.execution import remote
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
-from dask_validator.execution.fitness import blind_workers, check_versions
+from dask_validator.execution.fitness import blind_workers, check_versions, without_nanny
 from dask_validator.execution.flight import Flight, answering, threads
 from dask_validator.execution.quarantine import quarantined
 from dask_validator.interrupts import held_back
@@ -53,7 +53,8 @@ def existing_cluster(client: Client, say: Callable[[str], None], task_timeout_s:
         if not client.nthreads():
             say("The cluster has no workers yet; waiting for the first")
             client.wait_for_workers(1)
-        return ClientExecutor(client, PATIENCE_S, task_timeout_s, check_versions(client))
+        warnings = [*check_versions(client), *without_nanny(client)]
+        return ClientExecutor(client, PATIENCE_S, task_timeout_s, warnings)
 
 
 class ClientExecutor:

@@ -17,7 +17,7 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
 from dask_validator.execution.client import ClientExecutor
-from dask_validator.execution.dashboard import LOOPBACK, free_address
+from dask_validator.execution.dashboard import LOOPBACK, exposed, free_address
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.forking import ctrl_c_is_ours
 
@@ -38,8 +38,8 @@ class LocalExecutor:
         self.workers = workers
         self._task_timeout_s = task_timeout_s
         self.dashboard_link: str | None = None
-        self.warnings: Sequence[str] = _too_many(workers)
         self._dashboard = dashboard_address and free_address(dashboard_address)
+        self.warnings: Sequence[str] = [*_too_many(workers), *(exposed(self._dashboard) if self._dashboard else ())]
         self._background = background
         self._starting: Future[ClientExecutor] | None = None
         self._open = ExitStack()

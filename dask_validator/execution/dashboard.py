@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from ipaddress import ip_address
 
 from dask_validator.errors import InputError
 
@@ -28,6 +29,18 @@ def free_address(address: str) -> str:
         if _is_free(host, candidate, address):
             return f"{host}:{candidate}" if ":" not in host else f"[{host}]:{candidate}"
     raise InputError(f"--dashboard-address got {address!r}; no port from {first} on is free")
+
+
+def exposed(address: str) -> list[str]:
+    """A warning when others than users of this machine can reach it."""
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost" or ip_address(_numeric(host)).is_loopback:
+        return []
+    return [f"--dashboard-address {address} is open beyond this machine, and Dask's dashboard has no password"]
+
+
+def _numeric(host: str) -> str:
+    return str(socket.getaddrinfo(host, None)[0][4][0]).partition("%")[0]
 
 
 def _is_free(host: str, port: int, address: str) -> bool:

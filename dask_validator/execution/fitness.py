@@ -39,6 +39,15 @@ def check_versions(client: Client) -> list[str]:
     return [_warning(ours, theirs, slightly)] if slightly else []
 
 
+def without_nanny(client: Client) -> list[str]:
+    """A warning when a worker that hangs or dies would be missing from then on."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    count = sum(worker["nanny"] is None for worker in workers)
+    if not count:
+        return []
+    return [f"{count} workers have no nanny: a hung one cannot be ended (--task-timeout), a dead one is not replaced"]
+
+
 def unfit_workers(client: Client) -> dict[str, Versions]:
     """Workers that cannot compute for us, with what they run."""
     ours = remote.versions()

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from dask_validator.errors import InputError
 from dask_validator.journal.answers import decode, encode
-from dask_validator.journal.lines import InUse, Lines, last
+from dask_validator.journal.lines import InUse, Lines, peek
 from dask_validator.model import Answer
 
 Inputs = Mapping[str, str]
@@ -37,6 +37,7 @@ class Recovered:
     computed: bool = False  # nothing was left to compute
     committing: str | None = None  # the run_id of a commit that may have come through
     append: Append | None = None
+    pid: int | None = None  # who had it last
 
 
 def default_path(database: Path, instrument: str) -> Path:
@@ -165,8 +166,13 @@ def _open(path: Path, database: Path, instrument: str) -> Lines:
 
 
 def _user(path: Path) -> str:
-    pid = last(path, "pid")
+    pid = left_in(path).pid
     return f"PID {pid}" if pid else "another process"
+
+
+def left_in(path: Path) -> Recovered:
+    """What a journal holds that another run may have at this moment; nothing when there is none."""
+    return _recover(peek(path)) if path.is_file() else Recovered()
 
 
 def _recover(records: Iterable[Any]) -> Recovered:
@@ -198,3 +204,5 @@ def _apply(record: Any, found: Recovered) -> None:
             found.committing, found.append = str(run_id), None
         case {"append": append}:
             found.append = Append(*append)
+        case {"pid": pid}:
+            found.pid = int(pid)

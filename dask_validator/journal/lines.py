@@ -106,10 +106,10 @@ class Lines:
             self._file = -1
 
 
-def last(path: Path, name: str) -> Any:
-    """The last value of that name in a file that somebody else may have; None when there is none."""
+def peek(path: Path) -> Iterator[Any]:
+    """What the sound lines of a file hold that somebody else may have locked."""
     with path.open("rb") as file:
-        return next((record[name] for record in reversed(list(_sound(file))) if name in record), None)
+        yield from _sound(file)
 
 
 def _sound(file: BinaryIO) -> Iterator[Any]:

@@ -7,7 +7,7 @@ import os
 from glob import escape
 from pathlib import Path
 
-from dask_validator.journal.lines import last
+from dask_validator.journal.journal import left_in
 
 
 def is_a_run(pid: int, database: Path) -> bool:
@@ -29,8 +29,7 @@ def _pid(journal: Path) -> int | None:
         with journal.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid: int | None = last(journal, "pid")
-        return pid
+        return left_in(journal).pid
     except OSError:
         return None
     return None

@@ -10,7 +10,10 @@ from dask_validator.result import RunResult, funnel
 from dask_validator.tuning import USUAL_START_UP_S
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dask_validator.demo import DemoTruth
+    from dask_validator.journal.journal import Recovered
     from dask_validator.store.checkup import Checkup
 
 PARTED = 1.25  # beyond this, wall-clock speedup and CPU speedup tell different stories
@@ -82,6 +85,15 @@ def truth(found: DemoTruth) -> str:
         f"Planted edges found: {found.found:,} of {found.planted:,}. "
         f"Noise promoted: {found.noise:,} of {found.promoted:,} promotions ({found.decayed:,} of them decayed edges)"
     )
+
+
+def left_over(path: Path, left: Recovered) -> str | None:
+    """What an earlier run has left in its journal, in one line."""
+    if not left.inputs:
+        return None
+    if left.committing or left.computed:
+        return f"{path} has a run that was computed but perhaps not committed: dask-validator commit, or run, ends it"
+    return f"{path} has {len(left.answers):,} results of a run that did not end; a run takes over what still holds"
 
 
 def checkup(found: Checkup) -> str:

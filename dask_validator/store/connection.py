@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,8 +33,14 @@ def settings(*, read_only: bool = False) -> dict[str, str]:
         "autoload_known_extensions": "false",
         "memory_limit": f"{_memory_limit() // 2**20}MiB",
         "threads": "1" if read_only else str(os.cpu_count() or 1),
-        "temp_directory": os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp"),
+        "temp_directory": _scratch(),
     }
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> str:
+    """Of this process; a fork keeps it, as DuckDB opens what is open already with equal settings only."""
+    return os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp")
 
 
 def _memory_limit() -> int:
