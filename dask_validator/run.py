@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dask_validator import collector, tally
 from dask_validator.commit import inputs, settings, write
 from dask_validator.compute import Agenda, Computer, agenda
-from dask_validator.errors import ChangedMeanwhile, Incomplete
+from dask_validator.errors import ChangedMeanwhile, Incomplete, NotCommitted
 from dask_validator.events import Listener, Said, Screened
 from dask_validator.grouping import Work, columns, days_by_session, selectors
 from dask_validator.journal.journal import Journal
@@ -41,87 +40,113 @@ def run_validation(order: Order, executor: Executor, listener: Listener, journal
     NotCommitted, Incomplete
         With what is decided so far; the journal keeps what is computed.
     """
-    started_at, watch, warned = datetime.now(UTC), Stopwatch(), len(executor.warnings)
-    run_id = f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    computer = Computer(executor, journal, listener, watch, f"walkforward-{run_id}")
+    run = _Run(order, executor, listener, journal)
     earlier: Sequence[Verdict] = ()
-    for attempt in count(1):
-        result, seen = _validate(order, run_id, executor, computer, listener, journal, watch)
-        result.warnings.extend([*tally.left_alone(earlier, result.verdicts), *executor.warnings[warned:]])
-        if (ended := computer.ended_early) is not None:
-            raise Incomplete(str(ended), result) from ended
+    for attempts_left in reversed(range(ATTEMPTS)):
+        result, seen = run.validate()
+        result.warnings.extend(tally.left_alone(earlier, result.verdicts))
         if not result.verdicts or order.config.dry_run:
             break
         try:
             with collector.paused():
-                write(order, result, seen, started_at, listener, watch, journal)
+                write(order, result, seen, run.started_at, listener, run.watch, journal)
             break
         except ChangedMeanwhile as change:
-            if attempt == ATTEMPTS:
-                raise
+            if not attempts_left:
+                raise NotCommitted(str(change), result) from change
             listener(Said(f"{change}; looking again"))
             earlier = result.verdicts
             journal.reread()
-    result.summary["total_s"] = round(watch.total_s, 3)
+    result.summary["total_s"] = round(run.watch.total_s, 3)
     return result
 
 
-def _validate(
-    order: Order,
-    run_id: str,
-    executor: Executor,
-    computer: Computer,
-    listener: Listener,
-    journal: Journal,
-    watch: Stopwatch,
-) -> tuple[RunResult, Seen]:
-    """All verdicts, nothing written, and the state of the database that they hold for."""
-    database, instrument, config = order.database, order.instrument, order.config
-    with database.kept_open():
-        facts = database.read_facts(instrument)
-        if facts.waiting:
-            executor.start()  # in the background, while we screen
+class _Run:
+    """What stays the same when the database has changed before the commit and all is looked at again."""
+
+    def __init__(self, order: Order, executor: Executor, listener: Listener, journal: Journal) -> None:
+        self.started_at = datetime.now(UTC)
+        self.watch = Stopwatch()
+        self._id = f"{self.started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._order = order
+        self._executor = executor
+        self._listener = listener
+        self._journal = journal
+        self._warned = len(executor.warnings)
+        self._computer = Computer(executor, journal, listener, self.watch, f"walkforward-{self._id}")
+
+    def validate(self) -> tuple[RunResult, Seen]:
+        """All verdicts, nothing written, and the state of the database that they hold for. Raises Incomplete."""
+        database, instrument = self._order.database, self._order.instrument
+        with database.kept_open():
+            facts = database.read_facts(instrument)
+            if facts.waiting:
+                self._executor.start()  # in the background, while we screen
+            screened, survey = self._screen(facts)
+            self._listener(Screened(facts.waiting, screened.asked))
+            answers = self._answers(screened, survey) if facts.waiting else {}
+            seen = Seen(database.file_state(), survey.fingerprints)
+        # Closed here, before anything is written: a reader would lock the commit out.
+        used = [c.screened.filter_type for c in screened.open if isinstance(c.screened, Survivor)]
+        with self.watch.stage("deciding"), collector.paused():
+            correction = Correction.over(facts.p_values)
+            verdicts, unanswered = _decide(self._order, screened, answers, correction, facts)
+        if verdicts and not unanswered:
+            self._journal.computed()
+        warnings = [
+            *tally.unknown_filters(used, self._order.config.strict_filters),
+            *tally.still_active(verdicts, facts.active_setups),
+            *tally.left_waiting(unanswered),
+            *tally.not_kept(self._journal.reason),
+            *self._executor.warnings[self._warned :],
+        ]
+        summary = self._summary(verdicts, correction, facts)
+        result = RunResult(
+            summary, verdicts, warnings, self._computer.timings, self.watch.stages, self._executor.start_up_s
+        )
+        if (ended := self._computer.ended_early) is not None:
+            raise Incomplete(str(ended), result) from ended
+        return result, seen
+
+    def _screen(self, facts: Facts) -> tuple[Screenings, Survey]:
+        """Phases 1-5, and beside them a scan of the outcomes."""
         with ThreadPoolExecutor(1) as background:
-            surveying = background.submit(database.survey, instrument)
-            with watch.stage("screening"), collector.paused():
-                screened = _screen(order, facts)
-            with watch.stage("grouping"):
-                survey = surveying.result()
-        listener(Screened(facts.waiting, screened.asked))
-        if facts.waiting:
-            _say(listener, journal.begin(inputs(order, survey.fingerprints), settings(order)))
-        with watch.stage("grouping"):
+            surveying = background.submit(self._order.database.survey, self._order.instrument)
+            with self.watch.stage("screening"), collector.paused():
+                screened = _screen(self._order, facts)
+            with self.watch.stage("grouping"):
+                return screened, surveying.result()
+
+    def _answers(self, screened: Screenings, survey: Survey) -> dict[str, Answer]:
+        """By strategy_id: taken over from the journal as far as they hold, else computed."""
+        order, journal = self._order, self._journal
+        self._say(journal.begin(inputs(order, survey.fingerprints), settings(order)))
+        with self.watch.stage("grouping"):
             todo = agenda(screened.requests, journal.recovered)
             work = _work(order, todo, survey)
-        _say(listener, tally.taken_over(len(todo.answered), todo.changed, journal.path))
+        self._say(tally.taken_over(len(todo.answered), todo.changed, journal.path))
         if order.resume and not todo.answered and not todo.suspects:
-            listener(Said(f"--resume found nothing to take over in {journal.path}", warning=True))
-        answers = computer.answers(todo, work)
-        seen = Seen(database.file_state(), survey.fingerprints)
-    # Closed here, before anything is written: a reader would lock the commit out.
-    used = (c.screened.filter_type for c in screened.open if isinstance(c.screened, Survivor))
-    warnings = tally.unknown_filters(used, config.strict_filters)
-    with watch.stage("deciding"), collector.paused():
-        correction = Correction.over(facts.p_values)
-        verdicts, unanswered = _decide(order, screened, answers, correction, facts)
-    if verdicts and not unanswered:
-        journal.computed()
-    summary = {
-        "run_id": run_id,
-        "instrument": instrument,
-        "db": str(database.path),
-        "dry_run": config.dry_run,
-        **count_verdicts(verdicts),
-        "walkforward": None if config.no_walkforward else tally.walkforward_summary(verdicts, computer),
-        "fdr": tally.fdr_summary(verdicts, correction),
-        "retired": tally.count_retired(verdicts, facts.active_setups),
-        "total_s": watch.total_s,
-        "committed": False,
-    }
-    warnings += [*tally.still_active(verdicts, facts.active_setups), *tally.left_waiting(unanswered)]
-    if journal.reason:
-        warnings.append(f"{journal.reason}: if this run is interrupted, nothing can be taken over")
-    return RunResult(summary, verdicts, warnings, computer.timings, watch.stages, executor.start_up_s), seen
+            self._listener(Said(f"--resume found nothing to take over in {journal.path}", warning=True))
+        return self._computer.answers(todo, work)
+
+    def _summary(self, verdicts: Sequence[Verdict], correction: Correction, facts: Facts) -> dict[str, Any]:
+        config = self._order.config
+        return {
+            "run_id": self._id,
+            "instrument": self._order.instrument,
+            "db": str(self._order.database.path),
+            "dry_run": config.dry_run,
+            **count_verdicts(verdicts),
+            "walkforward": None if config.no_walkforward else tally.walkforward_summary(verdicts, self._computer),
+            "fdr": tally.fdr_summary(verdicts, correction),
+            "retired": tally.count_retired(verdicts, facts.active_setups),
+            "total_s": self.watch.total_s,
+            "committed": False,
+        }
+
+    def _say(self, text: str | None) -> None:
+        if text:
+            self._listener(Said(text))
 
 
 class Screenings(NamedTuple):
@@ -177,8 +202,3 @@ def _decide(
         verdicts.append(decide(candidate, answer, correction, facts.setups_not_null))
     verdicts.sort(key=lambda verdict: verdict.strategy_id)
     return verdicts, unanswered
-
-
-def _say(listener: Listener, text: str | None) -> None:
-    if text:
-        listener(Said(text))

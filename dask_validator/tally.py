@@ -91,6 +91,11 @@ def left_waiting(unanswered: int) -> list[str]:
     return [f"{unanswered:,} strategies have no result yet and are left waiting"] if unanswered else []
 
 
+def not_kept(reason: str | None) -> list[str]:
+    """A sentence about a journal that cannot be written."""
+    return [f"{reason}: if this run is interrupted, nothing can be taken over"] if reason else []
+
+
 def taken_over(reused: int, changed: int, journal: Path | None) -> str | None:
     """A sentence about what an earlier run has left."""
     if not reused and not changed:
