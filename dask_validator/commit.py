@@ -20,6 +20,7 @@ from dask_validator.journal.others import is_a_run
 from dask_validator.order import Order
 from dask_validator.provenance import source_of_the_rules, versions
 from dask_validator.result import RunResult
+from dask_validator.results_lines import compressed
 from dask_validator.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def write(
     rules = order.config.walkforward_rules
     # Interrupted between the two, the lines of a committed run would wait for the next start.
     with held_back() as interrupts, ThreadPoolExecutor(1) as background:
-        lines = background.submit(results_file.compressed, result.verdicts, order.instrument, rules, finished_at)
+        lines = background.submit(compressed, result.verdicts, order.instrument, rules, finished_at)
         record = _record(order, result, seen.fingerprints, started_at, finished_at, lines.result)
         journal.commits(record.run_id)
         with watch.stage("commit"):

@@ -1,9 +1,8 @@
-"""The JSONL: one line per strategy that reached walk-forward, appended in id order after the commit."""
+"""The JSONL as a file: lines are appended all or none, and an append that was cut short is finished."""
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import stat
 import tempfile
@@ -11,30 +10,13 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from io import FileIO
 from itertools import chain
 from pathlib import Path
 
-from dask_validator.config import WalkforwardRules
 from dask_validator.errors import InputError
-from dask_validator.model import Verdict, WalkforwardResult, WindowResult
-from dask_validator.rules import notes
 
 CHUNK = 1 << 20  # bytes
-
-
-def compressed(verdicts: Iterable[Verdict], instrument: str, rules: WalkforwardRules, now: datetime) -> bytes:
-    """The lines in the order of the verdicts, as one zlib stream: a million strategies have 200 MB of them."""
-    compressor = zlib.compressobj(level=1)
-    chunks = [
-        compressor.compress(
-            json.dumps(_record(v.strategy_id, v.walkforward, instrument, rules, now.isoformat())).encode() + b"\n"
-        )
-        for v in verdicts
-        if v.walkforward is not None
-    ]
-    return b"".join(chunks) + compressor.flush()
 
 
 def _decompressed(lines: bytes) -> Iterator[bytes]:
@@ -42,34 +24,6 @@ def _decompressed(lines: bytes) -> Iterator[bytes]:
     while lines:
         yield decompressor.decompress(lines, CHUNK)
         lines = decompressor.unconsumed_tail
-
-
-def _record(
-    strategy_id: str, result: WalkforwardResult, instrument: str, rules: WalkforwardRules, timestamp: str
-) -> dict[str, object]:
-    return {
-        "strategy_id": strategy_id,
-        "instrument": instrument,
-        "n_total_windows": result.n_total_windows,
-        "n_valid_windows": result.n_valid_windows,
-        "n_positive_windows": result.n_positive_windows,
-        "pct_positive": result.pct_positive,
-        "agg_oos_exp_r": result.agg_oos_exp_r,
-        "total_oos_trades": result.total_oos_trades,
-        "passed": result.passed,
-        "rejection_reason": None if result.failed is None else notes.reason(result.failed),
-        "windows": [dict(zip(WindowResult._fields, window, strict=True)) for window in result.windows],
-        "params": {
-            "test_window_months": rules.test_months,
-            "min_train_months": rules.min_train_months,
-            "min_trades_per_window": rules.min_trades,
-            "min_valid_windows": rules.min_windows,
-            "min_pct_positive": rules.min_pct_positive,
-        },
-        "window_imbalance_ratio": result.window_imbalance_ratio,
-        "window_imbalanced": result.window_imbalanced,
-        "timestamp": timestamp,
-    }
 
 
 def check_writable(path: Path, database: Path) -> None:

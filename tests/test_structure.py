@@ -36,9 +36,21 @@ MAY_IMPORT = {
     "plan": INNER | {"task"},
     "grouping": INNER | {"plan", "rules", "task"},
     "commit": INNER
-    | {"events", "interrupts", "journal", "order", "provenance", "result", "results_file", "stopwatch", "store"},
+    | {
+        "events",
+        "interrupts",
+        "journal",
+        "order",
+        "provenance",
+        "result",
+        "results_file",
+        "results_lines",
+        "stopwatch",
+        "store",
+    },
     "result": INNER | {"rules", "tuning"},
-    "results_file": INNER | {"rules"},
+    "results_file": INNER,
+    "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
 }
 EDGES = {"duckdb": {"store", "task"}, "distributed": {"execution"}, "dask": {"execution"}, "click": {"monitor"}}
