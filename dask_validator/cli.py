@@ -251,7 +251,8 @@ def _command(ctx: click.Context, name: str) -> str:
     known = {param.name for param in command.params} - {"resume", "discard"}
     words = ["dask-validator", name]
     for param in ctx.command.params:
-        if param.name in known and ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE:
+        given = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        if param.name in known and (given or param.name == "db"):  # whose default is another one here and there
             words += _spelled_out(param, ctx.params[str(param.name)])
     return shlex.join([*words, "--resume"] if name == "run" else words)
 
