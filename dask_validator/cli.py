@@ -178,6 +178,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 def _preflight_of_demo(flags: dict[str, Any]) -> None:
     """Bad flags are refused before the file is made, not after."""
     costs_of("MGC", _config(flags).instruments)
+    _safeguards(flags)
     if not flags["no_dashboard"]:
         free_address(flags["dashboard_address"])
 
@@ -241,7 +242,7 @@ def _explained(ctx: click.Context, terminal: Terminal, journal: Journal, flags: 
 
 def _next(journal: Journal, command: str) -> str:
     if not journal.keeps:
-        return f"Nothing is kept{(journal.reason and f': {journal.reason}') or ''}; run again"
+        return f"Nothing is kept ({journal.reason or 'nothing was computed yet, or it was a dry run'}); run again"
     return f"What is computed is kept in {journal.path}; go on with\n  {command}"
 
 

@@ -76,7 +76,7 @@ class Journal:
     @property
     def keeps(self) -> bool:
         """Whether there is something that another run could take over."""
-        return self._lines is not None and self.reason is None
+        return self._lines is not None and self._worth_keeping and self.reason is None
 
     def begin(self, inputs: Inputs, settings: Mapping[str, Any]) -> str | None:
         """Go on with what is there if it holds; else set it aside and say so."""
