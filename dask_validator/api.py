@@ -140,14 +140,10 @@ def commit_kept(
         It still cannot be written; it is still kept.
     """
     with _journal(db, instrument, safeguards.journal) as journal:
-        left, again = journal.recovered, f"dask-validator run --db {db} --instrument {instrument} --resume"
+        left, run = journal.recovered, f"dask-validator run --db {db} --instrument {instrument}"
         if not left.computed and left.committing is None:
-            kept = (
-                f"of the run that did not end, {len(left.answers):,} results are kept; go on with"
-                if left.inputs
-                else ""
-            )
-            raise InputError(f"{journal.path} has nothing to commit; {kept or 'compute it with'}: {again}")
+            unfinished = f"it has {len(left.answers):,} results of a run that did not end, go on with {run} --resume"
+            raise InputError(f"{journal.path} has nothing to commit; {unfinished if left.inputs else run}")
         database = _database(db, replace(safeguards, resume=left.settings["resume"]), listener, to_write=True)
         if said := finish_append(database, journal):
             listener(Said(said))

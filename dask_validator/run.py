@@ -48,8 +48,7 @@ def run_validation(order: Order, executor: Executor, listener: Listener, journal
         if not result.verdicts or order.config.dry_run:
             break
         try:
-            with collector.paused():
-                write(order, result, seen, run.started_at, listener, run.watch, journal)
+            run.write(result, seen)
             break
         except ChangedMeanwhile as change:
             if not attempts_left:
@@ -57,7 +56,6 @@ def run_validation(order: Order, executor: Executor, listener: Listener, journal
             listener(Said(f"{change}; looking again"))
             earlier = result.verdicts
             journal.reread()
-    result.summary["total_s"] = round(run.watch.total_s, 3)
     return result
 
 
@@ -65,15 +63,15 @@ class _Run:
     """What stays the same when the database has changed before the commit and all is looked at again."""
 
     def __init__(self, order: Order, executor: Executor, listener: Listener, journal: Journal) -> None:
-        self.started_at = datetime.now(UTC)
-        self.watch = Stopwatch()
-        self._id = f"{self.started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self._started_at = datetime.now(UTC)
+        self._watch = Stopwatch()
+        self._id = f"{self._started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self._order = order
         self._executor = executor
         self._listener = listener
         self._journal = journal
         self._warned = len(executor.warnings)
-        self._computer = Computer(executor, journal, listener, self.watch, f"walkforward-{self._id}")
+        self._computer = Computer(executor, journal, listener, self._watch, f"walkforward-{self._id}")
 
     def validate(self) -> tuple[RunResult, Seen]:
         """All verdicts, nothing written, and the state of the database that they hold for. Raises Incomplete."""
@@ -88,7 +86,7 @@ class _Run:
             seen = Seen(database.file_state(), survey.fingerprints)
         # Closed here, before anything is written: a reader would lock the commit out.
         used = [c.screened.filter_type for c in screened.open if isinstance(c.screened, Survivor)]
-        with self.watch.stage("deciding"), collector.paused():
+        with self._watch.stage("deciding"), collector.paused():
             correction = Correction.over(facts.p_values)
             verdicts, unanswered = _decide(self._order, screened, answers, correction, facts)
         if verdicts and not unanswered:
@@ -102,26 +100,34 @@ class _Run:
         ]
         summary = self._summary(verdicts, correction, facts)
         result = RunResult(
-            summary, verdicts, warnings, self._computer.timings, self.watch.stages, self._executor.start_up_s
+            summary, verdicts, warnings, self._computer.timings, self._watch.stages, self._executor.start_up_s
         )
         if (ended := self._computer.ended_early) is not None:
             raise Incomplete(str(ended), result) from ended
         return result, seen
 
+    def write(self, result: RunResult, seen: Seen) -> None:
+        """Commit, then append. Raises NotCommitted."""
+        try:
+            with collector.paused():
+                write(self._order, result, seen, self._started_at, self._listener, self._watch, self._journal)
+        finally:
+            result.summary["total_s"] = round(self._watch.total_s, 3)
+
     def _screen(self, facts: Facts) -> tuple[Screenings, Survey]:
         """Phases 1-5, and beside them a scan of the outcomes."""
         with ThreadPoolExecutor(1) as background:
             surveying = background.submit(self._order.database.survey, self._order.instrument)
-            with self.watch.stage("screening"), collector.paused():
+            with self._watch.stage("screening"), collector.paused():
                 screened = _screen(self._order, facts)
-            with self.watch.stage("grouping"):
+            with self._watch.stage("grouping"):
                 return screened, surveying.result()
 
     def _answers(self, screened: Screenings, survey: Survey) -> dict[str, Answer]:
         """By strategy_id: taken over from the journal as far as they hold, else computed."""
         order, journal = self._order, self._journal
         self._say(journal.begin(inputs(order, survey.fingerprints), settings(order)))
-        with self.watch.stage("grouping"):
+        with self._watch.stage("grouping"):
             todo = agenda(screened.requests, journal.recovered)
             work = _work(order, todo, survey)
         self._say(tally.taken_over(len(todo.answered), todo.changed, journal.path))
@@ -140,7 +146,7 @@ class _Run:
             "walkforward": None if config.no_walkforward else tally.walkforward_summary(verdicts, self._computer),
             "fdr": tally.fdr_summary(verdicts, correction),
             "retired": tally.count_retired(verdicts, facts.active_setups),
-            "total_s": self.watch.total_s,
+            "total_s": round(self._watch.total_s, 3),
             "committed": False,
         }
 

@@ -37,12 +37,16 @@ def render(summary: Mapping[str, Any]) -> str:
 
 
 def _walkforward(walkforward: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"Walk-forward: {walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed",
+    lines = [f"Walk-forward: {walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed"]
+    if walkforward["reused"]:
+        lines.append(f"Taken over from an earlier run: {walkforward['reused']:,} results")
+    if not walkforward["tasks"]:
+        return lines
+    lines.append(
         f"Computing: {walkforward['wall_s']:.2f} s wall-clock, {walkforward['sum_s']:.2f} s of tasks, "
         f"{walkforward['cpu_s']:.2f} s CPU in {walkforward['tasks']} tasks on {walkforward['workers']} worker(s): "
-        f"speedup {walkforward['speedup']:.2f}, CPU speedup {walkforward['cpu_speedup']:.2f}",
-    ]
+        f"speedup {walkforward['speedup']:.2f}, CPU speedup {walkforward['cpu_speedup']:.2f}"
+    )
     if walkforward["speedup"] > PARTED * walkforward["cpu_speedup"] > 0:
         lines.append("  the two differ by more than a quarter: workers waited for a core, a disk or each other")
     return lines
@@ -68,7 +72,9 @@ def tuning(result: RunResult) -> str:
 def _ending(summary: Mapping[str, Any]) -> str:
     if summary["dry_run"]:
         return "Dry run, nothing written,"
-    return "Committed" if summary["committed"] else "Nothing was waiting, nothing written,"
+    if summary["committed"]:
+        return "Committed"
+    return "Not committed," if summary["rows"] else "Nothing was waiting, nothing written,"
 
 
 def failures(verdicts: Sequence[Verdict], most: int | None = 10) -> list[str]:
