@@ -110,6 +110,8 @@ def prepared(
         An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
     costs = costs_of(instrument, config.instruments)
+    if safeguards.journal and Path(safeguards.journal).absolute() == Path(config.wf_output).absolute():
+        raise InputError(f"got {safeguards.journal} as --journal and as --wf-output; needed a file for each")
     with _journal(db, instrument, safeguards.journal, keeps=not config.dry_run) as journal:
         database = _database(db, safeguards, listener, to_write=not config.dry_run)
         if not config.dry_run and not config.no_walkforward:
