@@ -122,10 +122,8 @@ def decide(
     split = candidate.split if isinstance(candidate.split, SeasonSplit) else None
     if answer is not None and answer.split is not None:
         split = answer.split
-    if answer is not None and answer.lost:
-        return _failed(candidate.strategy_id, answer.lost)
     if isinstance(candidate.screened, Gate):
-        known = split or (answer.split_error if answer else None) or SeasonSplit()
+        known = split or (answer and (answer.split_error or answer.lost)) or SeasonSplit()
         return _screened_out(candidate.strategy_id, candidate.screened, known, candidate.keeps_split)
     verdict = _decide_survivor(candidate, candidate.screened, split, answer, correction)
     if verdict.status is not Status.PASSED:
@@ -140,7 +138,7 @@ def _decide_survivor(
     candidate: Candidate, survivor: Survivor, split: SeasonSplit | None, answer: Answer | None, correction: Correction
 ) -> Verdict:
     strategy_id, screening = candidate.strategy_id, survivor.screening
-    if answer and (error := answer.error or answer.split_error):
+    if answer and (error := answer.lost or answer.error or answer.split_error):
         return _failed(strategy_id, error)
     walkforward = answer.walkforward if answer else None
     if walkforward and (gate := walkforward.failed):
