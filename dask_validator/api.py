@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
@@ -142,8 +143,9 @@ def commit_kept(
         It still cannot be written; it is still kept.
     """
     with _journal(db, instrument, safeguards.journal) as journal:
-        left, run = journal.recovered, f"dask-validator run --db {db} --instrument {instrument}"
-        if not left.computed and left.committing is None:
+        left, kept = journal.recovered, ["--journal", str(safeguards.journal)] if safeguards.journal else []
+        run = shlex.join(["dask-validator", "run", "--db", str(db), "--instrument", instrument, *kept])
+        if not left.settings or not (left.computed or left.committing):
             unfinished = f"it has {len(left.answers):,} results of a run that did not end, go on with {run} --resume"
             raise InputError(f"{journal.path} has nothing to commit; {unfinished if left.inputs else run}")
         database = _database(db, replace(safeguards, resume=left.settings["resume"]), listener, to_write=True)
@@ -152,7 +154,10 @@ def commit_kept(
             return None
         journal.must_hold = True
         commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
-        config, costs = RunConfig(**left.settings["config"]), Costs(*left.settings["costs"])
+        try:
+            config, costs = RunConfig(**left.settings["config"]), Costs(*left.settings["costs"])
+        except TypeError:
+            raise InputError(f"{journal.path} is of another version of dask_validator; run again: {run}") from None
         order = Order(database, instrument, config, costs, left.settings["resume"], commit_wait_s)
         return run_validation(order, NoExecutor(), listener, journal)
 

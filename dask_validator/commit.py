@@ -146,7 +146,7 @@ def finish_append(database: Database, journal: Journal) -> str | None:
         The JSONL cannot be written.
     """
     left = journal.recovered
-    if left.committing is None or (lines := database.results_of(left.committing)) is None:
+    if left.committing is None or not left.settings or (lines := database.results_of(left.committing)) is None:
         return None
     path = Path(left.append.path if left.append else left.settings["config"]["wf_output"])
     if results_file.has_lines(lines):

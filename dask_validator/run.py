@@ -46,6 +46,8 @@ def run_validation(order: Order, executor: Executor, listener: Listener, journal
         result, seen = run.validate()
         result.warnings.extend(tally.left_alone(earlier, result.verdicts))
         if not result.verdicts or order.config.dry_run:
+            if earlier and not result.verdicts:
+                journal.forget()
             break
         try:
             run.write(result, seen)

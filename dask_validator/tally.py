@@ -100,5 +100,5 @@ def taken_over(reused: int, changed: int, journal: Path | None) -> str | None:
     """A sentence about what an earlier run has left."""
     if not reused and not changed:
         return None
-    again = f"; {changed:,} are computed again, because their rows have changed" if changed else ""
+    again = f"; {changed:,} no longer hold, because their rows have changed" if changed else ""
     return f"Took over {reused:,} results from {journal}{again}"

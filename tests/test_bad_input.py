@@ -315,6 +315,41 @@ def test_repeated_strategy(refuse: Refuse, altered: Alter) -> None:
     assert "experimental_strategies has no primary key" in refuse("--db", database)
 
 
+def test_strategy_without_an_id(refuse: Refuse, altered: Alter) -> None:
+    """A UNIQUE column admits NULL: such a waiting strategy is refused, because its verdict could not be written."""
+    database = altered("UPDATE experimental_strategies SET validation_status = NULL")
+    with duckdb.connect(str(database)) as connection:
+        sql = "SELECT sql FROM duckdb_tables() WHERE table_name = 'experimental_strategies'"
+        [(keyed,)] = connection.execute(sql).fetchall()
+        connection.execute(keyed.replace("experimental_strategies", "named", 1).replace("PRIMARY KEY", "UNIQUE"))
+        nameless = "SELECT * REPLACE (nullif(strategy_id, min(strategy_id) OVER ()) AS strategy_id)"
+        connection.execute(f"INSERT INTO named {nameless} FROM experimental_strategies WHERE instrument = 'MGC'")
+        connection.execute("DROP TABLE experimental_strategies")
+        connection.execute("ALTER TABLE named RENAME TO experimental_strategies")
+    for command_name in ("run", "check"):
+        line = refuse("--db", database, command_name=command_name)
+        assert "1 waiting row(s) of MGC without a strategy_id" in line
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["ALTER TABLE orb_outcomes ADD COLUMN rowid BIGINT"],
+        ["ALTER TABLE daily_features ADD COLUMN rowid BIGINT DEFAULT 1"],
+        ["UPDATE daily_features SET trading_day = NULL WHERE rowid % 2 = 0"],
+        ["ALTER TABLE experimental_strategies ALTER sample_size TYPE UHUGEINT"],
+    ],
+    ids=lambda statements: statements[0],
+)
+def test_odd_but_usable(command: Command, altered: Alter, statements: list[str]) -> None:
+    """What can be made sense of is no reason to refuse a database."""
+    database = altered("UPDATE experimental_strategies SET validation_status = NULL", *statements)
+    ran = command("run", "--workers", 1, "--db", database, "--json")
+    assert ran.code in (0, 3), ran.stderr
+    assert ran.summary["rows"] > 0
+    assert ran.summary["committed"]
+
+
 def test_setups_without_a_key(refuse: Refuse, altered: Alter) -> None:
     """Without its primary key `validated_setups` cannot be updated, which is said before the computing, not after."""
     database = altered(

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from dask_validator import RunConfig, validate
+from dask_validator.model import OutcomeKey
 from dask_validator.result import RunResult
+from dask_validator.store.connection import reading
+from dask_validator.store.outcomes import read_outcomes
 from tests.conftest import Command
-from tests.tiny import Changes, Row, line_ids, rows_by_id, tiny_database
+from tests.tiny import Changes, Row, change, line_ids, rows_by_id, tiny_database
 
 FIRST, BAD, LAST = "MGC_A", "MGC_B", "MGC_C"
 NAN = math.nan
@@ -103,6 +106,7 @@ FAILED = {
     "loss with NULL pnl_r": Case({}, "pnl_r", {A_LOSS: {"pnl_r": None}}),
     "loss with NaN pnl_r": Case({}, "pnl_r", {A_LOSS: {"pnl_r": NAN}}),
     "loss with infinite pnl_r": Case({}, "pnl_r", {A_LOSS: {"pnl_r": -math.inf}}),
+    "loss with a pnl_r that cannot be added up": Case({}, "pnl_r", {A_LOSS: {"pnl_r": -1.7e308}}),
     "win with NULL pnl_r": Case({}, "pnl_r", {A_WIN: {"pnl_r": None}}),
     "win with NaN pnl_r": Case({}, "pnl_r", {A_WIN: {"pnl_r": NAN}}),
     "win with infinite pnl_r": Case({}, "pnl_r", {A_WIN: {"pnl_r": math.inf}}),
@@ -148,6 +152,36 @@ def test_failed_alone(tmp_path: Path, case: Case) -> None:
     assert [warning for warning in found.result.warnings if BAD in warning and "active" in warning]
     counted = ("rows", "passed", "rejected", "skipped", "failed", "retired")
     assert [found.result.summary[name] for name in counted] == [3, 2, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("day", ["infinity", "-infinity", "10000-01-01", "0044-03-15 (BC)"])
+def test_day_in_no_calendar(tmp_path: Path, day: str) -> None:
+    """An outcome on a day that has no date costs its own strategy, in words."""
+    strategies = [{"strategy_id": FIRST}, {"strategy_id": BAD, "rr_target": 2.0}]
+    database = tiny_database(tmp_path / "tiny.duckdb", strategies)
+    a_day = "SELECT * REPLACE (?::DATE AS trading_day) FROM daily_features LIMIT 1"
+    change(database, f"INSERT INTO daily_features {a_day}", day)
+    change(database, f"UPDATE orb_outcomes SET trading_day = ?::DATE WHERE rr_target = 2 AND {A_WIN}", day)
+    result = validate(database, "MGC", workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+
+    verdicts = result.strategies.set_index("strategy_id")
+    assert verdicts["verdict"].to_dict() == {FIRST: "PASSED", BAD: "FAILED"}
+    assert verdicts["note"][BAD].startswith("outcome(s) without a usable trading_day")
+    assert line_ids(tmp_path / "wf.jsonl") == [FIRST]
+
+
+def test_outcome_without_a_day(tmp_path: Path) -> None:
+    """It counts for a strategy without a filter, which then cannot be validated; a filter excludes it."""
+    strategies = [{"strategy_id": FIRST}, {"strategy_id": BAD, "filter_type": "NO_FILTER"}]
+    database = tiny_database(tmp_path / "tiny.duckdb", strategies)
+    change(database, "CREATE TABLE keyless AS SELECT * FROM orb_outcomes")
+    change(database, f"UPDATE keyless SET trading_day = NULL WHERE {A_WIN}")
+    change(database, "DROP TABLE orb_outcomes")
+    change(database, "ALTER TABLE keyless RENAME TO orb_outcomes")
+    verdicts = validate(database, "MGC", workers=1, progress=False, dry_run=True).strategies.set_index("strategy_id")
+
+    assert verdicts["verdict"].to_dict() == {FIRST: "PASSED", BAD: "FAILED"}
+    assert "trading_day" in verdicts["note"][BAD]
 
 
 def test_a_null_that_we_would_write(tmp_path: Path) -> None:
@@ -321,6 +355,27 @@ def test_nan_p_value_is_no_p_value(tmp_path: Path, p_value: float | None) -> Non
     assert setups[BAD] == {"fdr_significant": None, "fdr_adjusted_p": None}
     assert setups[FIRST] == setups[LAST] == {"fdr_significant": True, "fdr_adjusted_p": 0.001}
     assert found.result.summary["fdr"] == {"tested": 2, "significant": 2, "passed_significant": 2}
+
+
+@pytest.mark.filterwarnings("error")
+def test_p_value_that_is_no_probability(tmp_path: Path) -> None:
+    """However large, it is not significant, and numpy has nothing to say about it."""
+    found = run(tmp_path, {BAD: Case({"p_value": 1.7e308}, "")})
+
+    assert rows_by_id(found.database, "validated_setups", "fdr_significant", "fdr_adjusted_p")[BAD] == {
+        "fdr_significant": False,
+        "fdr_adjusted_p": 1.0,
+    }
+
+
+@pytest.mark.parametrize("minutes", [5.4, 5_000_000_000, math.inf, NAN, None])
+def test_minutes_that_no_outcome_has(tmp_path: Path, minutes: Any) -> None:
+    """Where the column is wider than usual, they are neither rounded to others nor an error for all."""
+    with reading(tiny_database(tmp_path / "tiny.duckdb")) as connection:
+        keys = [OutcomeKey(n, "0900", "E1", 1.5, 1) for n in (5, minutes)]
+        found = read_outcomes(connection, "MGC", keys)
+
+    assert [outcomes.days.size > 0 for outcomes in found] == [True, False]
 
 
 def test_the_command(tmp_path: Path, command: Command) -> None:

@@ -18,8 +18,8 @@ def is_a_run(pid: int, database: Path) -> bool:
     try:
         process = psutil.Process(pid)
         family = {pid, *(parent.pid for parent in process.parents())}
-    except psutil.Error:  # it has just ended
-        return True
+    except psutil.Error:  # it has just ended, or is on another machine or in another container
+        return False
     return bool(family & (runs - {None, os.getpid()}))
 
 

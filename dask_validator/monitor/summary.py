@@ -106,6 +106,7 @@ def checkup(found: Checkup) -> str:
     """What a run would meet, a line each."""
     lines = [
         f"{found.path}: tables and columns are as needed; held by {found.held_by or 'nobody'}",
+        *(f"  {doubt}" for doubt in found.doubts),
         *(f"  {found.instrument}: {count:>9,} strategies {status}" for status, count in found.statuses),
         *(f"  unknown filter {name!r}: {count:,} waiting strategies" for name, count in found.unknown_filters),
     ]

@@ -29,7 +29,8 @@ def adjusted_p_values(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     m = p_values.size
     ascending = np.argsort(p_values, kind="stable")
-    scaled = np.minimum(p_values[ascending] * m / np.arange(1, m + 1), 1.0)
+    with np.errstate(over="ignore"):
+        scaled = np.minimum(p_values[ascending] * m / np.arange(1, m + 1), 1.0)
     adjusted = np.empty(m)
     adjusted[ascending] = np.minimum.accumulate(scaled[::-1])[::-1]
     return adjusted

@@ -18,7 +18,7 @@ from dask_validator.errors import UnusableStrategy
 from dask_validator.model import EPOCH, OTHER, Outcomes, SeasonSplit, SplitRule, Strategy
 from dask_validator.rules.filters import SIZE, Bound, Filter, Mask
 from dask_validator.rules.json_values import as_double
-from dask_validator.rules.walkforward import check_traded
+from dask_validator.rules.walkforward import FIRST_DAY, LAST_DAY, check_outcomes
 
 SEASON_ZONES = {
     "0900": "America/New_York",
@@ -51,6 +51,7 @@ def known_split(strategy: Strategy) -> SeasonSplit | None:
 
 def winter_days(label: str, days: NDArray[np.integer[Any]]) -> Mask:
     """True on days when the session's zone is not on daylight saving time at local noon; `days` ascending."""
+    days = days.clip(FIRST_DAY, LAST_DAY)  # whoever uses others is refused
     years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + EPOCH.year
     changes, winter = _clock_changes(SEASON_ZONES[label], tuple(np.unique(years).tolist()))
     return winter[np.searchsorted(changes, days, side="right") - 1]
@@ -111,9 +112,9 @@ def season_split(outcomes: Outcomes, winter: Mask) -> SeasonSplit:
     Raises
     ------
     UnusableStrategy
-        A win or loss whose `pnl_r` is not a finite number.
+        An outcome that cannot be used.
     """
-    check_traded(outcomes)
+    check_outcomes(outcomes)
     traded = outcomes.code != OTHER
     season = winter[traded].astype(np.int64)
     summer_n, winter_n = np.bincount(season, minlength=2).tolist()

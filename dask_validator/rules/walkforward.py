@@ -14,11 +14,14 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.config import WalkforwardRules
+from dask_validator.config import MAX_MONTHS, WalkforwardRules
 from dask_validator.errors import UnusableStrategy
 from dask_validator.model import EPOCH, OTHER, WIN, WINDOW_TABLE, Gate, Outcomes, WalkforwardResult
 
 MAX_IMBALANCE = 5.0
+MAX_R = 1e150  # sums of squares stay finite
+LAST_YEAR = date.max.year - MAX_MONTHS // 12  # leaves Python's calendar room for a window
+FIRST_DAY, LAST_DAY = (date.min - EPOCH).days, (date(LAST_YEAR, 12, 31) - EPOCH).days
 
 
 def walkforward(outcomes: Outcomes, rules: WalkforwardRules) -> WalkforwardResult:
@@ -27,20 +30,23 @@ def walkforward(outcomes: Outcomes, rules: WalkforwardRules) -> WalkforwardResul
     Raises
     ------
     UnusableStrategy
-        A win or loss whose `pnl_r` is not a finite number.
+        An outcome that cannot be used.
     """
     if outcomes.days.size == 0:
         return _without_windows(Gate(6, "outcomes", 0, 1, False))
-    check_traded(outcomes)
+    check_outcomes(outcomes)
     bounds = _bounds(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
     if bounds.size < 2:
         return _without_windows(Gate(6, "windows", 0, 1, False, str(outcomes.days.size)))
     return _judge(_windows(outcomes, bounds, rules.min_trades), rules)
 
 
-def check_traded(outcomes: Outcomes) -> None:
-    """Raise UnusableStrategy when a win or loss has no finite `pnl_r`."""
-    bad = (outcomes.code != OTHER) & ~np.isfinite(outcomes.pnl_r)
+def check_outcomes(outcomes: Outcomes) -> None:
+    """Raise UnusableStrategy for a day that is in no calendar, or a win or loss whose `pnl_r` cannot be added up."""
+    days = outcomes.days  # ascending
+    if days.size and not FIRST_DAY <= days[0] <= days[-1] <= LAST_DAY:
+        raise UnusableStrategy(f"outcome(s) without a usable trading_day; needed one in the years 1 to {LAST_YEAR}")
+    bad = (outcomes.code != OTHER) & ~(np.abs(outcomes.pnl_r) <= MAX_R)
     if bad.any():
         day = EPOCH + timedelta(days=int(outcomes.days[bad.argmax()]))
         value = float(outcomes.pnl_r[bad.argmax()])

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from dask_validator.rules.filters import is_known
 from dask_validator.store.connection import check_is_file, reading, refuse_truncated
 from dask_validator.store.contract import OPTIONAL, read_catalogue
-from dask_validator.store.lock import Holder, holder, refuse_if_held
-from dask_validator.store.reader import WAITING, refuse_repeated_features
+from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
+from dask_validator.store.reader import WAITING, refuse_nameless, refuse_repeated_features
 
 
 class Checkup(NamedTuple):
@@ -23,6 +23,7 @@ class Checkup(NamedTuple):
     unknown_filters: list[tuple[str, int]]
     columns_to_add: list[str]
     held_by: Holder | None  # reads only: a writer could not be looked past
+    doubts: list[str]  # about its locks
 
 
 def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checkup:
@@ -39,6 +40,7 @@ def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checku
         refuse_truncated(connection, path)
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
+        refuse_nameless(connection, instrument)
         of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"
         statuses = connection.execute(
             f"SELECT CASE WHEN {WAITING} THEN 'waiting' ELSE validation_status END AS status, count(*) "
@@ -62,5 +64,13 @@ def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checku
         keys[0] if keys else 0,
         [(name, count) for name, count in filters if not is_known(name, strict_filters)],
         [f"{table}.{name}" for table in OPTIONAL for name in catalogue.lacking(table)],
-        holder(path),
+        _holder(path),
+        doubts(path),
     )
+
+
+def _holder(path: Path) -> Holder | None:
+    try:
+        return holder(path)
+    except Unknown:
+        return None

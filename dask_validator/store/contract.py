@@ -80,10 +80,10 @@ TABLES: dict[str, dict[str, str]] = {
         "retirement_reason": TEXT,
     },
 }
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_SIGNED = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _KINDS = {
     TEXT: ("VARCHAR", "ENUM"),
-    NUMBER: (*_NUMBERS, "DOUBLE", "FLOAT", "DECIMAL"),
+    NUMBER: (*_SIGNED, *(f"U{kind}" for kind in _SIGNED), "DOUBLE", "FLOAT", "DECIMAL"),
     TIMESTAMP: ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
     DATE: ("DATE",),
     BOOLEAN: ("BOOLEAN",),

@@ -74,7 +74,8 @@ def _size_and_time(path: str | Path) -> tuple[int, int] | None:
 def _strategy_columns(catalogue: Catalogue) -> list[str]:
     there = catalogue.tables["experimental_strategies"]
     return [name for name in TABLES["experimental_strategies"] if name not in _VERDICT] + [
-        name for name in SPLIT if name in there
+        name if name in there else f"NULL::{kind}"
+        for name, kind in SPLIT.items()  # another run may add them meanwhile
     ]
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,11 +75,14 @@ def refuse_if_held(path: str | Path, *, to_write: bool = True, passing: Passing 
     Who only wants to read can do so beside other processes that read, but not beside this one: closing our connection
     would drop the lock of the other.
     """
+    refuse_if_open_here(path)
     try:
         found = holder(path)
+        if found is not None and not passing(found.pid):
+            found = holder(path)  # it may have ended as we asked
     except Unknown:  # then the commit will tell
         return
-    if found is None or (found.doing == "reading" and found.pid != os.getpid() and passing(found.pid)):
+    if found is None or (found.doing == "reading" and passing(found.pid)):
         return
     if to_write or found.doing == "writing" or found.pid == os.getpid():
         raise DatabaseHeld(
@@ -86,6 +90,23 @@ def refuse_if_held(path: str | Path, *, to_write: bool = True, passing: Passing 
             "or wait for it with --wait-for-lock SECONDS",
             found.pid,
         )
+
+
+def refuse_if_open_here(path: str | Path) -> None:
+    """Raise DatabaseHeld when this process has the file open, by whatever name: a second opening drops its lock."""
+    pid = os.getpid()
+    if _is_open_here(path):
+        raise DatabaseHeld(f"{path} is held by {Holder(pid, '')}; close it there, then run again", pid)
+
+
+def _is_open_here(path: str | Path) -> bool:
+    with suppress(OSError):  # gone, or a system without this list
+        file = os.stat(path)
+        for descriptor in map(int, os.listdir("/dev/fd")):
+            with suppress(OSError):  # the one that listed them
+                if os.path.samestat(os.fstat(descriptor), file):
+                    return True
+    return False
 
 
 def wait_until_free(
@@ -97,9 +118,11 @@ def wait_until_free(
         try:
             return refuse_if_held(path, to_write=to_write, passing=passing)
         except DatabaseHeld as error:
-            if time.monotonic() + POLL_S > deadline:
+            ends = error.pid is not None and passing(error.pid)
+            if time.monotonic() + POLL_S > deadline and not ends:
                 raise
-            if said != (said := f"Waiting up to {wait_s:g} s: {str(error).split(';')[0]}"):
+            until = "until another run is committed" if ends else f"up to {wait_s:g} s"
+            if said != (said := f"Waiting {until}: {str(error).split(';')[0]}"):
                 say(said)
         time.sleep(POLL_S)
 
@@ -111,7 +134,7 @@ def doubts(path: str | Path) -> list[str]:
         holder(path)
     except Unknown:
         warnings.append(f"the file system of {path} does not say who holds it: somebody may, until the commit")
-    kind = _file_system(Path(path).absolute())
+    kind = _file_system(Path(path).resolve())
     if kind.startswith(NETWORK):
         warnings.append(f"{path} is on a network file system ({kind}), where locks may not hold: let nobody else write")
     return warnings

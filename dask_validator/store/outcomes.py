@@ -15,11 +15,12 @@ from dask_validator.rules.filters import DIRECTION, LONG, SESSIONS, SHORT, Featu
 
 _OUTCOMES = f"""
     WITH keys AS (
-        SELECT unnest($positions::INTEGER[]) AS position, unnest($minutes::INTEGER[]) AS orb_minutes,
+        SELECT unnest($positions::INTEGER[]) AS position, unnest($minutes::DOUBLE[]) AS orb_minutes,
                unnest($labels::VARCHAR[]) AS orb_label, unnest($models::VARCHAR[]) AS entry_model,
-               unnest($targets::DOUBLE[]) AS rr_target, unnest($bars::INTEGER[]) AS confirm_bars
+               unnest($targets::DOUBLE[]) AS rr_target, unnest($bars::DOUBLE[]) AS confirm_bars
     )
-    SELECT keys.position, (o.trading_day - DATE '1970-01-01')::INTEGER AS day, o.pnl_r::DOUBLE AS pnl_r,
+    SELECT keys.position, (coalesce(o.trading_day, 'infinity') - DATE '1970-01-01')::INTEGER AS day,
+           o.pnl_r::DOUBLE AS pnl_r,
            CASE o.outcome WHEN 'win' THEN {WIN} WHEN 'loss' THEN {LOSS} ELSE 0 END::UTINYINT AS code
     FROM orb_outcomes o JOIN keys USING (orb_minutes, orb_label, entry_model, rr_target, confirm_bars)
     WHERE o.symbol = $symbol AND o.outcome IS NOT NULL
@@ -33,7 +34,9 @@ _LAYOUT = """
 
 
 def read_layout(connection: duckdb.DuckDBPyConnection, symbol: str) -> dict[OutcomeKey, Extent]:
-    """The extent of every key; empty when the table has no row numbers, as a view."""
+    """The extent of every key; empty when the table has no row numbers, as a view or with a column of that name."""
+    if ("rowid",) in _columns(connection, "orb_outcomes"):
+        return {}
     try:
         rows = connection.execute(_LAYOUT, [symbol]).fetchall()
     except duckdb.BinderException:
@@ -84,7 +87,7 @@ def read_features(
     """
     if unknown := set(wanted) - SESSIONS:
         raise ValueError(f"{unknown} are no sessions")
-    rows = connection.execute("SELECT lower(column_name) FROM (DESCRIBE daily_features)").fetchall()
+    rows = _columns(connection, "daily_features")
     there = [
         (label, part)
         for label, parts in wanted.items()
@@ -94,7 +97,7 @@ def read_features(
     columns = connection.execute(
         "SELECT (trading_day - DATE '1970-01-01')::INTEGER AS day, day_of_week::DOUBLE AS weekday"
         + "".join(f", {_as_number(label, part)} AS c{i}" for i, (label, part) in enumerate(there))
-        + " FROM daily_features WHERE symbol = ? AND orb_minutes = ? ORDER BY trading_day",
+        + " FROM daily_features WHERE symbol = ? AND orb_minutes = ? AND trading_day IS NOT NULL ORDER BY trading_day",
         [symbol, orb_minutes],
     ).fetchnumpy()
     days, weekday = np.asarray(columns["day"]), _doubles(columns["weekday"])
@@ -108,6 +111,10 @@ def read_features(
         )
         for label in wanted
     }
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str]]:
+    return connection.execute(f"SELECT lower(column_name) FROM (DESCRIBE {table})").fetchall()
 
 
 def _as_number(label: str, part: str) -> str:

@@ -60,6 +60,7 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
     with reading(path) as connection:
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
+        refuse_nameless(connection, instrument, waiting)
         return Facts(
             _count_waiting(connection, instrument, waiting),
             _atr_by_year(connection, instrument),
@@ -102,6 +103,7 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: 
     """Raise InputError when a day has two features rows: which one counts would be chance."""
     row = connection.execute(
         "SELECT trading_day::VARCHAR, orb_minutes, count(*) FROM daily_features WHERE symbol = ? "
+        "AND trading_day IS NOT NULL AND orb_minutes IS NOT NULL "  # no outcome meets the others
         "GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1",
         [instrument],
     ).fetchone()
@@ -109,6 +111,16 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: 
         raise InputError(
             f"daily_features has {row[2]} rows for {instrument} on {row[0]} with orb_minutes {row[1]}; "
             "needed one (symbol, trading_day, orb_minutes is its primary key)"
+        )
+
+
+def refuse_nameless(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str = WAITING) -> None:
+    """Raise InputError for waiting strategies without a strategy_id, which a UNIQUE column admits."""
+    count = _count_waiting(connection, instrument, f"strategy_id IS NULL AND {waiting}")
+    if count:
+        raise InputError(
+            f"experimental_strategies has {count} waiting row(s) of {instrument} without a strategy_id; "
+            "delete them, or give each one"
         )
 
 
@@ -133,7 +145,7 @@ def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, 
 def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[int, float]:
     columns = connection.execute(
         "SELECT year(trading_day) AS year, atr_20::DOUBLE AS atr FROM daily_features "
-        "WHERE symbol = ? AND orb_minutes = 5 AND atr_20 IS NOT NULL ORDER BY trading_day",
+        "WHERE symbol = ? AND orb_minutes = 5 AND atr_20 IS NOT NULL AND isfinite(trading_day) ORDER BY trading_day",
         [instrument],
     ).fetchnumpy()
     years, index = np.unique(np.asarray(columns["year"]), return_inverse=True)

@@ -19,6 +19,7 @@ from dask_validator.rules.promotion import computed_columns
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line
 from dask_validator.store.contract import COPIED, OPTIONAL, SPLIT, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, Seen, file_state, read_fingerprints
+from dask_validator.store.lock import refuse_if_open_here
 
 _COMPUTED = {
     "years_tested": "INTEGER",
@@ -163,6 +164,7 @@ def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> 
     deadline, pause = time.monotonic() + patience.seconds, 0.1
     while True:
         try:
+            refuse_if_open_here(path)
             return connect(path, read_only=False)  # type: ignore[no-any-return]
         except DatabaseHeld as error:
             late = time.monotonic() + pause > deadline
