@@ -18,7 +18,7 @@ from dask_validator.events import Listener, Said, ignore
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecutor, SerialExecutor
 from dask_validator.instruments import costs_of
 from dask_validator.journal.journal import Journal, default_path
-from dask_validator.journal.others import is_a_run
+from dask_validator.journal.others import is_another_run
 from dask_validator.order import Order
 from dask_validator.results_file import check_writable
 from dask_validator.rules.costs import Costs
@@ -111,10 +111,10 @@ def prepared(
         An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
     costs = costs_of(instrument, config.instruments)
-    if safeguards.journal and Path(safeguards.journal).absolute() == Path(config.wf_output).absolute():
-        raise InputError(f"got {safeguards.journal} as --journal and as --wf-output; needed a file for each")
     with _journal(db, instrument, safeguards.journal, keeps=not config.dry_run) as journal:
-        database = _database(db, safeguards, listener, to_write=not config.dry_run)
+        if journal.path and journal.path.resolve() == Path(config.wf_output).resolve():
+            raise InputError(f"--journal got {journal.path}, which is the --wf-output; needed a file for each")
+        database = _database(db, instrument, safeguards, listener, to_write=not config.dry_run)
         if not config.dry_run and not config.no_walkforward:
             check_writable(Path(config.wf_output), database.path)
         try:
@@ -148,7 +148,8 @@ def commit_kept(
         if not left.settings or not (left.computed or left.committing):
             unfinished = f"it has {len(left.answers):,} results of a run that did not end, go on with {run} --resume"
             raise InputError(f"{journal.path} has nothing to commit; {unfinished if left.inputs else run}")
-        database = _database(db, replace(safeguards, resume=left.settings["resume"]), listener, to_write=True)
+        safeguards = replace(safeguards, resume=left.settings["resume"])
+        database = _database(db, instrument, safeguards, listener, to_write=True)
         if said := finish_append(database, journal):
             listener(Said(said))
             return None
@@ -168,14 +169,16 @@ def _journal(db: str | Path, instrument: str, path: str | Path | None, *, keeps:
     return Journal(Path(path or default_path(database, instrument)) if keeps else None, database, instrument)
 
 
-def _database(db: str | Path, safeguards: Safeguards, listener: Listener, *, to_write: bool) -> Database:
+def _database(
+    db: str | Path, instrument: str, safeguards: Safeguards, listener: Listener, *, to_write: bool
+) -> Database:
     database = Database.at(
         db,
         to_write=to_write,
         retry_failed=safeguards.resume,
         wait_s=safeguards.wait_for_lock,
         say=lambda text: listener(Said(text)),
-        passing=partial(is_a_run, database=Path(db).absolute()),
+        passing=partial(is_another_run, database=Path(db).absolute(), instrument=instrument),
     )
     for doubt in doubts(database.path) if to_write else ():
         listener(Said(doubt, warning=True))

@@ -16,7 +16,7 @@ from dask_validator.errors import ChangedMeanwhile, NotCommitted
 from dask_validator.events import Committed, Listener
 from dask_validator.interrupts import held_back
 from dask_validator.journal.journal import Append, Inputs, Journal
-from dask_validator.journal.others import is_a_run
+from dask_validator.journal.others import is_another_run
 from dask_validator.order import Order
 from dask_validator.provenance import source_of_the_rules, versions
 from dask_validator.result import RunResult
@@ -87,7 +87,7 @@ def write(
 def _commit(order: Order, record: RunRecord, result: RunResult, seen: Seen, interrupts: list[int]) -> None:
     from dask_validator.store.writer import Patience
 
-    passing = partial(is_a_run, database=order.database.path)
+    passing = partial(is_another_run, database=order.database.path, instrument=order.instrument)
     patience = Patience(order.commit_wait_s, lambda: bool(interrupts), passing)
     try:
         order.database.commit(record, result.verdicts, seen, patience)

@@ -68,24 +68,27 @@ def append(
 
 
 def finish(path: Path, lines: bytes, offset: int, after_line_end: bool) -> bool:
-    """Complete an append that was announced; False when somebody has taken the file away, or its end. Raises OSError.
+    """Complete an append that was announced; False when nothing of it is there. Raises OSError.
 
-    What others have appended since stays, whether or not a part of our lines is before it.
+    What others have appended since stays.
     """
     with _locked(path) as file:
-        if file.seek(0, os.SEEK_END) < offset:
-            return False
-        file.seek(offset)
+        file.seek(max(offset - 1, 0))
+        at_line_start = offset == 0 or file.read(1) == b"\n"
         expected, found = b"\n" * after_line_end + b"".join(_decompressed(lines)), file.read()
+        if at_line_start == after_line_end or not found:  # another file by now, or as it was
+            return False
         if found.startswith(expected):
             return True
         others = _of_others(found, expected)
+        if len(others) >= len(found) - after_line_end:
+            return False
         if not others:
             _write_at(file, offset, [expected])
             return True
         file.seek(0)
         target = path.resolve()  # a link stays one
-        with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as whole:
+        with target.with_name(f"{target.name}.finishing").open("wb") as whole:
             for chunk in (file.read(offset), expected, others):
                 whole.write(chunk)
             whole.flush()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import pickle
 import signal
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import NamedTuple, TypeVar
 
 from dask_validator.errors import ValidatorError
 
+PR_SET_PDEATHSIG, WATCH_S = 1, 1.0
 CHANCES = 2  # a death that somebody else has caused is not repeated
 
 Task = TypeVar("Task")
@@ -60,7 +65,7 @@ def _from_child(
                 return
             try:
                 answer = pickle.loads(ours.recv_bytes())
-            except EOFError:
+            except (EOFError, OSError):  # between two results, or in the middle of one
                 child.join()
                 yield _Death(f"killed the process that computed it alone, which {_end(child.exitcode)}")
                 return
@@ -75,15 +80,32 @@ def _from_child(
 
 def _compute(function: Callable[[Task], Result], tasks: Sequence[Task], results: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all: the parent ends us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with_our_parent()
     for task in tasks:
         try:
-            answer: object = function(task)
+            answer = pickle.dumps(function(task))
         except ValidatorError as error:
-            answer = error
+            answer = pickle.dumps(error)
         except Exception as error:
-            answer = ValidatorError(f"a task failed, which is a defect of dask_validator ({error!r})")
-        results.send_bytes(pickle.dumps(answer))
+            what = f"a task failed, which is a defect of dask_validator ({type(error).__name__}: {error})"
+            answer = pickle.dumps(ValidatorError(what))
+        results.send_bytes(answer)
     os._exit(0)
+
+
+def _end_with_our_parent() -> None:
+    """A task that hangs would outlive a parent that is killed, and keep its journal locked."""
+    parent = os.getppid()
+    if sys.platform == "linux":  # the kernel does it, even when the task holds Python's lock for ever
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(WATCH_S)
+    os._exit(1)
 
 
 def _end(exit_code: int | None) -> str:

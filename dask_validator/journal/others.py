@@ -7,14 +7,15 @@ import os
 from glob import escape
 from pathlib import Path
 
-from dask_validator.journal.journal import left_in
+from dask_validator.journal.journal import default_path, left_in
 
 
-def is_a_run(pid: int, database: Path) -> bool:
+def is_another_run(pid: int, database: Path, instrument: str) -> bool:
     """Whether the process, or one that it descends from, runs the validator on this database for another instrument."""
     import psutil  # takes longer to import than to ask
 
-    runs = {_pid(journal) for journal in database.parent.glob(f"{escape(database.name)}.*.journal")}
+    journals = set(database.parent.glob(f"{escape(database.name)}.*.journal")) - {default_path(database, instrument)}
+    runs = {_pid(journal) for journal in journals}
     try:
         process = psutil.Process(pid)
         family = {pid, *(parent.pid for parent in process.parents())}
