@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types tests test-oldest bench clean
+.PHONY: demo test lint types tests test-oldest bench fuzz crash clean
 
 demo: $(VENV)/runs
 	$(VENV)/bin/dask-validator demo --db demo.duckdb
@@ -27,6 +27,14 @@ test-oldest: $(OLDEST)/tests
 # An hour and 22 GB of disk when the databases are to be made, most of it for the million; BENCH="--strategies 1000 12996 100000" for less.
 bench: $(VENV)/tests
 	$(VENV)/bin/python benchmarks/bench.py --results benchmarks/RESULTS.md $(BENCH)
+
+# Ten thousand hostile databases, a quarter of an hour on two cores; FUZZ="--cases 1000 --seed 7" for less or others.
+fuzz: $(VENV)/tests
+	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
+
+# Kills runs at 150 moments and goes on with each, for some ten minutes; CRASH="--kills 8 --commits 16" for less.
+crash: $(VENV)/tests
+	$(VENV)/bin/python -m tests.crash $(CRASH)
 
 $(VENV)/runs: pyproject.toml
 	$(PYTHON) -m venv $(VENV)

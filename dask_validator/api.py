@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -205,9 +205,13 @@ def open_executor(
     if client is not None or scheduler is not None:
         if workers is not None:
             raise InputError("got both workers and a cluster (--scheduler, client=); needed one of them")
-        from dask_validator.execution.client import connect, existing_cluster
+        from dask_validator.execution.client import connect, existing_cluster, quiet
 
-        with nullcontext(client) if client is not None else closing(connect(str(scheduler))) as connected:
+        with ExitStack() as opened:
+            connected = client
+            if connected is None:
+                opened.enter_context(quiet())
+                connected = opened.enter_context(closing(connect(str(scheduler))))
             yield existing_cluster(connected, say, task_timeout_s)
         return
     count = default_workers() if workers is None else workers

@@ -6,25 +6,28 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+
+import psutil
 
 INTERRUPTED = 130  # the exit code
 
 
 class Insistent:
-    """A handler for a command: the first Ctrl-C or SIGTERM is a KeyboardInterrupt, the next ends the process at once.
-
-    Worker processes end by themselves when this one is gone.
-    """
+    """A handler for a command: the first Ctrl-C or SIGTERM is a KeyboardInterrupt, the next ends all at once."""
 
     def __init__(self) -> None:
         self.received = 0
+        self._here = psutil.Process()
 
     def __call__(self, number: int, frame: object) -> None:
         """Receive one."""
         self.received += 1
         if self.received > 1:
+            for process in self._here.children(recursive=True):  # one that hangs would not see that we are gone
+                with suppress(psutil.Error):
+                    process.kill()
             os._exit(INTERRUPTED)
         raise KeyboardInterrupt
 

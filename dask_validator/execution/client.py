@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import dask
 from distributed import Client
 
 from dask_validator.errors import InputError
@@ -113,9 +116,26 @@ class ClientExecutor:
         """
         packed = partial(remote.packed, function, timeout_s=self._task_timeout_s)
         # Raised in one of Dask's garbage-collection callbacks, a KeyboardInterrupt would be lost.
-        with held_back() as interrupts, answering():
+        with held_back() as interrupts, answering(), _workers_may_die():
             flight = Flight(self._client, packed, name, handling, self._patience_s, interrupts, self.warnings)
             yield from flight.results(tasks)
             yield from quarantined(
                 flight, [*suspects, *(dead.task for dead in flight.dead())], handling, self._task_timeout_s
             )
+
+
+def _workers_may_die() -> AbstractContextManager[object]:
+    """A LocalCluster, the user's too, closes a worker for good that happens to be starting again 15 s after a death."""
+    return dask.config.set({"distributed.deploy.lost-worker-timeout": "1000 days"})
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Dask logs connections that it closes itself as errors; a user would take them for ours."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dask
 import distributed.utils
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster
 
-from dask_validator.execution.client import ClientExecutor
+from dask_validator.execution.client import ClientExecutor, quiet
 from dask_validator.execution.dashboard import LOOPBACK, exposed, free_address
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.forking import ctrl_c_is_ours
 
-PATIENCE_S = 10.0  # how long to wait for a worker once there is none
+PATIENCE_S = 30.0  # how long to wait for a worker once there is none
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -43,6 +45,7 @@ class LocalExecutor:
         self._background = background
         self._starting: Future[ClientExecutor] | None = None
         self._open = ExitStack()
+        self._nannies: Mapping[Any, Any] = {}
         self.start_up_s: float | None = None
 
     def start(self) -> None:
@@ -73,6 +76,13 @@ class LocalExecutor:
         """Yield results in the order of completion."""
         return self._ready().map(function, tasks, name, handling, suspects)
 
+    def kill(self) -> None:
+        """End the processes at once: one that hangs would be waited for."""
+        for nanny in self._nannies.values():
+            nanny.auto_restart = False
+            if nanny.pid:
+                os.kill(nanny.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End the processes."""
         if self._starting is not None:
@@ -99,7 +109,7 @@ class LocalExecutor:
                 }
             )
         )
-        enter(_quiet())
+        enter(quiet())
         with ctrl_c_is_ours():
             cluster = enter(
                 LocalCluster(
@@ -115,6 +125,7 @@ class LocalExecutor:
             # Entered as a context, it would have to be left in this thread.
             client = Client(cluster, set_as_default=False)
         self._open.callback(client.close)
+        self._nannies = cluster.workers
         if self._dashboard is not None:  # without, Dask serves its health pages all the same
             self.dashboard_link = client.dashboard_link
         self.start_up_s = time.perf_counter() - clock
@@ -144,17 +155,8 @@ def local_cluster(
         executor = LocalExecutor(workers, dashboard_address, task_timeout_s, background)
         try:
             yield executor
+        except KeyboardInterrupt:
+            executor.kill()
+            raise
         finally:
             executor.close()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Dask logs connections that it closes itself as errors; a user would take them for ours."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

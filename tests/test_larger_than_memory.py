@@ -1,0 +1,133 @@
+"""A database larger than the memory that DuckDB may take: the same answers, and nothing left on the disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import dask
+import duckdb
+import pytest
+
+from dask_validator import validate
+from dask_validator.errors import InputError
+from dask_validator.store import connection
+from tests.test_any_worker_count import config, verdicts
+from tests.tiny import tiny_database
+
+LIMIT = 24 * 2**20  # bytes
+TARGETS, STRATEGIES = 500, 300
+# Incompressible.
+PRICES = ("entry_price", "stop_price", "target_price", "exit_price", "risk_dollars", "pnl_dollars", "mae_r", "mfe_r")
+MANY_OUTCOMES = f"""
+    CREATE TABLE orb_outcomes AS
+    SELECT one.* REPLACE (target::DOUBLE AS rr_target, pnl_r + random() / 100 AS pnl_r,
+                          {", ".join(f"random() AS {name}" for name in PRICES)})
+    FROM range(1, {TARGETS + 1}) targets(target), one
+"""
+MANY_STRATEGIES = f"""
+    INSERT INTO experimental_strategies BY NAME
+    SELECT e.* REPLACE (strategy_id || n AS strategy_id, (n % {TARGETS} + 1)::DOUBLE AS rr_target)
+    FROM experimental_strategies e, range({STRATEGIES}) numbers(n)
+"""
+LIMITED = f"""
+import os
+from pathlib import Path
+from dask_validator.store import connection
+
+connection.MOST_MEMORY = {LIMIT}
+settings = connection.settings()
+(Path("FOLDER") / f"{{os.getpid()}}.limit").write_text(settings["memory_limit"] + " " + settings["temp_directory"])
+"""
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Half a million outcomes, more than the limit; never written, only copied."""
+    path = tiny_database(tmp_path_factory.mktemp("large") / "large.duckdb")
+    with duckdb.connect(str(path)) as opened:
+        opened.execute("CREATE TABLE one AS FROM orb_outcomes")
+        opened.execute("DROP TABLE orb_outcomes")
+        opened.execute(MANY_OUTCOMES)
+        opened.execute(MANY_STRATEGIES)
+    assert path.stat().st_size > LIMIT
+    return path
+
+
+class Run:
+    """A run, all it says and all it writes but moments."""
+
+    def __init__(self, database: Path, workers: int) -> None:
+        self.said = verdicts(validate(database, "MGC", config(database), workers=workers, progress=False))
+        with duckdb.connect(str(database), read_only=True) as opened:
+            self.strategies = opened.execute("FROM experimental_strategies ORDER BY strategy_id").fetchall()
+            setups = "SELECT * EXCLUDE (promoted_at) FROM validated_setups ORDER BY strategy_id"
+            self.setups = opened.execute(setups).fetchall()
+        self.lines = [{**json.loads(line), "timestamp": None} for line in (database.parent / "wf.jsonl").open()]
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other)
+
+
+@pytest.fixture(scope="module")
+def unlimited(large: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """With all the memory there is."""
+    run = Run(Path(shutil.copy(large, tmp_path_factory.mktemp("unlimited"))), workers=1)
+    assert len(run.lines) > STRATEGIES
+    return run
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary directory of the test's own, and little memory."""
+    monkeypatch.setattr(connection, "MOST_MEMORY", LIMIT)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)  # every thread of DuckDB takes memory
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    connection._scratch.cache_clear()
+    yield tmp_path / "scratch"
+    connection._scratch.cache_clear()
+
+
+def test_serial(large: Path, unlimited: Run, scratch: Path, tmp_path: Path) -> None:
+    """Read, computed and committed within the limit."""
+    database = Path(shutil.copy(large, tmp_path))
+
+    assert Run(database, workers=1) == unlimited
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["large.duckdb", "scratch", "wf.jsonl"]
+    assert list(scratch.iterdir()) == []
+
+
+def test_two_workers(large: Path, unlimited: Run, scratch: Path, tmp_path: Path) -> None:
+    """The limit holds in the workers too."""
+    database = Path(shutil.copy(large, tmp_path))
+    (tmp_path / "limited.py").write_text(LIMITED.replace("FOLDER", str(tmp_path)))
+
+    with dask.config.set({"distributed.worker.preload": [str(tmp_path / "limited.py")]}):
+        assert Run(database, workers=2) == unlimited
+    limits, folders = zip(*(path.read_text().split() for path in tmp_path.glob("*.limit")), strict=True)
+    assert limits == ("24MiB", "24MiB")
+    assert not any(Path(folder).exists() for folder in folders)
+    assert list(scratch.glob("dask-validator-*")) == []
+
+
+def test_what_does_not_fit_goes_to_the_temporary_directory(large: Path, scratch: Path) -> None:
+    """A copy of everything is more than the limit: DuckDB spills where we say, and takes it away again."""
+    with connection.reading(large) as opened:
+        opened.execute("CREATE TEMP TABLE copied AS FROM orb_outcomes")
+        spilled = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
+        assert spilled > LIMIT
+
+    assert list(scratch.iterdir()) == []
+
+
+def test_what_fits_nowhere_is_one_line(large: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit that nothing could be done with is said in one line."""
+    monkeypatch.setattr(connection, "MOST_MEMORY", 2**20)
+    with pytest.raises(InputError, match="Out of Memory") as caught:
+        validate(large, "MGC", workers=1, progress=False, dry_run=True)
+    assert "\n" not in str(caught.value)
