@@ -118,7 +118,7 @@ def prepared(
         if not config.dry_run and not config.no_walkforward:
             check_writable(Path(config.wf_output), database.path)
         try:
-            if said := finish_append(database, journal):
+            if said := finish_append(database, journal, config.wf_output):
                 listener(Said(said))
         except NotCommitted as error:
             if not safeguards.discard:
@@ -150,7 +150,7 @@ def commit_kept(
             raise InputError(f"{journal.path} has nothing to commit; {unfinished if left.inputs else run}")
         safeguards = replace(safeguards, resume=left.settings["resume"])
         database = _database(db, instrument, safeguards, listener, to_write=True)
-        if said := finish_append(database, journal):
+        if said := finish_append(database, journal, left.settings["config"]["wf_output"]):
             listener(Said(said))
             return None
         journal.must_hold = True

@@ -137,8 +137,10 @@ def _append(path: Path, lines: bytes, journal: Journal, result: RunResult | None
         raise NotCommitted(f"{why}; its lines are kept {kept}", result) from error
 
 
-def finish_append(database: Database, journal: Journal) -> str | None:
+def finish_append(database: Database, journal: Journal, output: str | Path) -> str | None:
     """Append what a run that was committed did not live to append, and say so; nothing when there is none.
+
+    `output` is where lines go when a damaged journal no longer says.
 
     Raises
     ------
@@ -146,9 +148,9 @@ def finish_append(database: Database, journal: Journal) -> str | None:
         The JSONL cannot be written.
     """
     left = journal.recovered
-    if left.committing is None or not left.settings or (lines := database.results_of(left.committing)) is None:
+    if left.committing is None or (lines := database.results_of(left.committing)) is None:
         return None
-    path = Path(left.append.path if left.append else left.settings["config"]["wf_output"])
+    path = Path(left.append.path if left.append else left.settings.get("config", {}).get("wf_output", output))
     if results_file.has_lines(lines):
         _append(path, lines, journal)
     journal.forget()

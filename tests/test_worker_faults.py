@@ -96,8 +96,10 @@ LATE = "no result within {} s (--task-timeout)"
 @pytest.fixture(autouse=True)
 def bounded() -> Iterator[None]:
     """A run that waits for ever is a failed test, not a suite that hangs."""
+    expired: list[int] = []
 
-    def give_up(*_: object) -> None:
+    def give_up(number: int, _: object) -> None:
+        expired.append(number)
         pytest.fail("the test took too long")
 
     before = signal.signal(signal.SIGALRM, give_up)
@@ -105,6 +107,7 @@ def bounded() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+    assert not expired  # even where an interrupt has hidden it
 
 
 class Truth(NamedTuple):
