@@ -32,7 +32,7 @@ bench: $(VENV)/tests
 fuzz: $(VENV)/tests
 	$(VENV)/bin/python -m tests.fuzz $(FUZZ)
 
-# Kills runs at 150 moments and goes on with each, for some ten minutes; CRASH="--kills 8 --commits 16" for less.
+# Kills runs at 150 moments and goes on with each, five minutes on two cores; CRASH="--kills 8 --commits 16" for less.
 crash: $(VENV)/tests
 	$(VENV)/bin/python -m tests.crash $(CRASH)
 

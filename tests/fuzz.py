@@ -46,7 +46,7 @@ STATUSES = ("PASSED", "REJECTED", "SKIPPED", "FAILED")
 VERDICT = {"validation_status", "validation_notes"}
 KEPT_OF_A_SETUP = {"promoted_at", "p_value", "sharpe_ann_adj", "execution_spec", "family_hash", "is_family_head"}
 RETIRING = {"status", "retired_at", "retirement_reason"}
-TIMEOUT_S, CHUNK = 120, 25
+TIMEOUT_S, CHUNK, SAID_EVERY = 120, 25, 1000
 
 YEARLY = '{"2021": {"trades": 60, "avg_r": 0.5}, "2022": {"trades": 4, "avg_r": -0.1}}'
 ROWS: list[Row] = [
@@ -518,8 +518,8 @@ def main() -> int:
                 broken += bool(case.problems)
                 if case.problems or given.only is not None:
                     print(f"--seed {given.seed} --only {case.number}: {case}\n", flush=True)
-            if sys.stderr.isatty():
-                print(f"\r{ends.total():,} cases, {broken} broken", end="", file=sys.stderr)
+            if ends.total() % SAID_EVERY == 0:
+                print(f"{ends.total():,} cases in {time.perf_counter() - started:.0f} s, {broken} broken", flush=True)
     by_code = ", ".join(f"{number:,} with exit code {code}" for code, number in sorted(ends.items()))
     print(f"{ends.total():,} cases in {time.perf_counter() - started:.0f} s, {broken} broken: {by_code}")
     return int(broken > 0)

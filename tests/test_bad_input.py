@@ -336,18 +336,23 @@ def test_strategy_without_an_id(refuse: Refuse, altered: Alter) -> None:
     [
         ["ALTER TABLE orb_outcomes ADD COLUMN rowid BIGINT"],
         ["ALTER TABLE daily_features ADD COLUMN rowid BIGINT DEFAULT 1"],
+        ["ALTER TABLE experimental_strategies ADD COLUMN rowid BIGINT DEFAULT 1"],
+        ["ALTER TABLE experimental_strategies ADD COLUMN rowid VARCHAR"],
         ["UPDATE daily_features SET trading_day = NULL WHERE rowid % 2 = 0"],
         ["ALTER TABLE experimental_strategies ALTER sample_size TYPE UHUGEINT"],
     ],
     ids=lambda statements: statements[0],
 )
 def test_odd_but_usable(command: Command, altered: Alter, statements: list[str]) -> None:
-    """What can be made sense of is no reason to refuse a database."""
-    database = altered("UPDATE experimental_strategies SET validation_status = NULL", *statements)
+    """What can be made sense of is no reason to refuse a database, and every verdict finds its own row."""
+    others = "UPDATE experimental_strategies SET instrument = 'MES' WHERE rowid % 3 = 0"
+    database = altered("UPDATE experimental_strategies SET validation_status = NULL", others, *statements)
     ran = command("run", "--workers", 1, "--db", database, "--json")
     assert ran.code in (0, 3), ran.stderr
     assert ran.summary["rows"] > 0
-    assert ran.summary["committed"]
+    with duckdb.connect(str(database), read_only=True) as connection:
+        decided = "SELECT DISTINCT instrument, validation_status IS NOT NULL FROM experimental_strategies ORDER BY 1"
+        assert connection.execute(decided).fetchall() == [("MES", False), ("MGC", True)]
 
 
 def test_setups_without_a_key(refuse: Refuse, altered: Alter) -> None:

@@ -539,7 +539,8 @@ def test_interrupted_while_all_workers_hang(
         await_it(small, lambda: "interrupted" in said(small))
         process.send_signal(signal.SIGINT)
 
-    assert process.wait(30 if times == 1 else 3) == 130
+    ended = process.wait(60 if times == 1 else 10)
+    assert ended in (130, -signal.SIGINT)  # which a shell shows as 130: Python itself was already ending
     check_gone(process)
     assert "Traceback" not in said(small)
     assert times == 2 or list((small.parent / "tmp").iterdir()) == []

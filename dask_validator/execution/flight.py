@@ -17,7 +17,7 @@ from dask_validator.execution import remote
 from dask_validator.execution.executor import Handling
 from dask_validator.execution.fitness import unfit_workers
 
-POLL_S, ASK_S = 0.01, 1.0
+POLL_S, ASK_S, FETCH_S = 0.01, 1.0, 5.0
 BLIND = "a worker that joined late does not see the database: the outcomes travelled with its tasks"
 MOST_IN_FLIGHT, SLICE = 2_000, 100  # with their outcomes, tasks weigh 0.8 MB each
 IN_FLIGHT = 4  # tasks per thread of the cluster: enough that none waits for us, few enough to forget quickly
@@ -84,6 +84,8 @@ class Flight:
             self._top_up()
             for batch in self._batches():
                 for future in batch:
+                    if self.interrupts:
+                        return
                     yield from self._landed(future)
                 self._top_up()
         finally:
@@ -126,7 +128,10 @@ class Flight:
             return
         task = self._flying.pop(future)
         try:
-            result = remote.outcome(future.result())
+            result = remote.outcome(future.result(timeout=FETCH_S))
+        except TimeoutError:  # its worker hangs in its next task, and cannot hand over the result of this one
+            self._flying[future] = task
+            self._completed.add(future)
         except InputError:  # this worker cannot read the database; if we cannot either, carrying raises that
             carried = self._handling.carried(task)
             if carried is task:
