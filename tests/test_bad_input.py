@@ -322,8 +322,10 @@ def test_strategy_without_an_id(refuse: Refuse, altered: Alter) -> None:
         sql = "SELECT sql FROM duckdb_tables() WHERE table_name = 'experimental_strategies'"
         [(keyed,)] = connection.execute(sql).fetchall()
         connection.execute(keyed.replace("experimental_strategies", "named", 1).replace("PRIMARY KEY", "UNIQUE"))
-        nameless = "SELECT * REPLACE (nullif(strategy_id, min(strategy_id) OVER ()) AS strategy_id)"
-        connection.execute(f"INSERT INTO named {nameless} FROM experimental_strategies WHERE instrument = 'MGC'")
+        connection.execute("INSERT INTO named FROM experimental_strategies WHERE instrument = 'MGC'")
+        connection.execute(
+            "UPDATE named SET strategy_id = NULL WHERE strategy_id = (SELECT min(strategy_id) FROM named)"
+        )
         connection.execute("DROP TABLE experimental_strategies")
         connection.execute("ALTER TABLE named RENAME TO experimental_strategies")
     for command_name in ("run", "check"):
