@@ -132,10 +132,12 @@ def _workers_may_die() -> AbstractContextManager[object]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Dask logs connections that it closes itself as errors; a user would take them for ours."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]  # each has its own level
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import pytest
 from distributed import Client
 
 from dask_validator.errors import ValidatorError
-from dask_validator.execution.client import ClientExecutor
+from dask_validator.execution.client import ClientExecutor, quiet
 from dask_validator.execution.flight import IN_FLIGHT
 from tests.handling import Whole
 
@@ -44,6 +45,18 @@ def test_ctrl_c_ends_the_computing_early(client: Client) -> None:
         press_ctrl_c_after_three(ClientExecutor(client), results)
 
     assert 3 <= len(results) < 50
+
+
+@pytest.mark.parametrize("name", ["distributed.client", "distributed.utils_comm", "distributed.worker"])
+def test_what_dask_logs_about_a_lost_cluster_is_not_shown(name: str) -> None:
+    """Dask's tracebacks about connections do not reach the terminal, whichever of its modules logs them."""
+    logger = logging.getLogger(name)
+    shown = logger.isEnabledFor(logging.ERROR)
+
+    with quiet():
+        assert not logger.isEnabledFor(logging.ERROR)
+    assert shown
+    assert logger.isEnabledFor(logging.ERROR)
 
 
 def bottomless(task: int) -> int:
