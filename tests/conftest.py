@@ -10,12 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
+from tests.browser import open_browser
 from tests.recorded import SMALL, build_database
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,13 @@ def command(tmp_path: Path) -> Command:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chrome]:
+    """Headless Chromium, started once; a test opens its own page."""
+    with open_browser() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")
