@@ -19,6 +19,7 @@ from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecut
 from dask_validator.instruments import costs_of
 from dask_validator.journal.journal import Journal, default_path
 from dask_validator.journal.others import is_another_run
+from dask_validator.live.sender import Sender
 from dask_validator.order import Order
 from dask_validator.results_file import check_writable
 from dask_validator.rules.costs import Costs
@@ -80,7 +81,7 @@ def validate(
         open_executor(workers, client, say=terminal.say, task_timeout_s=safeguards.task_timeout) as executor,
     ):
         terminal.warn(executor.warnings)
-        result = run_validation(order, executor, terminal.listen, journal)
+        result = run_validation(order, executor, Sender(executor, terminal.listen).listen, journal)
         terminal.warn(result.warnings)
     return result
 
@@ -212,7 +213,7 @@ def open_executor(
             if connected is None:
                 opened.enter_context(quiet())
                 connected = opened.enter_context(closing(connect(str(scheduler))))
-            yield existing_cluster(connected, say, task_timeout_s)
+            yield existing_cluster(connected, say, task_timeout_s, dashboard=dashboard_address is not None)
         return
     count = default_workers() if workers is None else workers
     if not isinstance(count, int) or count < 1:

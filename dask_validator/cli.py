@@ -23,10 +23,10 @@ from dask_validator.api import commit_kept, default_workers, open_executor, prep
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.execution.dashboard import free_address
-from dask_validator.execution.executor import Executor
 from dask_validator.instruments import costs_of
 from dask_validator.interrupts import INTERRUPTED, Insistent
 from dask_validator.journal.journal import Journal, default_path, left_in
+from dask_validator.live.sender import Sender
 from dask_validator.monitor import summary
 from dask_validator.monitor.terminal import Terminal
 from dask_validator.result import RunResult
@@ -215,9 +215,10 @@ def _run(
         _explained(ctx, terminal, journal, flags),
     ):
         terminal.warn(executor.warnings)
-        result = run_validation(order, executor, terminal.listen, journal)
+        page = Sender(executor, terminal.listen)
+        result = run_validation(order, executor, page.listen, journal)
         _report(terminal, result, flags, appendix)
-        _keep_dashboard(terminal, executor, flags["keep_dashboard"])
+        _keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
     return SOME_FAILED if result.summary["failed"] else 0
 
 
@@ -280,14 +281,14 @@ def _report(
         click.echo(json.dumps(result.summary))
 
 
-def _keep_dashboard(terminal: Terminal, executor: Executor, seconds: float | None) -> None:
+def _keep_dashboard(terminal: Terminal, link: str | None, seconds: float | None) -> None:
     if seconds is None:
         return
-    if executor.dashboard_link is None:
+    if link is None:
         terminal.warn(["--keep-dashboard has nothing to keep: no cluster was needed, or it has no dashboard"])
         return
     until = "Ctrl-C" if seconds == options.UNTIL_INTERRUPT else f"Ctrl-C or {seconds:g} s have passed"
-    click.echo(f"The dashboard stays at {executor.dashboard_link} until {until}", err=True)
+    click.echo(f"The dashboard stays at {link} until {until}", err=True)
     deadline = time.monotonic() + seconds
     try:
         while (left := deadline - time.monotonic()) > 0:

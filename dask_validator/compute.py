@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dask_validator.errors import Incomplete
-from dask_validator.events import Computed, Listener, Ready, TaskDone
+from dask_validator.events import Computed, Listener, Ready, TakenOver, TaskDone
 from dask_validator.grouping import Work
 from dask_validator.journal.journal import Journal, Recovered
 from dask_validator.model import Answer, OutcomeKey, Request, TaskTiming
@@ -81,6 +81,8 @@ class Computer:
             self.reused = len(agenda.answered)
         self._rounds += 1
         answers = dict(agenda.answered)
+        if answers:
+            self._listener(TakenOver(list(answers.values())))
         if agenda.groups and self.workers:
             try:
                 for result in self._results(agenda, work):
@@ -105,7 +107,7 @@ class Computer:
                 if result.timing is not None:
                     self.timings.append(result.timing)
                 yield result
-                self._listener(TaskDone(len(result.answers)))
+                self._listener(TaskDone(len(result.answers), result.answers, result.timing))
         executor.everywhere(release)
         self._listener(Computed(self.wall_s))
 

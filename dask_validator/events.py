@@ -1,9 +1,47 @@
-"""What a run tells whoever watches it; a new view is a new listener."""
+"""What a run tells whoever watches it; a new view is a new listener.
+
+The order is Started, Screened, TakenOver, Ready, TaskDone ..., Computed, Decided, Committing, Committed, Ended. A run
+that finds nothing to do leaves some out, one that has to look at the database again goes back to Started, and Ended
+always comes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from dask_validator.model import Answer, TaskTiming, Verdict
+
+
+class Ending(StrEnum):
+    """How a run has ended."""
+
+    DONE = "done"
+    NOT_COMMITTED = "not committed"
+    INCOMPLETE = "incomplete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class Started(NamedTuple):
+    """A run begins to read the database."""
+
+    run_id: str
+    instrument: str
+    database: str
+    dry_run: bool
+
+
+class SoFar(NamedTuple):
+    """What is decided without any answer of a worker."""
+
+    counts: Mapping[str, Any]  # as in the summary, of the strategies that are decided
+    failed: Sequence[Verdict]
+
+
+def _nothing() -> SoFar:
+    return SoFar({}, [])
 
 
 class Screened(NamedTuple):
@@ -11,6 +49,13 @@ class Screened(NamedTuple):
 
     waiting: int
     to_compute: int  # strategies that need their outcomes
+    so_far: Callable[[], SoFar] = _nothing  # counts when called, only until this event has been heard: it takes a while
+
+
+class TakenOver(NamedTuple):
+    """Answers of an earlier run, or of an earlier look at the database, still hold."""
+
+    answers: Sequence[Answer]
 
 
 class Ready(NamedTuple):
@@ -20,6 +65,7 @@ class Ready(NamedTuple):
     tasks: int
     dashboard_link: str | None
     blind: Sequence[str]  # workers that do not see the database: outcomes travel with the tasks
+    page_link: str | None = None  # of this run's page on the dashboard
 
 
 class Said(NamedTuple):
@@ -33,6 +79,8 @@ class TaskDone(NamedTuple):
     """One task has answered."""
 
     strategies: int
+    answers: Sequence[Answer] = ()
+    timing: TaskTiming | None = None  # None: nobody could compute it
 
 
 class Computed(NamedTuple):
@@ -41,13 +89,33 @@ class Computed(NamedTuple):
     wall_s: float
 
 
+class Decided(NamedTuple):
+    """Every strategy that has its answer has its verdict."""
+
+    summary: Mapping[str, Any]  # what it says of the commit and the whole time follows later
+    failed: Sequence[Verdict]
+
+
+class Committing(NamedTuple):
+    """The transaction begins."""
+
+    strategies: int
+
+
 class Committed(NamedTuple):
     """The transaction is in the database."""
 
     strategies: int
 
 
-Event = Screened | Said | Ready | TaskDone | Computed | Committed
+class Ended(NamedTuple):
+    """Nothing follows."""
+
+    ending: Ending
+    reason: str = ""
+
+
+Event = Started | Screened | TakenOver | Said | Ready | TaskDone | Computed | Decided | Committing | Committed | Ended
 Listener = Callable[[Event], None]
 
 

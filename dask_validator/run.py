@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,10 +14,10 @@ from dask_validator import collector, tally
 from dask_validator.commit import inputs, settings, write
 from dask_validator.compute import Agenda, Computer, agenda
 from dask_validator.errors import ChangedMeanwhile, Incomplete, NotCommitted
-from dask_validator.events import Listener, Said, Screened
+from dask_validator.events import Committing, Decided, Ended, Ending, Listener, Said, Screened, SoFar, Started
 from dask_validator.grouping import Work, columns, days_by_session, selectors
 from dask_validator.journal.journal import Journal
-from dask_validator.model import Answer, OutcomeKey, Request, Verdict
+from dask_validator.model import Answer, Gate, OutcomeKey, Request, Status, Verdict
 from dask_validator.order import Order
 from dask_validator.result import RunResult, count_verdicts
 from dask_validator.rules.fdr import Correction
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
     from dask_validator.store.reader import Facts, Survey
 
 ATTEMPTS = 3  # to commit before others change the database again
+_ENDINGS = {
+    NotCommitted: Ending.NOT_COMMITTED,
+    Incomplete: Ending.INCOMPLETE,
+    KeyboardInterrupt: Ending.INTERRUPTED,
+}
 
 
 @collector.thawed()
@@ -41,6 +47,22 @@ def run_validation(order: Order, executor: Executor, listener: Listener, journal
         With what is decided so far; the journal keeps what is computed.
     """
     run = _Run(order, executor, listener, journal)
+    with _ending_told(listener):
+        return _validated(run, order, listener, journal)
+
+
+@contextmanager
+def _ending_told(listener: Listener) -> Iterator[None]:
+    """Whoever watches learns how it ended, however it ends."""
+    try:
+        yield
+    except BaseException as error:
+        listener(Ended(_ENDINGS.get(type(error), Ending.FAILED), str(error)))
+        raise
+    listener(Ended(Ending.DONE))
+
+
+def _validated(run: _Run, order: Order, listener: Listener, journal: Journal) -> RunResult:
     earlier: Sequence[Verdict] = ()
     for attempts_left in reversed(range(ATTEMPTS)):
         result, seen = run.validate()
@@ -78,12 +100,13 @@ class _Run:
     def validate(self) -> tuple[RunResult, Seen]:
         """All verdicts, nothing written, and the state of the database that they hold for. Raises Incomplete."""
         database, instrument = self._order.database, self._order.instrument
+        self._listener(Started(self._id, instrument, str(database.path), self._order.config.dry_run))
         with database.kept_open():
             facts = database.read_facts(instrument)
             if facts.waiting:
                 self._executor.start()  # in the background, while we screen
             screened, survey = self._screen(facts)
-            self._listener(Screened(facts.waiting, screened.asked))
+            self._listener(Screened(facts.waiting, screened.asked, screened.so_far))
             answers = self._answers(screened, survey) if facts.waiting else {}
             seen = Seen(database.file_state(), survey.fingerprints)
         # Closed here, before anything is written: a reader would lock the commit out.
@@ -101,6 +124,7 @@ class _Run:
             *self._executor.warnings[self._warned :],
         ]
         summary = self._summary(verdicts, correction, facts)
+        self._listener(Decided(summary, _failed(verdicts) if summary["failed"] else []))
         result = RunResult(
             summary, verdicts, warnings, self._computer.timings, self._watch.stages, self._executor.start_up_s
         )
@@ -110,6 +134,7 @@ class _Run:
 
     def write(self, result: RunResult, seen: Seen) -> None:
         """Commit, then append. Raises NotCommitted."""
+        self._listener(Committing(len(result.verdicts)))
         try:
             with collector.paused():
                 write(self._order, result, seen, self._started_at, self._listener, self._watch, self._journal)
@@ -169,6 +194,15 @@ class Screenings(NamedTuple):
         """How many strategies need their outcomes."""
         return sum(map(len, self.requests.values()))
 
+    def so_far(self) -> SoFar:
+        """What phases 1-5 have decided, also of strategies whose season split is still open."""
+        counts = count_verdicts(self.decided)
+        gates = Counter(c.screened.phase for c in self.open if isinstance(c.screened, Gate))
+        counts["rejected"] += gates.total()
+        for phase, count in gates.items():
+            counts["rejected_by_phase"][str(phase)] += count
+        return SoFar(counts, _failed(self.decided) if counts["failed"] else [])
+
 
 def _screen(order: Order, facts: Facts) -> Screenings:
     screened = Screenings([], [], {})
@@ -182,6 +216,10 @@ def _screen(order: Order, facts: Facts) -> Screenings:
             if (question := request(considered, order.config)) is not None:
                 screened.requests.setdefault(strategy.outcome_key, []).append(question)
     return screened
+
+
+def _failed(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    return [verdict for verdict in verdicts if verdict.status is Status.FAILED]
 
 
 def _work(order: Order, todo: Agenda, survey: Survey) -> Work:

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "model": set(),
-    "events": set(),
+    "events": {"model"},
     "interrupts": set(),
     "rules": INNER,
     "store": INNER | {"rules"},
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "tally": INNER | {"rules"},
     "compute": INNER | {"events", "grouping", "journal", "stopwatch", "store", "task"},
     "monitor": INNER | {"events", "result", "tuning"},
+    "live": INNER | {"__version__", "events", "result"},
     "verdicts": INNER | {"rules"},
     "collector": set(),
     "stopwatch": set(),
@@ -53,7 +54,13 @@ MAY_IMPORT = {
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
 }
-EDGES = {"duckdb": {"store", "task"}, "distributed": {"execution"}, "dask": {"execution"}, "click": {"monitor"}}
+EDGES = {
+    "duckdb": {"store", "task"},
+    "distributed": {"execution", "live"},  # live: what runs in the scheduler
+    "dask": {"execution"},
+    "bokeh": {"live"},
+    "click": {"monitor"},
+}
 ROOTS = {"__init__", "__main__", "api", "cli", "options", "run", "demo"}
 
 

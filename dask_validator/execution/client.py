@@ -42,7 +42,9 @@ def connect(address: str) -> Client:
         raise InputError(f"--scheduler got {address!r}, where no Dask scheduler answers ({reason})") from error
 
 
-def existing_cluster(client: Client, say: Callable[[str], None], task_timeout_s: float) -> ClientExecutor:
+def existing_cluster(
+    client: Client, say: Callable[[str], None], task_timeout_s: float, *, dashboard: bool = True
+) -> ClientExecutor:
     """Workers of a cluster that somebody else started, checked.
 
     Raises
@@ -57,7 +59,7 @@ def existing_cluster(client: Client, say: Callable[[str], None], task_timeout_s:
             say("The cluster has no workers yet; waiting for the first")
             client.wait_for_workers(1)
         warnings = [*check_versions(client), *without_nanny(client)]
-        return ClientExecutor(client, PATIENCE_S, task_timeout_s, warnings)
+        return ClientExecutor(client, PATIENCE_S, task_timeout_s, warnings, dashboard=dashboard)
 
 
 class ClientExecutor:
@@ -71,12 +73,15 @@ class ClientExecutor:
         patience_s: float = PATIENCE_S,
         task_timeout_s: float = TASK_TIMEOUT_S,
         warnings: Sequence[str] = (),
+        *,
+        dashboard: bool = True,
     ) -> None:
         self._client = client
         self._patience_s = patience_s
         self._task_timeout_s = task_timeout_s
         self.warnings = list(warnings)
-        self.dashboard_link: str | None = client.dashboard_link or None
+        self.dashboard_link: str | None = (client.dashboard_link or None) if dashboard else None
+        self._once_started: list[Callable[[Client], None]] = []
         self.start_up_s: float | None = 0.0  # it runs already
 
     @property
@@ -84,8 +89,17 @@ class ClientExecutor:
         """Threads of all workers there are now."""
         return max(1, threads(self._client))
 
+    def with_dashboard(self, do: Callable[[Client], None]) -> bool:
+        """Called when the run starts the workers, were they not there already."""
+        if self.dashboard_link is None:
+            return False
+        self._once_started.append(do)
+        return True
+
     def start(self) -> None:
         """The cluster runs already."""
+        while self._once_started:
+            self._once_started.pop()(self._client)
 
     def wait(self) -> None:
         """The cluster runs already."""

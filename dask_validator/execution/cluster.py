@@ -46,7 +46,15 @@ class LocalExecutor:
         self._starting: Future[ClientExecutor] | None = None
         self._open = ExitStack()
         self._nannies: Mapping[Any, Any] = {}
+        self._once_started: list[Callable[[Client], None]] = []
         self.start_up_s: float | None = None
+
+    def with_dashboard(self, do: Callable[[Client], None]) -> bool:
+        """Called in the background, when the processes run."""
+        if self._dashboard is None:
+            return False
+        self._once_started.append(do)
+        return True
 
     def start(self) -> None:
         """Begin to start the processes."""
@@ -128,6 +136,8 @@ class LocalExecutor:
         self._nannies = cluster.workers
         if self._dashboard is not None:  # without, Dask serves its health pages all the same
             self.dashboard_link = client.dashboard_link
+        for do in self._once_started:
+            do(client)
         self.start_up_s = time.perf_counter() - clock
         return ClientExecutor(client, PATIENCE_S, self._task_timeout_s)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dask_validator.execution.child import alone
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -47,6 +50,10 @@ class Executor(Protocol):
     @property
     def warnings(self) -> Sequence[str]:
         """What the user should know of the workers; more may come during a run."""
+        ...
+
+    def with_dashboard(self, do: Callable[[Client], None]) -> bool:
+        """Have it called once the cluster runs and has a dashboard; False when there will be none."""
         ...
 
     def start(self) -> None:
@@ -92,6 +99,10 @@ class SerialExecutor:
 
     def __init__(self, task_timeout_s: float = TASK_TIMEOUT_S) -> None:
         self._task_timeout_s = task_timeout_s
+
+    def with_dashboard(self, do: Callable[[Client], None]) -> bool:
+        """No cluster, no dashboard."""
+        return False
 
     def start(self) -> None:
         """This process runs already."""

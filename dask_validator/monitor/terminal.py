@@ -48,6 +48,8 @@ class Terminal:
                 self.warn([text]) if warning else self.say(text)
             case Ready(workers, tasks, link, blind):
                 self._show_dashboard(link)
+                if event.page_link:
+                    self.say(f"  this run: {event.page_link}")
                 self.say(f"{tasks:,} tasks for {workers:,} worker(s)")
                 if blind:
                     self.say(f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks")

@@ -1,0 +1,174 @@
+"""From the state of a run to what its page draws: columns for the plots, words for the rest. No browser, no Dask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dask_validator.events import Ending
+from dask_validator.live.progress import Message, State
+from dask_validator.result import PHASE_NAMES
+
+Columns = Mapping[str, Sequence[Any]]  # as Bokeh takes them
+
+MOST_BARS = 60
+
+
+class View(NamedTuple):
+    """One run as the scheduler knows it."""
+
+    message: Message
+    silent_s: float  # since the message came
+    running: int  # tasks
+    threads: Sequence[tuple[float, int]]  # seconds of computing, and threads of the cluster from then on
+
+
+class Figure(NamedTuple):
+    """A number with its name; `kind` is what it is about, for its colour."""
+
+    key: str
+    label: str
+    text: str
+    kind: str = ""
+
+
+def done(message: Message) -> int:
+    """Strategies that have their answer."""
+    return int(message["computed"] + message["taken_over"])
+
+
+def share_done(message: Message) -> float:
+    """Between 0 and 1; a run that has nothing to compute has it all."""
+    total: int = message["to_compute"]
+    if not total:
+        return 0.0 if message["state"] == State.SCREENING else 1.0
+    return min(1.0, done(message) / total)
+
+
+def elapsed_s(view: View) -> float:
+    """Since the run began; goes on while nothing is heard."""
+    return float(view.message["elapsed_s"]) + (0.0 if view.message["ended"] else view.silent_s)
+
+
+def eta_s(view: View) -> float | None:
+    """Until the last answer, at the average rate so far; None when that cannot be said."""
+    message = view.message
+    left: int = message["to_compute"] - done(message)
+    if message["state"] != State.COMPUTING or not message["computed"] or left <= 0:
+        return None
+    per_strategy_s: float = message["computing_s"] / message["computed"]
+    return max(0.0, left * per_strategy_s - view.silent_s)
+
+
+def rate(message: Message) -> float:
+    """Strategies computed a second."""
+    seconds, computed, _, _ = message["points"][-1]
+    return float(computed / seconds) if seconds else 0.0
+
+
+def speedup(message: Message) -> tuple[float, float]:
+    """By wall-clock seconds of tasks and by their CPU seconds, as in the summary."""
+    wall_s = message["computing_s"]
+    return (round(message["sum_s"] / wall_s, 3), round(message["cpu_s"] / wall_s, 3)) if wall_s else (0.0, 0.0)
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units that matter."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def state(message: Message) -> tuple[str, str]:
+    """What the run is doing or how it has ended, and its kind: `busy`, `good` or `bad`."""
+    text = str(message["state"])
+    if not message["ended"]:
+        return text, "busy"
+    if text == Ending.DONE:
+        return (f"{text} · dry run" if message["dry_run"] else text), "good"
+    return (f"{text} · committed" if message["committed"] else text), "bad"
+
+
+def figures(view: View) -> list[Figure]:
+    """The numbers at the top of the page."""
+    message = view.message
+    counts = message["counts"]
+    decided = sum(counts[name] for name in ("passed", "rejected", "skipped", "failed"))
+    by_wall, by_cpu = speedup(message)
+    tasks = f"{message['tasks_done']:,} of {message['tasks']:,} tasks"
+    return [
+        Figure("waiting", "strategies", f"{message['waiting']:,}"),
+        Figure("passed", "passed", f"{counts['passed']:,}", "good"),
+        Figure("rejected", "rejected", f"{counts['rejected']:,}"),
+        Figure("skipped", "skipped", f"{counts['skipped']:,}"),
+        Figure("failed", "failed", f"{counts['failed']:,}", "bad" if counts["failed"] else ""),
+        Figure("open", "open", f"{max(0, message['waiting'] - decided):,}"),
+        Figure("running", tasks, f"{view.running:,} running", "busy" if view.running else ""),
+        Figure("rate", "strategies / s", f"{rate(message):,.0f}"),
+        Figure("speedup", "speedup", f"{by_wall:.2f}"),
+        Figure("cpu_speedup", "CPU speedup", f"{by_cpu:.2f}"),
+    ]
+
+
+def phases(message: Message) -> list[tuple[str, int]]:
+    """What each phase has rejected."""
+    rejected = message["counts"]["rejected_by_phase"]
+    return [(f"{phase} {name}", rejected.get(str(phase), 0)) for phase, name in PHASE_NAMES.items()]
+
+
+def throughput(message: Message) -> Columns:
+    """Strategies a second over time: bars between `left` and `right`, seconds of computing.
+
+    A bar is as wide as it must be to end at an answer: in between nothing is known.
+    """
+    points = message["points"]
+    shortest = points[-1][0] / MOST_BARS
+    columns: dict[str, list[float]] = {"left": [], "right": [], "rate": []}
+    left = before = 0.0
+    for seconds, computed, _, _ in points:
+        if seconds - left > shortest and (computed > before or seconds == points[-1][0]):
+            columns["left"].append(left)
+            columns["right"].append(seconds)
+            columns["rate"].append((computed - before) / (seconds - left))
+            left, before = seconds, computed
+    return columns
+
+
+def speedups(message: Message) -> Columns:
+    """Seconds of tasks, and CPU seconds of tasks, by seconds of computing until then."""
+    points = [point for point in message["points"] if point[0] > 0]
+    return {
+        "seconds": [point[0] for point in points],
+        "speedup": [point[2] / point[0] for point in points],
+        "cpu_speedup": [point[3] / point[0] for point in points],
+    }
+
+
+def ideal(view: View) -> Columns:
+    """The number of workers over time, which no speedup exceeds; steps."""
+    message = view.message
+    if not message["workers"]:
+        return {"seconds": [], "workers": []}
+    known = [(0.0, message["workers"]), *((s, threads) for s, threads in view.threads if threads)]
+    return {
+        "seconds": [*(seconds for seconds, _ in known), message["computing_s"]],
+        "workers": [*(float(threads) for _, threads in known), float(known[-1][1])],
+    }
+
+
+def by_worker(message: Message) -> Columns:
+    """Tasks, strategies and busy seconds of each worker; on one host its name goes without saying."""
+    rows = message["by_worker"]
+    hosts = {str(row[0]).rpartition(":")[0] for row in rows}
+    names = [str(row[0]).rpartition(":")[2] if len(hosts) == 1 else str(row[0]) for row in rows]
+    return {
+        "worker": [f"pid {name}" if len(hosts) == 1 else name for name in names],
+        "tasks": [row[1] for row in rows],
+        "strategies": [row[2] for row in rows],
+        "busy_s": [row[3] for row in rows],
+    }

@@ -1,0 +1,129 @@
+"""The parts of the page that are text, as HTML; whatever comes from the user's database is escaped here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from dask_validator.live import columns
+from dask_validator.live.columns import View
+from dask_validator.live.progress import Message
+
+STYLE = """
+:host { width: 100%; color: #222; font: 14px Helvetica, Arial, sans-serif; }
+.bk-clearfix { width: 100%; }
+h2 { font-size: 20px; margin: 0; overflow-wrap: anywhere; }
+h3 { font-size: 13px; margin: 0 0 8px; font-weight: bold; }
+p { margin: 4px 0 0; overflow-wrap: anywhere; }
+.muted { color: #5f6368; }
+.badge { display: inline-block; padding: 2px 10px; border-radius: 11px; font-size: 13px; color: white;
+  vertical-align: 3px; margin-left: 6px; white-space: nowrap; }
+.badge.busy { background: #1f6fb2; } .badge.good { background: #2a7d46; } .badge.bad { background: #b3261e; }
+.figures { display: grid; grid-template-columns: repeat(10, 1fr); gap: 8px; }
+@media (max-width: 1200px) { .figures { grid-template-columns: repeat(5, 1fr); } }
+@media (max-width: 640px) { .figures { grid-template-columns: repeat(2, 1fr); } }
+.figure { background: white; border: 1px solid #dadce0; border-radius: 6px; padding: 8px 10px; }
+.figure b { display: block; font-size: 20px; font-weight: normal; font-variant-numeric: tabular-nums;
+  white-space: nowrap; }
+.figure.good b { color: #2a7d46; } .figure.bad b { color: #b3261e; } .figure.busy b { color: #1f6fb2; }
+.figure span { color: #5f6368; font-size: 12px; }
+.bar { height: 14px; background: #e3e5e8; border-radius: 7px; overflow: hidden; }
+.bar div { height: 100%; background: #1f6fb2; }
+.bar.good div { background: #2a7d46; } .bar.bad div { background: #b3261e; }
+.spread { display: flex; justify-content: space-between; flex-wrap: wrap; gap: 0 16px; margin-top: 4px; }
+table { width: 100%; border-collapse: collapse; font-size: 13px; }
+td, th { padding: 4px 6px; text-align: left; vertical-align: top; border-bottom: 1px solid #eceef0;
+  overflow-wrap: anywhere; }
+th { color: #5f6368; font-weight: normal; font-size: 12px; }
+.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; width: 1%; }
+.name { white-space: nowrap; width: 1%; }
+.share { vertical-align: middle; }
+.share div { height: 9px; background: #e8915a; border-radius: 2px; min-width: 1px; }
+"""
+
+
+def nothing() -> str:
+    """Before the first word of a run."""
+    return "<h2>No run yet</h2><p class='muted'>This page shows the runs of this cluster from their start on.</p>"
+
+
+def title(message: Message) -> str:
+    """Which run, and what it does or how it ended."""
+    text, kind = columns.state(message)
+    database = str(message["database"])[-200:]
+    reason = f"<p>{escape(message['reason'])}</p>" if message["reason"] else ""
+    return (
+        f"<h2>{escape(message['instrument'])}<span class='badge {kind}' data-key='state'>{escape(text)}</span></h2>"
+        f"<p class='muted'>{escape(database)} &middot; run {escape(message['run_id'])}</p>{reason}"
+    )
+
+
+def choice(message: Message) -> str:
+    """A run among others, as plain text."""
+    text, _ = columns.state(message)
+    return f"{message['run_id']} {message['instrument']} ({text})"
+
+
+def figures(view: View) -> str:
+    """The big numbers."""
+    return f"<div class='figures'>{''.join(map(_figure, columns.figures(view)))}</div>"
+
+
+def _figure(figure: columns.Figure) -> str:
+    value = f"<b data-key='{figure.key}'>{escape(figure.text)}</b>"
+    return f"<div class='figure {figure.kind}'>{value}<span>{escape(figure.label)}</span></div>"
+
+
+def bar(view: View) -> str:
+    """How far computing is, and how long it will take."""
+    message = view.message
+    share = columns.share_done(message)
+    percent = int(100 * share)  # 100 only when nothing is left
+    eta = columns.eta_s(view)
+    done, total = f"{columns.done(message):,}", f"{message['to_compute']:,}"
+    taken_over = f", {message['taken_over']:,} of them from an earlier run" if message["taken_over"] else ""
+    ends = "" if eta is None else f"about {columns.duration(eta)} left &middot; "
+    return (
+        f"<div class='bar {columns.state(message)[1]}' role='progressbar' aria-label='answers' aria-valuemin='0' "
+        f"aria-valuemax='100' aria-valuenow='{percent}'><div style='width: {100 * share:.1f}%'></div></div>"
+        f"<div class='spread'><span><b data-key='done'>{done}</b> of <b data-key='to_compute'>{total}</b> strategies "
+        f"that need their outcomes ({percent} %){taken_over}</span>"
+        f"<span>{ends}{columns.duration(columns.elapsed_s(view))} since the start</span></div>"
+    )
+
+
+def rejections(message: Message) -> str:
+    """What each phase has rejected."""
+    rows = columns.phases(message)
+    most = max(count for _, count in rows) or 1
+    cells = (
+        f"<tr><td class='name'>{escape(name)}</td>"
+        f"<td class='number' data-key='phase_{name.split()[0]}'>{count:,}</td>"
+        f"<td class='share'><div style='width: {100 * count / most:.1f}%'></div></td></tr>"
+        for name, count in rows
+    )
+    return f"<h3>Rejected by phase</h3><table>{''.join(cells)}</table>"
+
+
+def slowest(message: Message) -> str:
+    """The strategies that took longest."""
+    rows = [(strategy_id, f"{1000 * seconds:,.1f}") for strategy_id, seconds in message["slowest"]]
+    return f"<h3>Slowest strategies</h3>{_table(('strategy', 'ms'), rows, numbers={1})}"
+
+
+def failures(message: Message) -> str:
+    """The latest strategies that failed, with the reason."""
+    rows = [(strategy_id, reason) for strategy_id, reason in message["failures"]]
+    failed = message["counts"]["failed"]
+    hidden = f"<p class='muted'>the latest of {failed:,}</p>" if failed > len(rows) else ""
+    return f"<h3>Latest failures</h3>{_table(('strategy', 'reason'), rows)}{hidden}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: frozenset[int] | set[int] = frozenset()) -> str:
+    def line(tag: str, cells: Sequence[str]) -> str:
+        kinds = (" class='number'" if position in numbers else "" for position in range(len(cells)))
+        words = (f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
+        return f"<tr>{''.join(words)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    return f"<table>{line('th', head)}{body}</table>" if body else "<p class='muted'>none</p>"

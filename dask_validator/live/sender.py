@@ -1,0 +1,103 @@
+"""Feeds the page of a run: a listener that passes every event on, and sends what they add up to."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from dask_validator import __version__
+from dask_validator.events import Ended, Event, Listener, Ready, Said, TaskDone
+from dask_validator.live.progress import Progress
+
+if TYPE_CHECKING:
+    from tornado.ioloop import PeriodicCallback
+
+    from dask_validator.execution.executor import Executor
+
+PATH = "validation"
+TOPIC = "dask_validator"
+EVERY_S = 0.5
+LAST_WORD_S = 2.0  # for a scheduler that hangs at the end
+
+
+class Sender:
+    """Opens the page once the cluster has a dashboard, and tells it how the run goes on; never fails a run.
+
+    Attributes
+    ----------
+    link
+        The page; None while there is none.
+    """
+
+    def __init__(self, executor: Executor, listener: Listener) -> None:
+        self.link: str | None = None
+        self._listener = listener
+        self._lock = threading.Lock()  # the client's loop asks for messages
+        self._client: Any = None
+        self._sending: PeriodicCallback | None = None
+        self._why_not: str | None = None
+        self._news = False
+        self._progress = Progress() if executor.with_dashboard(self._open) else None
+
+    def listen(self, event: Event) -> None:
+        """Take note of one event, and pass it on."""
+        if self._progress is not None:
+            event = self._noted(event, self._progress)
+        self._listener(event)
+        if isinstance(event, Ended):
+            self._say_the_last_word()
+
+    def _noted(self, event: Event, progress: Progress) -> Event:
+        if self._client is not None or not isinstance(event, TaskDone):
+            with self._lock:
+                progress.see(event)
+                self._news = True
+        if isinstance(event, Ready):
+            if self._why_not is not None:
+                self._progress = None
+                self._listener(Said(self._why_not))
+            return event._replace(page_link=self.link)
+        return event
+
+    def _open(self, client: Any) -> None:
+        """Runs beside the run where the cluster does."""
+        try:
+            from tornado.ioloop import PeriodicCallback
+
+            from dask_validator.live.plugin import ValidationPage
+
+            client.register_plugin(ValidationPage())
+            self.link = f"{client.dashboard_link.rsplit('/', 1)[0]}/{PATH}"
+            self._sending = PeriodicCallback(self._send, EVERY_S * 1000)
+            self._client = client
+            client.loop.add_callback(self._sending.start)
+        except Exception as error:  # whatever the scheduler lacks
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            self._why_not = f"No page of this run on the dashboard: its scheduler cannot show one ({reason})"
+
+    async def _send(self) -> None:
+        if not self._news or self._client is None or self._progress is None:
+            return
+        with self._lock:
+            message = self._progress.message()
+            self._news = False
+        with suppress(Exception):  # the next message says it all again
+            about = {"version": __version__, "client": self._client.id}
+            await self._client.scheduler.log_event(topic=TOPIC, msg=message | about)
+
+    def _say_the_last_word(self) -> None:
+        """Nothing is left to be sent later: the client may be closed at once."""
+        client, sending = self._client, self._sending
+        if client is None or sending is None:
+            return
+
+        async def last() -> None:
+            sending.stop()
+            await self._send()
+
+        with suppress(Exception):
+            if client.status == "running":
+                client.sync(last, callback_timeout=LAST_WORD_S)
+            else:
+                client.loop.add_callback(sending.stop)
