@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from dask_validator.events import Ending
@@ -11,7 +12,7 @@ from dask_validator.result import PHASE_NAMES
 
 Columns = Mapping[str, Sequence[Any]]  # as Bokeh takes them
 
-MOST_BARS = 60
+FEWEST_BARS, MOST_BARS = 8, 60  # where there are as many answers
 
 
 class View(NamedTuple):
@@ -61,7 +62,9 @@ def eta_s(view: View) -> float | None:
 
 
 def rate(message: Message) -> float:
-    """Strategies computed a second."""
+    """Strategies computed a second, until the last answer."""
+    if not message["points"]:
+        return 0.0
     seconds, computed, _, _ = message["points"][-1]
     return float(computed / seconds) if seconds else 0.0
 
@@ -124,19 +127,20 @@ def phases(message: Message) -> list[tuple[str, int]]:
 def throughput(message: Message) -> Columns:
     """Strategies a second over time: bars between `left` and `right`, seconds of computing.
 
-    A bar is as wide as it must be to end at an answer: in between nothing is known.
+    Bars end at answers, as nothing is known in between, and hold one from each worker where there are enough: workers
+    that answer at the same time would otherwise look fast.
     """
     points = message["points"]
-    shortest = points[-1][0] / MOST_BARS
-    columns: dict[str, list[float]] = {"left": [], "right": [], "rate": []}
-    left = before = 0.0
-    for seconds, computed, _, _ in points:
-        if seconds - left > shortest and (computed > before or seconds == points[-1][0]):
-            columns["left"].append(left)
-            columns["right"].append(seconds)
-            columns["rate"].append((computed - before) / (seconds - left))
-            left, before = seconds, computed
-    return columns
+    answers = max(min(message["workers"], -(-len(points) // FEWEST_BARS)), -(-len(points) // MOST_BARS), 1)
+    ends = list(range(answers - 1, len(points), answers))
+    ends[-1:] = [len(points) - 1] if points else []
+    edges = {0.0: 0} | {points[end][0]: points[end][1] for end in ends}
+    bars = list(pairwise(edges.items()))
+    return {
+        "left": [left for (left, _), _ in bars],
+        "right": [right for _, (right, _) in bars],
+        "rate": [(after - before) / (right - left) for (left, before), (right, after) in bars],
+    }
 
 
 def speedups(message: Message) -> Columns:

@@ -31,9 +31,8 @@ HEIGHT = 230
 BLUE, ORANGE, GREY, GREEN = "#1f6fb2", "#e07b39", "#80868b", "#5b9c73"
 
 GRID = ":host { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 12px; }"
-CARD = ":host { background: white; border: 1px solid #dadce0; border-radius: 6px; min-width: 0; overflow: hidden; }"
+CARD = ":host { background: white; box-shadow: 0 0 0 1px #dadce0; border-radius: 6px; min-width: 0; }"
 PADDED = ":host { padding: 10px; }"
-RAISED = ":host { box-sizing: content-box; padding-bottom: 6px; }"
 TOP = ":host { display: flex; flex-direction: row; flex-wrap: wrap; gap: 8px 24px; margin-top: 12px; }"
 GROWING = ":host { flex: 1 1 320px; width: auto; }"
 
@@ -150,6 +149,7 @@ class Drawn:
             )
         )
         plot.add_layout(plot.legend[0], "below")
+        plot.min_border_bottom = 70
         plot.legend.orientation = "horizontal"
         plot.legend.border_line_color = plot.legend.background_fill_color = None
         plot.legend.margin = plot.legend.padding = 0
@@ -190,7 +190,8 @@ def _plot(title: str, x_label: str, **ranges: Any) -> Any:
         x_axis_label=x_label,
         toolbar_location=None,
         tools="",
-        stylesheets=[InlineStyleSheet(css=css) for css in (CARD, RAISED)],
+        stylesheets=[InlineStyleSheet(css=CARD)],
+        min_border_bottom=56,
         **ranges,
     )
     plot.xaxis.axis_label_text_font_style = "normal"

@@ -119,7 +119,7 @@ class Progress:
             "computing_s": self._computing_s(),
             "sum_s": self._sum_s,
             "cpu_s": self._cpu_s,
-            "points": [*self._points, self._point()],
+            "points": self._points if self._wall_s is None else [*self._points, self._point()],
             "by_worker": [[name[:LONGEST_ID], *of_worker] for name, of_worker in sorted(busiest)],
             "other_workers": max(0, len(self._by_worker) - MOST_WORKERS),
             "slowest": [[strategy_id, seconds] for seconds, strategy_id in self._slowest],
@@ -202,4 +202,5 @@ class Progress:
 
     def _point(self) -> tuple[float, int, float, float]:
         """Seconds of computing; strategies, seconds of tasks and CPU seconds until then."""
-        return self._computing_s(), self._points_computed + self._computed, self._sum_s, self._cpu_s
+        before = self._points[-1][0] if self._points else 0.0  # the run's own clock began a little later than ours
+        return max(before, self._computing_s()), self._points_computed + self._computed, self._sum_s, self._cpu_s
