@@ -69,10 +69,15 @@ class Running:
 
     def wait_for(self, pattern: str) -> str:
         """What the pattern's group matches on stderr."""
-        until(lambda: re.search(pattern, self._err.read_text()) or self.process.poll() is not None, self._err.read_text)
-        found = re.search(pattern, self._err.read_text())
-        assert found, self._err.read_text()
+        until(lambda: re.search(pattern, self.stderr) or self.process.poll() is not None, lambda: self.stderr)
+        found = re.search(pattern, self.stderr)
+        assert found, self.stderr
         return found.group(1)
+
+    @property
+    def stderr(self) -> str:
+        """Everything said so far."""
+        return self._err.read_text()
 
     @property
     def link(self) -> str:
@@ -82,7 +87,7 @@ class Running:
     @property
     def summary(self) -> dict[str, Any]:
         """The object that `--json` printed."""
-        until(lambda: self._out.read_text().endswith("\n"), self._err.read_text)
+        until(lambda: self._out.read_text().endswith("\n"), lambda: self.stderr)
         loaded: dict[str, Any] = json.loads(self._out.read_text().splitlines()[-1])
         return loaded
 
@@ -141,8 +146,10 @@ class Page:
 
     def choose(self, run_id: str) -> None:
         """Picks a run from the list."""
-        pick = "found[0].value = arguments[1]; found[0].dispatchEvent(new Event('change'));"
-        self._browser.execute_script(FIND + pick, "select", run_id)
+        pick = "const option = found.find(e => e.textContent.startsWith(arguments[1])); option.selected = true; "
+        self._browser.execute_script(
+            f"{FIND}{pick}option.parentElement.dispatchEvent(new Event('change'));", "option", run_id
+        )
 
     def _all(self, selector: str) -> list[str]:
         found: list[str] = self._browser.execute_script(FIND + "return found.map(e => e.textContent);", selector)
@@ -284,10 +291,10 @@ def test_while_running_and_two_runs(browser: Chrome, start: Callable[..., Runnin
     page.wait_for(lambda page: page.word("state") == "interrupted")
     kept = page.number("done")
 
-    second = start(small, "--resume")
+    second = start(small, "--resume", "--wait-for-lock", PATIENCE_S)  # workers keep the file for a moment
+    assert second.process.wait(PATIENCE_S) == 0, second.stderr
     page.wait_for(lambda page: page.word("state") == "done")
 
-    assert second.process.wait(PATIENCE_S) == 0
     assert shown_counts(page) == counts_of(second.summary)
     assert second.summary["walkforward"]["reused"] >= kept > 0
 
