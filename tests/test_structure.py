@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "order": INNER | {"rules"},
     "tally": INNER | {"rules"},
     "compute": INNER | {"events", "grouping", "journal", "stopwatch", "store", "task"},
-    "monitor": INNER | {"events", "result", "tuning"},
+    "monitor": INNER | {"events", "result", "rules", "tuning"},
     "verdicts": INNER | {"rules"},
     "collector": set(),
     "stopwatch": set(),
@@ -48,13 +48,13 @@ MAY_IMPORT = {
         "stopwatch",
         "store",
     },
-    "result": INNER | {"rules", "tuning"},
+    "result": INNER | {"explanation", "rules", "tuning"},
     "results_file": INNER,
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
 }
 EDGES = {"duckdb": {"store", "task"}, "distributed": {"execution"}, "dask": {"execution"}, "click": {"monitor"}}
-ROOTS = {"__init__", "__main__", "api", "cli", "options", "run", "demo"}
+ROOTS = {"__init__", "__main__", "api", "cli", "explanation", "options", "run", "demo"}
 
 
 def _modules() -> list[Path]:
