@@ -12,11 +12,12 @@ import pytest
 import dask_validator
 
 PACKAGE = Path(dask_validator.__file__).parent
-INNER = {"config", "errors", "model"}
+INNER = {"config", "errors", "model", "plain"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "model": set(),
+    "plain": set(),
     "events": {"model"},
     "interrupts": set(),
     "rules": INNER,
@@ -28,8 +29,8 @@ MAY_IMPORT = {
     "order": INNER | {"rules"},
     "tally": INNER | {"rules"},
     "compute": INNER | {"events", "grouping", "journal", "stopwatch", "store", "task"},
-    "monitor": INNER | {"events", "result", "tuning"},
     "live": INNER | {"__version__", "events", "result"},
+    "monitor": INNER | {"events", "result", "rules", "tuning"},
     "verdicts": INNER | {"rules"},
     "collector": set(),
     "stopwatch": set(),
@@ -49,7 +50,7 @@ MAY_IMPORT = {
         "stopwatch",
         "store",
     },
-    "result": INNER | {"rules", "tuning"},
+    "result": INNER | {"explanation", "rules", "tuning"},
     "results_file": INNER,
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
@@ -61,7 +62,7 @@ EDGES = {
     "bokeh": {"live"},
     "click": {"monitor"},
 }
-ROOTS = {"__init__", "__main__", "api", "cli", "options", "run", "demo"}
+ROOTS = {"__init__", "__main__", "api", "cli", "explanation", "options", "run", "demo"}
 
 
 def _modules() -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -87,7 +87,8 @@ class ClientExecutor:
     @property
     def workers(self) -> int:
         """Threads of all workers there are now."""
-        return max(1, threads(self._client))
+        with answering():
+            return max(1, threads(self._client))
 
     def with_dashboard(self, do: Callable[[Client], None]) -> bool:
         """Called when the run starts the workers, were they not there already."""
@@ -111,7 +112,8 @@ class ClientExecutor:
 
     def everywhere(self, function: Callable[[], None]) -> None:
         """Call it in every worker process; one that cannot is left alone."""
-        self._client.run(function, on_error="ignore")
+        with suppress(OSError):  # the scheduler has gone, but all results are here
+            self._client.run(function, on_error="ignore")
 
     def map(
         self,

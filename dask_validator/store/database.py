@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import read_catalogue
 from dask_validator.store.fingerprints import FileState, Seen, file_state
@@ -16,9 +18,11 @@ from dask_validator.store.reader import (
     OR_FAILED,
     WAITING,
     Facts,
+    Stored,
     Survey,
     read_facts,
     read_results,
+    read_strategy,
     read_waiting,
     survey,
 )
@@ -56,6 +60,8 @@ class Database:
         """
         connection.check_is_file(path)
         lock.wait_until_free(path, wait_s, say, passing, to_write=to_write)
+        if to_write and not os.access(path, os.W_OK):
+            raise InputError(f"{path} may not be written by this user; needed write permission, or --dry-run")
         with connection.reading(path) as opened:
             connection.refuse_truncated(opened, path)
             read_catalogue(opened)
@@ -68,6 +74,10 @@ class Database:
     def read_waiting(self, instrument: str) -> Generator[Strategy]:
         """Waiting strategies in no order; the database stays open until the last one was taken."""
         return read_waiting(self.path, instrument, self.waiting)
+
+    def read_strategy(self, strategy_id: str) -> Stored:
+        """One row, waiting or not."""
+        return read_strategy(self.path, strategy_id)
 
     def survey(self, instrument: str) -> Survey:
         """Where the outcomes lie, and what the data look like as a whole."""

@@ -40,6 +40,7 @@ class Facts(NamedTuple):
     p_values: NDArray[np.float64]  # of all canonical strategies that have one, no NaN, in no order
     active_setups: frozenset[str]  # strategy_ids that are promoted now
     setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
+    instruments: tuple[str, ...] = ()  # that have strategies; asked for only when nothing is waiting
 
 
 class Survey(NamedTuple):
@@ -61,12 +62,14 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
         refuse_nameless(connection, instrument, waiting)
+        count = _count_waiting(connection, instrument, waiting)
         return Facts(
-            _count_waiting(connection, instrument, waiting),
+            count,
             _atr_by_year(connection, instrument),
             _p_values(connection, instrument),
             _active_setups(connection),
             catalogue.not_null("validated_setups"),
+            () if count else _instruments(connection),
         )
 
 
@@ -79,6 +82,42 @@ def read_waiting(path: str | Path, instrument: str, waiting: str = WAITING) -> G
         result = connection.execute(*_waiting(instrument, waiting, read_catalogue(connection)))
         while rows := result.fetchmany(BATCH):
             yield from map(Strategy._make, rows)
+
+
+class Stored(NamedTuple):
+    """One row of `experimental_strategies`, waiting or not."""
+
+    strategy: Strategy
+    instrument: str
+    status: str | None
+    note: str | None
+
+
+def read_strategy(path: str | Path, strategy_id: str) -> Stored:
+    """The row of that id.
+
+    Raises
+    ------
+    InputError
+        There is none, or it has no instrument.
+    """
+    with reading(path) as connection:
+        found = connection.execute(
+            "SELECT instrument, validation_status, validation_notes FROM experimental_strategies "
+            "WHERE strategy_id = ? AND instrument IS NOT NULL",
+            [strategy_id],
+        ).fetchone()
+        if found is None:
+            alike = connection.execute(
+                "SELECT strategy_id FROM experimental_strategies WHERE strategy_id IS NOT NULL "
+                "ORDER BY jaro_winkler_similarity(strategy_id, ?) DESC, strategy_id LIMIT 3",
+                [strategy_id],
+            ).fetchall()
+            hint = f"; there are {', '.join(name for (name,) in alike)}" if alike else ""
+            raise InputError(f"got the strategy {strategy_id!r}, which {path} does not have{hint}")
+        query, parameters = _waiting(found[0], "strategy_id = ?", read_catalogue(connection))
+        row = connection.execute(query, [*parameters, strategy_id]).fetchone()
+        return Stored(Strategy._make(row or ()), *found)
 
 
 def survey(path: str | Path, instrument: str) -> Survey:
@@ -129,6 +168,11 @@ def _count_waiting(connection: duckdb.DuckDBPyConnection, instrument: str, waiti
         f"SELECT count(*) FROM experimental_strategies WHERE instrument = ? AND {waiting}", [instrument]
     ).fetchall()
     return int(count)
+
+
+def _instruments(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    rows = connection.execute("SELECT DISTINCT instrument FROM experimental_strategies ORDER BY 1").fetchall()
+    return tuple(name for (name,) in rows if name is not None)
 
 
 def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, list[str]]:
