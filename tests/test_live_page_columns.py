@@ -305,6 +305,16 @@ def test_everything_from_the_database_is_escaped() -> None:
     assert not [piece for piece in pieces if "<img" in piece or "<script" in piece]
 
 
+def test_a_run_that_has_just_begun() -> None:
+    """While it screens, nothing is known of it but its name; all the same there is a page."""
+    message = Told()(Started("run-1", "MGC", "gold.db", False)).message
+
+    assert columns.share_done(message) == 0.0
+    assert text_of(message, "passed") == text_of(message, "speedup").removesuffix(".00") == "0"
+    assert "screening" in markup.title(message)
+    assert "<table>" in markup.rejections(message)
+
+
 def test_nothing_is_waiting() -> None:
     """A run with nothing to compute is complete, and divides by nothing."""
     message = Told()(Started("run-1", "MGC", "gold.db", True), screened(2, 0), Ended(Ending.DONE)).message

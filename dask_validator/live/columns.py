@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from dask_validator.events import Ending
-from dask_validator.live.progress import Message, State
+from dask_validator.live.progress import COUNTED, Message, State
 from dask_validator.result import PHASE_NAMES
 
 Columns = Mapping[str, Sequence[Any]]  # as Bokeh takes them
 
-FEWEST_BARS, MOST_BARS = 8, 60  # where there are as many answers
+FEWEST_BARS, MOST_BARS = 4, 60  # where there are as many answers
 
 
 class View(NamedTuple):
@@ -101,7 +101,7 @@ def figures(view: View) -> list[Figure]:
     """The numbers at the top of the page."""
     message = view.message
     counts = message["counts"]
-    decided = sum(counts[name] for name in ("passed", "rejected", "skipped", "failed"))
+    decided = sum(counts[name] for name in COUNTED)
     by_wall, by_cpu = speedup(message)
     tasks = f"{message['tasks_done']:,} of {message['tasks']:,} tasks"
     return [

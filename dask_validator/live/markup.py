@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from html import escape
 
 from dask_validator.live import columns
@@ -37,9 +36,13 @@ td, th { padding: 4px 6px; text-align: left; vertical-align: top; border-bottom:
 th { color: #5f6368; font-weight: normal; font-size: 12px; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; width: 1%; }
 .name { white-space: nowrap; width: 1%; }
+.item { font-size: 13px; padding: 4px 6px; margin: 0; border-bottom: 1px solid #eceef0; }
+.item b { font-weight: normal; color: #b3261e; }
+.scroll { max-height: 250px; overflow: auto; }
 .share { vertical-align: middle; }
 .share div { height: 9px; background: #e8915a; border-radius: 2px; min-width: 1px; }
 """
+NONE = "<p class='muted'>none</p>"
 
 
 def nothing() -> str:
@@ -107,23 +110,19 @@ def rejections(message: Message) -> str:
 
 def slowest(message: Message) -> str:
     """The strategies that took longest."""
-    rows = [(strategy_id, f"{1000 * seconds:,.1f}") for strategy_id, seconds in message["slowest"]]
-    return f"<h3>Slowest strategies</h3>{_table(('strategy', 'ms'), rows, numbers={1})}"
+    cells = (
+        f"<tr><td>{escape(strategy_id)}</td><td class='number'>{1000 * seconds:,.1f}</td></tr>"
+        for strategy_id, seconds in message["slowest"]
+    )
+    table = f"<table><tr><th>strategy</th><th class='number'>ms</th></tr>{''.join(cells)}</table>"
+    return f"<h3>Slowest strategies</h3>{table if message['slowest'] else NONE}"
 
 
 def failures(message: Message) -> str:
     """The latest strategies that failed, with the reason."""
-    rows = [(strategy_id, reason) for strategy_id, reason in message["failures"]]
-    failed = message["counts"]["failed"]
-    hidden = f"<p class='muted'>the latest of {failed:,}</p>" if failed > len(rows) else ""
-    return f"<h3>Latest failures</h3>{_table(('strategy', 'reason'), rows)}{hidden}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: frozenset[int] | set[int] = frozenset()) -> str:
-    def line(tag: str, cells: Sequence[str]) -> str:
-        kinds = (" class='number'" if position in numbers else "" for position in range(len(cells)))
-        words = (f"<{tag}{kind}>{escape(cell)}</{tag}>" for kind, cell in zip(kinds, cells, strict=True))
-        return f"<tr>{''.join(words)}</tr>"
-
-    body = "".join(line("td", row) for row in rows)
-    return f"<table>{line('th', head)}{body}</table>" if body else "<p class='muted'>none</p>"
+    failed, known = message["counts"]["failed"], message["failures"]
+    hidden = f"<p class='muted'>the latest of {failed:,}</p>" if failed > len(known) else ""
+    items = "".join(
+        f"<p class='item'><b>{escape(strategy_id)}</b><br>{escape(reason)}</p>" for strategy_id, reason in known
+    )
+    return f"<h3>Latest failures</h3><div class='scroll' tabindex='0'>{items or NONE}{hidden}</div>"

@@ -32,6 +32,8 @@ MOST_WORKERS = 24
 MOST_SLOWEST = MOST_FAILURES = 8
 LONGEST_ID, LONGEST_REASON = 80, 300
 
+COUNTED = "passed", "rejected", "skipped", "failed"
+
 
 class State(StrEnum):
     """What a run is doing; how it has ended is an `Ending`."""
@@ -55,7 +57,7 @@ class Progress:
         self._number = 0
         self._about: Message = {"state": State.SCREENING, "reason": "", "committed": False, "started": time.time()}
         self._summary: Mapping[str, Any] = {}
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self._phases: dict[str, int] = {}
         self._computed = self._taken_over = self._to_compute = self._waiting = 0
         self._workers = self._tasks = self._tasks_done = 0
@@ -132,7 +134,7 @@ class Progress:
         self._waiting, self._to_compute = waiting, to_compute
         self._earlier_rounds_s, self._began_computing = self._computing_s(), None
         self._summary = {}
-        self._counts = {name: counts.get(name, 0) for name in ("passed", "rejected", "skipped", "failed")}
+        self._counts = {name: counts.get(name, 0) for name in COUNTED}
         self._phases = dict(counts.get("rejected_by_phase", {}))
         self._taken_over, self._points_computed = 0, self._computed + self._points_computed
         self._computed = 0
@@ -187,7 +189,7 @@ class Progress:
 
     def _current_counts(self) -> dict[str, Any]:
         decided = self._summary or {**self._counts, "rejected_by_phase": self._phases}
-        return {name: decided[name] for name in (*self._counts, "rejected_by_phase")}
+        return {name: decided[name] for name in (*COUNTED, "rejected_by_phase")}
 
     def _stop_computing(self, wall_s: float) -> None:
         self._wall_s, self._began_computing = wall_s, None
