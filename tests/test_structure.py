@@ -100,7 +100,17 @@ def test_imports_point_inwards(path: Path) -> None:
 
 def test_rules_are_pure() -> None:
     """The rules read no file and no clock: only numpy and a few modules of the standard library are theirs."""
-    allowed = {"__future__", "calendar", "collections", "dask_validator", "datetime", "functools", "json", "math"}
+    allowed = {
+        "__future__",
+        "calendar",
+        "collections",
+        "dask_validator",
+        "dataclasses",
+        "datetime",
+        "functools",
+        "json",
+        "math",
+    }
     allowed |= {"numpy", "operator", "re", "typing", "zoneinfo"}
     used = {name.split(".")[0] for path in (PACKAGE / "rules").glob("*.py") for name in _imports(path)}
 
