@@ -110,8 +110,8 @@ def distance(remedy: Remedy, config: RunConfig) -> float:
 def screening_misses(
     rejected: Iterable[Strategy], config: RunConfig, costs: Costs, atr_by_year: Mapping[int, float]
 ) -> dict[int, list[Miss]]:
-    """The nearest misses of phases 1-5 among these strategies, nearest first; equally near: by expectancy."""
-    nearest: dict[int, Smallest[Miss]] = {phase: Smallest(MOST_MISSES) for phase in range(1, PHASE_6)}
+    """The nearest misses of phases 1-5, nearest first, equally near ones by expectancy; one more than is shown."""
+    nearest: dict[int, Smallest[Miss]] = {phase: Smallest(MOST_MISSES + 1) for phase in range(1, PHASE_6)}
     for strategy in rejected:
         try:
             gate = screen(strategy, config.screen_rules, costs, atr_by_year).rejected_by
@@ -143,7 +143,7 @@ class Judged(NamedTuple):
     shares: dict[bool, NDArray[np.float64]]  # of positive windows; by whether the strategy passed
     expectancies: dict[bool, NDArray[np.float64]]  # R per trade, out of sample
     listed: list[Record]  # passed, the largest out-of-sample expectancy first
-    misses: list[Miss]
+    misses: list[Miss]  # one more than is shown
 
 
 def judge(records: Iterable[Record], config: RunConfig | None) -> Judged:
@@ -151,7 +151,7 @@ def judge(records: Iterable[Record], config: RunConfig | None) -> Judged:
     counts: Counter[str] = Counter()
     shares, expectancies = ({passed: array("d") for passed in (True, False)} for _ in range(2))
     listed: Smallest[Record] = Smallest(MOST_LISTED)
-    misses: Smallest[Miss] = Smallest(MOST_MISSES)
+    misses: Smallest[Miss] = Smallest(MOST_MISSES + 1)
     for record in records:
         passed = record["passed"]
         counts["passed" if passed else "failed"] += 1
@@ -263,7 +263,7 @@ def _listed(record: Record, row: Present | None, correction: Correction | None) 
     status = (row.status or "waiting") if row else "row is gone"
     return Listed(
         record["strategy_id"],
-        f"{row.orb_label} / {row.orb_minutes} min" if row and row.orb_label else "",
+        f"{row.orb_label} {row.orb_minutes}m" if row and row.orb_label else "",
         (row.filter_type if row else None) or "",
         row.rr_target if row else None,
         row.sample_size if row else None,

@@ -56,17 +56,16 @@ def read_present(path: str | Path, strategy_ids: Sequence[str]) -> dict[str, Pre
             [list(strategy_ids)],
         ).fetchall()
     own = len(Present._fields) - 1
-    return {row[0]: Present(*row[:own], SeasonSplit(*row[own:])) for row in rows}
+    return {row[0]: Present(*(*row[:own], SeasonSplit(*row[own:]))) for row in rows}
 
 
 def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
     """All canonical strategies of the instrument that have a verdict, counted by status and season verdict."""
     with reading(path) as connection:
         rows = connection.execute(
-            f"SELECT status, {_SPLIT[-1]}, count(*) FROM (SELECT validation_status AS status, is_canonical, instrument, "
-            f"{_split(connection)} FROM experimental_strategies) "
-            "WHERE instrument = ? AND is_canonical IS NOT FALSE AND status IN ('PASSED', 'REJECTED') "
-            "GROUP BY ALL ORDER BY ALL",
+            f"SELECT status, {_SPLIT[-1]}, count(*) FROM (SELECT validation_status AS status, {_split(connection)} "
+            "FROM experimental_strategies WHERE instrument = ? AND is_canonical IS NOT FALSE) "
+            "WHERE status IN ('PASSED', 'REJECTED') GROUP BY ALL ORDER BY ALL",
             [instrument],
         ).fetchall()
     return [SeasonCount(*row) for row in rows]
@@ -76,5 +75,3 @@ def _split(connection: duckdb.DuckDBPyConnection) -> str:
     """The columns of the season split, of which older databases lack some."""
     lacking = read_catalogue(connection).lacking("experimental_strategies")
     return ", ".join(f"NULL::{lacking[name]}" if name in lacking else name for name in _SPLIT)
-
-
