@@ -148,7 +148,7 @@
   });
   body.addEventListener("click", (event) => {
     const row = event.target.closest("tr.row");
-    if (row && !String(getSelection())) toggle(row);
+    if (row && (event.target.closest(".open") || !String(getSelection()))) toggle(row);
   });
   body.addEventListener("keydown", (event) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];

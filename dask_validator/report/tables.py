@@ -93,7 +93,7 @@ class Miss(NamedTuple):
 
     strategy_id: str
     why: str
-    flags: str
+    remedy: Remedy
 
 
 def distance(remedy: Remedy, config: RunConfig) -> float:
@@ -125,7 +125,7 @@ def screening_misses(
             continue
         if len(remedy.changes) == 1 and remedy.helps:
             key = (distance(remedy, config), -(strategy.expectancy_r or 0.0), strategy.strategy_id)
-            of_phase.add(key, Miss(strategy.strategy_id, reason(gate), remedy.flags))
+            of_phase.add(key, Miss(strategy.strategy_id, reason(gate), remedy))
     return {phase: found.items() for phase, found in nearest.items()}
 
 
@@ -179,7 +179,7 @@ def _add_miss(misses: Smallest[Miss], record: Record, config: RunConfig) -> None
     remedy = walkforward_remedy([(w["test_n"], w["test_exp_r"]) for w in record["windows"]], config)
     if len(remedy.changes) == 1 and remedy.helps:
         key = (distance(remedy, config), -record["agg_oos_exp_r"], record["strategy_id"])
-        misses.add(key, Miss(record["strategy_id"], str(record["rejection_reason"]), remedy.flags))
+        misses.add(key, Miss(record["strategy_id"], str(record["rejection_reason"]), remedy))
 
 
 class Histogram(NamedTuple):
