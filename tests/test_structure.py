@@ -49,11 +49,19 @@ MAY_IMPORT = {
         "store",
     },
     "result": INNER | {"rules", "tuning"},
+    "report": INNER | {"result", "rules"},
+    "reporting": INNER | {"instruments", "provenance", "report", "result", "results_lines", "rules", "store"},
     "results_file": INNER,
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
 }
-EDGES = {"duckdb": {"store", "task"}, "distributed": {"execution"}, "dask": {"execution"}, "click": {"monitor"}}
+EDGES = {
+    "duckdb": {"store", "task"},
+    "distributed": {"execution"},
+    "dask": {"execution"},
+    "click": {"monitor"},
+    "jinja2": {"report"},
+}
 ROOTS = {"__init__", "__main__", "api", "cli", "options", "run", "demo"}
 
 
@@ -125,3 +133,11 @@ def test_a_worker_imports_only_what_it_needs() -> None:
 
     assert {"numpy", "duckdb"} <= loaded
     assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed"}
+
+
+def test_a_run_without_a_report_does_not_load_what_reports_need() -> None:
+    """Templates are for those who ask for a report."""
+    code = "import sys, dask_validator.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert not set(done.stdout.split()) & {"jinja2", "pandas", "bokeh", "distributed"}

@@ -19,6 +19,7 @@ from dask_validator.result import RunResult
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
 from dask_validator.rules.screening import screen
+from dask_validator.store.present import SeasonCount
 from dask_validator.store.reader import read_facts, read_waiting
 from tests.reference.fdr import benjamini_hochberg
 
@@ -204,8 +205,6 @@ def test_seasons_are_counted(result: RunResult) -> None:
         for v in result.verdicts
         if v.status in (Status.PASSED, Status.REJECTED)
     )
-
-    from dask_validator.store.present import SeasonCount
 
     rows = tables.season_rows([SeasonCount(*key, number) for key, number in counts.items()])
 
