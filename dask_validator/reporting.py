@@ -166,7 +166,7 @@ def _view(run: PastRun, present: _Tables) -> View:
     rows: dict[str, Present] = {}
     rescreened = False
     with _missing("near misses", gaps):
-        config = _config(run)
+        config = run.config
     judged = tables.judge(run.records(), config)
     with _missing("season verdicts", gaps):
         seasons = present.seasons()
@@ -201,14 +201,6 @@ def _missing(what: str, gaps: list[str]) -> Iterator[None]:
         yield
     except InputError as error:
         gaps.append(f"Without {what}: {error}")
-
-
-def _config(run: PastRun) -> RunConfig:
-    try:
-        return RunConfig(**run.parameters)
-    except TypeError:
-        version = run.versions.get("dask_validator", "another version")
-        raise InputError(f"the run was made by dask_validator {version}, whose parameters are others") from None
 
 
 def _forecasts(run: PastRun) -> tuple[list[tuple[int, float, bool]], str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from dask_validator.errors import InputError
 from dask_validator.model import Status, TaskTiming, Verdict, WalkforwardResult, WindowResult
 from dask_validator.rules.notes import note
 from dask_validator.rules.promotion import split_columns
@@ -16,6 +17,9 @@ from dask_validator.tuning import USUAL_START_UP_S, Forecast, Measured, forecast
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from dask_validator.explanation import Explanation
+    from dask_validator.order import Order
 
 PHASE_NAMES = {
     1: "sample size",
@@ -45,6 +49,8 @@ class RunResult:
         Wall-clock seconds by stage of the run.
     start_up_s
         Seconds that the worker processes took to start, beside the screening; None when there were none to start.
+    order
+        What the run was asked to do.
     """
 
     summary: dict[str, Any]
@@ -53,6 +59,22 @@ class RunResult:
     timings: Sequence[TaskTiming] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
     start_up_s: float | None = None
+    order: Order | None = None
+
+    def explain(self, strategy_id: str) -> Explanation:
+        """Why this strategy passed or fell; what the run has not computed is, read-only.
+
+        Raises
+        ------
+        InputError
+            This run did not process such a strategy, or the database cannot be read.
+        """
+        from dask_validator.explanation import explain_verdict
+
+        verdict = next((verdict for verdict in self.verdicts if verdict.strategy_id == strategy_id), None)
+        if verdict is None or self.order is None:
+            raise InputError(f"got the strategy {strategy_id!r}; needed one that this run has processed (.strategies)")
+        return explain_verdict(self.order, verdict, self.summary["run_id"])
 
     @cached_property
     def forecasts(self) -> list[Forecast]:

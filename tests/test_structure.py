@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "order": INNER | {"rules"},
     "tally": INNER | {"rules"},
     "compute": INNER | {"events", "grouping", "journal", "stopwatch", "store", "task"},
-    "monitor": INNER | {"events", "result", "tuning"},
+    "monitor": INNER | {"events", "result", "rules", "tuning"},
     "verdicts": INNER | {"rules"},
     "collector": set(),
     "stopwatch": set(),
@@ -48,9 +48,9 @@ MAY_IMPORT = {
         "stopwatch",
         "store",
     },
-    "result": INNER | {"rules", "tuning"},
     "report": INNER | {"result", "rules"},
     "reporting": INNER | {"instruments", "provenance", "report", "result", "results_lines", "rules", "store"},
+    "result": INNER | {"explanation", "rules", "tuning"},
     "results_file": INNER,
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
@@ -62,7 +62,7 @@ EDGES = {
     "click": {"monitor"},
     "jinja2": {"report"},
 }
-ROOTS = {"__init__", "__main__", "api", "cli", "options", "run", "demo"}
+ROOTS = {"__init__", "__main__", "api", "cli", "explanation", "options", "run", "demo"}
 
 
 def _modules() -> list[Path]:

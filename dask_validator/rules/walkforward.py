@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -40,7 +40,7 @@ def walkforward(outcomes: Outcomes, rules: WalkforwardRules) -> WalkforwardResul
     bounds = _bounds(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
     if bounds.size < 2:
         return _without_windows(Gate(6, "windows", 0, 1, False, str(outcomes.days.size)))
-    return _judge(_windows(outcomes, bounds, rules.min_trades), rules)
+    return judge(_windows(outcomes, bounds, rules.min_trades), rules)
 
 
 def check_outcomes(outcomes: Outcomes) -> None:
@@ -151,7 +151,8 @@ def out_of_sample(windows: Iterable[tuple[int, float]], min_trades: int) -> OutO
     return OutOfSample(len(valid), sum(exp_r > 0 for _, exp_r in valid), total, weighted / total if total else 0.0)
 
 
-def _judge(windows: list[Window], rules: WalkforwardRules) -> WalkforwardResult:
+def judge(windows: Sequence[Window], rules: WalkforwardRules) -> WalkforwardResult:
+    """The pass rule over all test windows, at least one."""
     tested = [(n, exp_r) for _, _, n, exp_r, *_ in windows]
     summed = out_of_sample(tested, rules.min_trades)
     sizes = [n for n, _ in tested if n >= rules.min_trades]

@@ -330,7 +330,7 @@ def test_an_earlier_record_is_reported_too(command: Command, database: Path, tmp
     html = (tmp_path / "run.html").read_text()
     assert "Recommended" not in html
     assert "did not keep what a forecast for other workers needs" in html
-    assert "Without near misses: the run was made by dask_validator 0.1.0, whose parameters are others" in html
+    assert "was made by another version of dask_validator" in html
     assert len(listed(html)) == past_run(database).summary["passed"]
 
 
