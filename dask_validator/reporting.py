@@ -103,7 +103,7 @@ def _from_memory(result: RunResult, config: RunConfig) -> PastRun:
 class _Tables:
     """The users' tables as they are now, beside a committed run."""
 
-    condition = REJECTED  # of the strategies to screen again
+    condition = REJECTED  # of the strategies that the run has rejected
 
     def __init__(self, path: Path, run: PastRun) -> None:
         self._path = path
@@ -117,7 +117,8 @@ class _Tables:
     def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[tables.Miss]]:
         """The nearest ones of phases 1-5."""
         costs = costs_of(self._run.instrument, config.instruments)
-        rejected = read_waiting(self._path, self._run.instrument, self.condition)
+        may_miss = f"{self.condition} AND expectancy_r > 0"  # of the others, which are most, no flag helps any
+        rejected = read_waiting(self._path, self._run.instrument, may_miss)
         return tables.screening_misses(rejected, config, costs, atr_by_year)
 
     def rows(self, ids: list[str]) -> dict[str, Present]:

@@ -170,10 +170,11 @@ def _figures(view: View, stream: tables.Stream) -> dict[str, list[figures.Figure
     if view.curve is not None and view.curve.tested:
         found["curve"].append(figures.discovery_figure(view.curve))
     walkforward = view.run.summary["walkforward"]
-    if walkforward and view.run.timings:
+    if walkforward and walkforward["tasks"]:
         found["speedup"].append(
             figures.speedup_figure(walkforward["workers"], walkforward["speedup"], walkforward["cpu_speedup"])
         )
+    if view.run.timings:
         found["stream"].append(figures.stream_figure(stream))
         found["durations"].append(_durations(view))
     if view.forecasts:

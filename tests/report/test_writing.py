@@ -19,11 +19,14 @@ import pytest
 
 from dask_validator import RunConfig, validate
 from dask_validator.cli import main
+from dask_validator.instruments import costs_of
 from dask_validator.report import tables
 from dask_validator.report.page import View, render
 from dask_validator.reporting import report_result
 from dask_validator.store import writer
 from dask_validator.store.past_runs import PastRun, read_past_run
+from dask_validator.store.present import REJECTED
+from dask_validator.store.reader import read_facts, read_waiting
 from tests.conftest import Command, everything_in
 from tests.store.test_writer import Opener, commit_replaced
 from tests.test_locks import HOLDING, Other
@@ -134,7 +137,7 @@ def test_a_dry_run_has_the_report_of_the_run_after_it(
     assert "dry run, nothing written" in dry
     assert listed(dry) == listed(run)
     assert opened(dry) == opened(run)
-    funnel = re.compile(r'<div class="funnel".*?</div>', re.DOTALL)
+    funnel = re.compile(r'<table class="funnel".*?</table>', re.DOTALL)
     assert funnel.findall(dry) == funnel.findall(run) != []
     walkforward = re.compile(r'<section id="walkforward">.*?</section>', re.DOTALL)
     assert walkforward.findall(dry) == walkforward.findall(run) != []
@@ -304,6 +307,18 @@ def test_rows_that_are_gone_or_changed_since(command: Command, database: Path, t
     assert cells(html, ids[0])[0] == f"{ids[0]} row is gone"
     assert cells(html, ids[1])[0] == f"{ids[1]} REJECTED"
     assert cells(html, ids[2])[0] == ids[2]
+
+
+def test_near_misses_are_sought_among_all_that_were_rejected(committed: Path) -> None:
+    """No row that could be one is left unread."""
+    database, html = committed / "small.duckdb", (committed / "run.html").read_text()
+    config, atr = past_run(database).config, read_facts(database, "MGC").atr_by_year
+    found = tables.screening_misses(read_waiting(database, "MGC", REJECTED), config, costs_of("MGC"), atr)
+
+    shown = re.findall(r'<td class="long">([^<]*)</td><td>[^<]*</td><td><code>([^<]*)</code>', html)
+    expected = [(miss.strategy_id, miss.remedy.flags) for phase in range(1, 6) for miss in found[phase][:10]]
+    assert shown[: len(expected)] == expected
+    assert len(expected) >= 11
 
 
 @pytest.mark.parametrize("flags", [["--no-walkforward"], ["--min-sample", "100000"]], ids=" ".join)
