@@ -80,6 +80,7 @@ def _source(name: str) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.filters |= {
         "count": _count,
         "number": _number,
@@ -189,7 +190,7 @@ def _durations(view: View) -> figures.Figure:
     return figures.histogram_figure(
         tables.histogram(durations, edges),
         "task",
-        f"{durations.size:,} tasks, median {np.median(durations):.3f} s, longest {durations.max():.3f} s",
+        f"{durations.size:,} task(s), median {np.median(durations):.3f} s, longest {durations.max():.3f} s",
         "seconds",
         unit="tasks",
         spelled=lambda value: f"{value:g}",

@@ -6,6 +6,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dask_validator.store.present import Present, SeasonCount
 
 MOST_LISTED = 2_000  # strategies in the table of those that passed
+MOST_WINDOWS = 80_000  # of these strategies together
 MOST_MISSES = 10  # a phase
 MOST_TASKS = 2_000  # in the task stream, the longest ones
 MOST_WORKERS = 64  # in the task stream
@@ -170,9 +172,15 @@ def judge(records: Iterable[Record], config: RunConfig | None) -> Judged:
         counts["without windows"],
         {passed: np.array(values) for passed, values in shares.items()},
         {passed: np.array(values) for passed, values in expectancies.items()},
-        listed.items(),
+        _with_windows_up_to(MOST_WINDOWS, listed.items()),
         misses.items(),
     )
+
+
+def _with_windows_up_to(most: int, records: Sequence[Record]) -> list[Record]:
+    """The first records whose windows are not more; a month's windows over ten years are six times the usual."""
+    total = accumulate(len(record["windows"]) for record in records)
+    return [record for record, windows in zip(records, total, strict=True) if windows <= most]
 
 
 def _add_miss(misses: Smallest[Miss], record: Record, config: RunConfig) -> None:
