@@ -107,7 +107,7 @@ def demo(
     """Make a demonstration database with planted edges and validate it on Dask."""
     from dask_validator.demo import build_demo, is_demo, truth_report
 
-    _preflight_of_demo(flags)
+    _preflight_of_demo(db, flags)
     if os.path.exists(db) and not is_demo(db):
         raise InputError(f"{db} is there and was not made by this command; give another file with --db PATH")
     started = time.perf_counter()
@@ -135,7 +135,7 @@ def commit(
 ) -> None:
     """Write what a run computed but could not commit; computes nothing."""
     safeguards = Safeguards(journal=journal, wait_for_lock=wait_for_lock)
-    _check_report(flags, db, journal or default_path(db, instrument))
+    _check_report({**flags, "journal": journal}, db, instrument)
     with Terminal(quiet=flags["quiet"]) as terminal:
         try:
             result = commit_kept(db, instrument, safeguards, terminal.listen)
@@ -210,10 +210,11 @@ def main(args: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _preflight_of_demo(flags: dict[str, Any]) -> None:
+def _preflight_of_demo(db: Path, flags: dict[str, Any]) -> None:
     """Bad flags are refused before the file is made, not after."""
     costs_of("MGC", _config(flags).instruments)
     _safeguards(flags)
+    _check_report(flags, db, "MGC")
     if not flags["no_dashboard"]:
         free_address(flags["dashboard_address"])
 
@@ -242,7 +243,7 @@ def _run(
 ) -> int:
     """Validate and report; the exit code."""
     config, safeguards = _config(flags), _safeguards(flags)
-    _check_report(flags, db, safeguards.journal or default_path(db, instrument), config)
+    _check_report(flags, db, instrument)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
@@ -321,14 +322,17 @@ def _report(
         click.echo(json.dumps(result.summary))
 
 
-def _check_report(flags: dict[str, Any], db: Path, journal: str | Path, config: RunConfig | None = None) -> None:
+def _check_report(flags: dict[str, Any], db: Path, instrument: str) -> None:
     """A file that must not become the report is refused before any work is done."""
     if flags["report"]:
         from dask_validator.report.output import check_output
 
-        others: dict[str, str | Path | None] = {"the database": db, "the journal": journal}
-        if config is not None:
-            others |= {"the --wf-output": config.wf_output, "the --instruments": config.instruments}
+        others = {
+            "the database": db,
+            "the journal": flags["journal"] or default_path(db, instrument),
+            "the --wf-output": flags.get("wf_output"),
+            "the --instruments": flags.get("instruments"),
+        }
         check_output("--report", flags["report"], others)
 
 

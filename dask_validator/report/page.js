@@ -6,7 +6,8 @@
   const rows = [...body.rows];
   const details = JSON.parse(document.getElementById("details").textContent);
   const minTrades = Number(table.dataset.minTrades);
-  const words = rows.map((row) => row.textContent.toLowerCase());
+  const texts = (row) => [...row.cells].filter((cell) => !cell.classList.contains("n")).map((cell) => cell.textContent);
+  const words = rows.map((row) => texts(row).join(" ").toLowerCase());
   const SVG = "http://www.w3.org/2000/svg";
 
   // Text goes in as text, never as HTML: it comes from the user's database.

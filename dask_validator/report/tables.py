@@ -199,8 +199,8 @@ class Histogram(NamedTuple):
 
 
 def share_histogram(shares: NDArray[np.float64]) -> Histogram:
-    """In tenths; shares have four decimals, and 1.0 lies in the last bin."""
-    bins = np.minimum(np.rint(shares * 10_000).astype(np.int64) // 1_000, 9)
+    """In tenths; 1.0 lies in the last bin."""
+    bins = np.minimum((shares * 10).astype(np.int64), 9)
     return Histogram([i / 10 for i in range(11)], np.bincount(bins, minlength=10).tolist())
 
 

@@ -148,6 +148,7 @@ def test_shares_are_counted_in_tenths() -> None:
     shares = [0.0, 0.5999, 0.6, 0.6, 0.6667, 0.7, 0.9, 1.0]
 
     assert tables.share_histogram(np.array(shares)).counts == [1, 0, 0, 0, 0, 1, 3, 1, 0, 2]
+    assert tables.share_histogram(np.array([i / 10 for i in range(10)])).counts == [1] * 10
 
 
 def test_lines_are_judged_in_one_pass(records: list[dict[str, Any]], config: RunConfig) -> None:

@@ -205,6 +205,14 @@ def test_a_report_is_not_the_jsonl(command: Command, database: Path, tmp_path: P
     assert "which is the --wf-output" in refused.stderr
 
 
+def test_a_demonstration_refuses_before_it_is_made(command: Command, tmp_path: Path) -> None:
+    """Not after ten seconds of making a database."""
+    (tmp_path / "notes.txt").write_text("my own")
+
+    assert command("demo", "--db", "demo.duckdb", "--strategies", 50, "--report", "notes.txt").code == 2
+    assert everything_in(tmp_path) == {"notes.txt": b"my own"}
+
+
 def test_a_report_is_written_whole_or_not_at_all(database: Path, tmp_path: Path) -> None:
     """A full disk leaves the report of yesterday as it was, and nothing beside it."""
     (tmp_path / "run.html").write_text("<!doctype html><!-- report of dask_validator --> of yesterday")
