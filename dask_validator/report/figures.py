@@ -10,7 +10,7 @@ from dask_validator.report.tables import Curve, Histogram, Stream, round_step
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 560, 58, 22, 22, 40
 PLOT = 130  # usual height of the plotting area
-LANE = 14  # height of a worker in the task stream
+HIGHEST_LANE, LANES = 14, 420  # height of a worker in the task stream, and of all of them when they are many
 
 
 class Bar(NamedTuple):
@@ -181,21 +181,22 @@ def discovery_figure(curve: Curve) -> Figure:
 
 def stream_figure(stream: Stream) -> Figure:
     """One lane a worker, one bar a task."""
-    height = TOP + LANE * max(len(stream.workers), 1) + BOTTOM
+    lane = min(HIGHEST_LANE, LANES / max(len(stream.workers), 1))
+    height = round(TOP + lane * max(len(stream.workers), 1) + BOTTOM, 2)
     x = _Scale(0, stream.end_s or 1.0, LEFT, WIDTH - RIGHT)
     bars = [
         Bar(
             x(task.start_s),
-            TOP + LANE * task.lane + 1,
+            round(TOP + lane * (task.lane + 0.08), 2),
             max(round(x(task.wall_s) - LEFT, 2), 0.5),
-            LANE - 2,
+            round(lane * 0.84, 2),
             "task",
             f"worker {task.lane + 1}: {task.wall_s:.3f} s, CPU {task.cpu_s:.3f} s, {task.strategies:,} strategies",
         )
         for task in stream.rectangles
     ]
     every = max(1, len(stream.workers) // 12)
-    lanes = [Tick(TOP + LANE * (i + 0.5), str(i + 1)) for i in range(0, len(stream.workers), every)]
+    lanes = [Tick(round(TOP + lane * (i + 0.5), 2), str(i + 1)) for i in range(0, len(stream.workers), every)]
     return Figure(
         f"{stream.tasks:,} tasks on {stream.all_workers:,} workers in {stream.end_s:.2f} s",
         WIDTH,

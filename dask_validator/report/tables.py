@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST_LISTED = 2_000  # strategies in the table of those that passed
 MOST_WINDOWS = 80_000  # of these strategies together
 MOST_MISSES = 10  # a phase
-MOST_TASKS = 2_000  # in the task stream, the longest ones
+MOST_TASKS = 4_000  # in the task stream, the longest ones
 MOST_WORKERS = 64  # in the task stream
 MOST_POINTS = 600  # of the false discovery curve
 PHASE_6 = 6

@@ -188,11 +188,11 @@ def test_without_p_values_there_is_no_curve() -> None:
 
 def test_the_task_stream_is_bounded() -> None:
     """The longest tasks stay, at most 64 workers; how many there were is known."""
-    timings = [TaskTiming(100.0 + i, i % 7 + 0.5, 0.1, f"worker-{i % 80:02}", 3) for i in range(5_000)]
+    timings = [TaskTiming(100.0 + i, i % 7 + 0.5, 0.1, f"worker-{i % 80:02}", 3) for i in range(10_000)]
 
     stream = tables.task_stream(timings)
 
-    assert (stream.tasks, stream.all_workers, len(stream.workers)) == (5_000, 80, 64)
+    assert (stream.tasks, stream.all_workers, len(stream.workers)) == (10_000, 80, 64)
     assert len(stream.rectangles) == tables.MOST_TASKS
     assert min(task.wall_s for task in stream.rectangles) >= 3.5
     assert stream.rectangles == sorted(stream.rectangles, key=lambda task: task.start_s)
