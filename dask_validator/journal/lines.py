@@ -172,9 +172,10 @@ def _lock(file: int) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """A file that was made or renamed is in the folder afterwards, even if the power is cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Even if the power is cut, a new file is in the folder afterwards, as far as the file system can be asked."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
