@@ -25,7 +25,7 @@ from dask_validator.order import Order
 from dask_validator.results_file import check_writable
 from dask_validator.rules.costs import Costs
 from dask_validator.run import run_validation
-from dask_validator.store.connection import check_is_file
+from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
 
@@ -225,9 +225,13 @@ def open_executor(
             if connected is None:
                 opened.enter_context(quiet())
                 connected = opened.enter_context(closing(connect(str(scheduler))))
-            executor = existing_cluster(connected, say, task_timeout_s)
+            existing = existing_cluster(connected, say, task_timeout_s)
             opened.enter_context(shielded(connected))
-            yield executor
+            try:
+                yield existing
+            except KeyboardInterrupt:  # a cluster of our own ends with its connections
+                existing.everywhere(release)
+                raise
         return
     with held_back():
         count = default_workers() if workers is None else workers

@@ -48,7 +48,9 @@ MAY_IMPORT = {
         "stopwatch",
         "store",
     },
-    "result": INNER | {"rules", "tuning"},
+    "result": INNER | {"figures", "result_html", "rules", "tuning"},
+    "result_html": set(),
+    "figures": INNER,
     "results_file": INNER,
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
@@ -114,4 +116,4 @@ def test_a_worker_imports_only_what_it_needs() -> None:
     loaded = set(done.stdout.split())
 
     assert {"numpy", "duckdb"} <= loaded
-    assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed"}
+    assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed", "IPython"}

@@ -1,4 +1,4 @@
-"""Jupyter's interrupt, as Ctrl-C, goes to a whole group of processes: the user's own LocalCluster would lose its workers.
+"""Jupyter's interrupt, as Ctrl-C, goes to a group of processes: the user's own LocalCluster would lose its workers.
 
 They end well then, so their nannies do not start them again, and the client is of no use any more.
 """
