@@ -19,21 +19,29 @@ from dask_validator.errors import (
 
 if TYPE_CHECKING:
     from dask_validator.api import validate
+    from dask_validator.explanation import Explanation, explain
     from dask_validator.result import RunResult
 
 __version__ = "0.1.0"
 __all__ = [
     "DatabaseHeld",
+    "Explanation",
     "Incomplete",
     "InputError",
     "NotCommitted",
     "RunConfig",
     "RunResult",
     "ValidatorError",
+    "explain",
     "validate",
 ]
 
-_LATER = {"validate": "dask_validator.api", "RunResult": "dask_validator.result"}
+_LATER = {
+    "validate": "dask_validator.api",
+    "explain": "dask_validator.explanation",
+    "Explanation": "dask_validator.explanation",
+    "RunResult": "dask_validator.result",
+}
 
 
 def __getattr__(name: str) -> Any:

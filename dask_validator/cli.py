@@ -162,6 +162,20 @@ def check(db: Path, instrument: str, instruments: Path | None, strict_filters: b
         click.echo(line)
 
 
+@cli.command()
+@click.argument("strategy_id")
+@options.db
+@click.option(
+    "--run", "run_id", metavar="ID", help="Explain by this run.  [default: the latest that knows the strategy]"
+)
+@options.instruments
+def explain(strategy_id: str, db: Path, run_id: str | None, instruments: Path | None) -> None:
+    """Say why a strategy passed or fell, gate by gate, and what would have to change."""
+    from dask_validator.explanation import explain as explained
+
+    click.echo(str(explained(db, strategy_id, run_id=run_id, instruments=instruments)))
+
+
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command; a failure is one line on stderr."""
     try:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from bokeh.plotting import figure
 
+    from dask_validator.explanation import Explanation
+    from dask_validator.order import Order
+
 PHASE_NAMES = {
     1: "sample size",
     2: "expectancy",
@@ -50,6 +53,8 @@ class RunResult:
         Wall-clock seconds by stage of the run.
     start_up_s
         Seconds that the worker processes took to start, beside the screening; None when there were none to start.
+    order
+        What the run was asked to do.
     """
 
     summary: dict[str, Any]
@@ -58,6 +63,22 @@ class RunResult:
     timings: Sequence[TaskTiming] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
     start_up_s: float | None = None
+    order: Order | None = None
+
+    def explain(self, strategy_id: str) -> Explanation:
+        """Why this strategy passed or fell; what the run has not computed is, read-only.
+
+        Raises
+        ------
+        InputError
+            This run did not process such a strategy, or the database cannot be read.
+        """
+        from dask_validator.explanation import explain_verdict
+
+        verdict = next((verdict for verdict in self.verdicts if verdict.strategy_id == strategy_id), None)
+        if verdict is None or self.order is None:
+            raise InputError(f"got the strategy {strategy_id!r}; needed one that this run has processed (.strategies)")
+        return explain_verdict(self.order, verdict, self.summary["run_id"])
 
     @cached_property
     def forecasts(self) -> list[Forecast]:

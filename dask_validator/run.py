@@ -102,7 +102,13 @@ class _Run:
         ]
         summary = self._summary(verdicts, correction, facts)
         result = RunResult(
-            summary, verdicts, warnings, self._computer.timings, self._watch.stages, self._executor.start_up_s
+            summary,
+            verdicts,
+            warnings,
+            self._computer.timings,
+            self._watch.stages,
+            self._executor.start_up_s,
+            self._order,
         )
         if (ended := self._computer.ended_early) is not None:
             raise Incomplete(str(ended), result) from ended

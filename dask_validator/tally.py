@@ -63,12 +63,18 @@ def count_retired(verdicts: Sequence[Verdict], active_setups: Set[str]) -> int:
 
 
 def unknown_filters(filter_types: Iterable[str], strict: bool) -> list[str]:
-    """A sentence for every filter that is not known, with the number of strategies that use it."""
-    return [
-        f"unknown filter {name!r} is taken as every day (--strict-filters fails it); strategies: {count}"
-        for name, count in sorted(Counter(filter_types).items())
-        if not is_known(name, strict)
-    ]
+    """A sentence that names every filter that is not known, with the number of strategies that use it."""
+    counts = {name: count for name, count in sorted(Counter(filter_types).items()) if not is_known(name, strict)}
+    if not counts:
+        return []
+    named = _listed([f"{name!r} ({count:,})" for name, count in counts.items()])
+    use = "strategies use unknown filters, which are taken as every day (--strict-filters fails them)"
+    return [f"{sum(counts.values()):,} {use}: {named}"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    hidden = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {hidden:,} more" if hidden > 0 else "")
 
 
 def still_active(verdicts: Sequence[Verdict], active_setups: Set[str]) -> list[str]:
@@ -82,8 +88,7 @@ def left_alone(before: Iterable[Verdict], now: Iterable[Verdict]) -> list[str]:
     ids = sorted({v.strategy_id for v in before} - {v.strategy_id for v in now})
     if not ids:
         return []
-    named = ", ".join(ids[:MOST_NAMED]) + (f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else "")
-    return [f"validated or removed by somebody else meanwhile and left alone: {named}"]
+    return [f"validated or removed by somebody else meanwhile and left alone: {_listed(ids)}"]
 
 
 def left_waiting(unanswered: int) -> list[str]:

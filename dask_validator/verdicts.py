@@ -53,20 +53,20 @@ def consider(
         return _failed(strategy_id, str(error))
     except Exception as error:  # as in a task: one strategy must not end the run
         return _failed(strategy_id, f"unexpected {type(error).__name__}: {error}")
-    split, keeps_split = _split_of(strategy), strategy.dst_verdict is not None
+    split, keeps_split = split_of(strategy), strategy.dst_verdict is not None
     if (gate := screening.rejected_by) is not None:
         if isinstance(split, SplitRule):
             return Candidate(strategy_id, gate, split, keeps_split, strategy.fingerprint)
         return _screened_out(strategy_id, gate, split, keeps_split)
-    if (reason := _unusable(strategy, config)) is not None:
+    if (reason := unusable(strategy, config)) is not None:
         return _failed(strategy_id, reason)
     if isinstance(split, str):
         return _failed(strategy_id, split)
-    survivor = Survivor(screening, str(strategy.filter_type), _corrected_p_value(strategy), strategy.missing)
+    survivor = Survivor(screening, str(strategy.filter_type), corrected_p_value(strategy), strategy.missing)
     return Candidate(strategy_id, survivor, split, keeps_split, strategy.fingerprint)
 
 
-def _split_of(strategy: Strategy) -> SeasonSplit | SplitRule | str:
+def split_of(strategy: Strategy) -> SeasonSplit | SplitRule | str:
     """The split, how to compute it, or why it cannot be computed."""
     known = known_split(strategy)
     if known is not None:
@@ -77,8 +77,8 @@ def _split_of(strategy: Strategy) -> SeasonSplit | SplitRule | str:
         return str(error)
 
 
-def _unusable(strategy: Strategy, config: RunConfig) -> str | None:
-    """Why a strategy that survived screening cannot go on, if so."""
+def unusable(strategy: Strategy, config: RunConfig) -> str | None:
+    """Why nobody can walk forward with the strategy, if so."""
     if strategy.filter_type is None:
         return "filter_type is NULL: it is unknown which days the strategy trades"
     if strategy.orb_label not in SESSIONS:
@@ -91,7 +91,8 @@ def _unusable(strategy: Strategy, config: RunConfig) -> str | None:
     return None
 
 
-def _corrected_p_value(strategy: Strategy) -> float | None:
+def corrected_p_value(strategy: Strategy) -> float | None:
+    """The p-value, if the strategy is part of the false discovery correction."""
     p_value = strategy.p_value
     return p_value if strategy.is_canonical and p_value is not None and not math.isnan(p_value) else None
 

@@ -72,6 +72,28 @@ def screen(strategy: Strategy, rules: ScreenRules, costs: Costs, atr_by_year: Ma
     )
 
 
+def every_gate(
+    strategy: Strategy, rules: ScreenRules, costs: Costs, atr_by_year: Mapping[int, float]
+) -> tuple[Gate, ...]:
+    """All gates of phases 1-5, also those behind one that rejects: to explain, where `screen` decides.
+
+    Raises
+    ------
+    UnusableStrategy
+        `yearly_results` of the wrong shape.
+    """
+    yearly_gate, _ = _yearly(parse_years(strategy.yearly_results, rules.exclude_years), rules, atr_by_year)
+    gates = (
+        _sample_size(strategy, rules),
+        _expectancy(strategy, rules),
+        yearly_gate,
+        _stress(strategy, rules, costs),
+        _sharpe(strategy, rules),
+        _drawdown(strategy, rules),
+    )
+    return tuple(gate for gate in gates if gate is not None)
+
+
 def _sample_size(strategy: Strategy, rules: ScreenRules) -> Gate:
     observed = strategy.sample_size or 0
     return Gate(1, "sample_size", observed, rules.min_sample, observed >= rules.min_sample)
@@ -110,7 +132,8 @@ def _dormant(year: Year, atr_by_year: Mapping[int, float]) -> bool:
 
 
 def _stress(strategy: Strategy, rules: ScreenRules, costs: Costs) -> Gate:
-    assert strategy.expectancy_r is not None  # phase 2 rejected the others
+    if strategy.expectancy_r is None:
+        return Gate(4, "stressed_expectancy_r", None, 0.0, False)
     observed = stressed_expectancy(
         strategy.expectancy_r,
         strategy.median_risk_points,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import calendar
 import math
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +40,7 @@ def walkforward(outcomes: Outcomes, rules: WalkforwardRules) -> WalkforwardResul
     bounds = _bounds(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
     if bounds.size < 2:
         return _without_windows(Gate(6, "windows", 0, 1, False, str(outcomes.days.size)))
-    return _judge(_windows(outcomes, bounds, rules.min_trades), rules)
+    return judge(_windows(outcomes, bounds, rules.min_trades), rules)
 
 
 def check_outcomes(outcomes: Outcomes) -> None:
@@ -115,36 +117,54 @@ def _sharpe_ratios(window: NDArray[np.int64], n: NDArray[np.int64], pnl_r: NDArr
         return np.where((n >= 2) & (std > 0), mean / std, np.nan)
 
 
-def _judge(windows: list[Window], rules: WalkforwardRules) -> WalkforwardResult:
-    valid = [(n, exp_r) for _, _, n, exp_r, *_ in windows if n >= rules.min_trades]
-    positive = sum(exp_r > 0 for _, exp_r in valid)
+class OutOfSample(NamedTuple):
+    """All valid windows of a strategy taken together."""
+
+    windows: int
+    positive: int
+    trades: int
+    exp_r: float  # trade-weighted mean of the windows' rounded R per trade, 0.0 without trades
+
+    @property
+    def pct_positive(self) -> float:
+        """Share of the windows, 0.0 without any."""
+        return self.positive / self.windows if self.windows else 0.0
+
+    def gates(self, rules: WalkforwardRules) -> tuple[Gate, ...]:
+        """The pass rule, in the order in which the first failure gives the reason."""
+        share, trades = rules.min_pct_positive, rules.min_trades * rules.min_windows
+        return (
+            Gate(6, "valid_windows", self.windows, rules.min_windows, self.windows >= rules.min_windows),
+            Gate(6, "pct_positive", self.pct_positive, share, self.pct_positive >= share),
+            Gate(6, "agg_oos_exp_r", self.exp_r, 0.0, self.exp_r > 0),
+            Gate(6, "total_oos_trades", self.trades, trades, self.trades >= trades),
+        )
+
+
+def out_of_sample(windows: Iterable[tuple[int, float]], min_trades: int) -> OutOfSample:
+    """Sum up test windows, each `(test_n, test_exp_r)`; those with fewer trades are not valid."""
+    valid = [(n, exp_r) for n, exp_r in windows if n >= min_trades]
     total = sum(n for n, _ in valid)
     weighted = 0.0
     for n, exp_r in valid:  # not sum(): it compensates from Python 3.12 on
         weighted += n * exp_r
-    pct_positive = positive / len(valid) if valid else 0.0
-    agg_oos_exp_r = weighted / total if total else 0.0
-    gates = (
-        Gate(6, "valid_windows", len(valid), rules.min_windows, len(valid) >= rules.min_windows),
-        Gate(6, "pct_positive", pct_positive, rules.min_pct_positive, pct_positive >= rules.min_pct_positive),
-        Gate(6, "agg_oos_exp_r", agg_oos_exp_r, 0.0, agg_oos_exp_r > 0),
-        Gate(
-            6,
-            "total_oos_trades",
-            total,
-            rules.min_trades * rules.min_windows,
-            total >= rules.min_trades * rules.min_windows,
-        ),
-    )
-    ratio = max(n for n, _ in valid) / min(n for n, _ in valid) if len(valid) > 1 else None
+    return OutOfSample(len(valid), sum(exp_r > 0 for _, exp_r in valid), total, weighted / total if total else 0.0)
+
+
+def judge(windows: Sequence[Window], rules: WalkforwardRules) -> WalkforwardResult:
+    """The pass rule over all test windows, at least one."""
+    tested = [(n, exp_r) for _, _, n, exp_r, *_ in windows]
+    summed = out_of_sample(tested, rules.min_trades)
+    sizes = [n for n, _ in tested if n >= rules.min_trades]
+    ratio = max(sizes) / min(sizes) if len(sizes) > 1 else None
     return WalkforwardResult(
         n_total_windows=len(windows),
-        n_valid_windows=len(valid),
-        n_positive_windows=positive,
-        pct_positive=round(pct_positive, 4),
-        agg_oos_exp_r=round(agg_oos_exp_r, 4),
-        total_oos_trades=total,
-        failed=next((gate for gate in gates if not gate.passed), None),
+        n_valid_windows=summed.windows,
+        n_positive_windows=summed.positive,
+        pct_positive=round(summed.pct_positive, 4),
+        agg_oos_exp_r=round(summed.exp_r, 4),
+        total_oos_trades=summed.trades,
+        failed=next((gate for gate in summed.gates(rules) if not gate.passed), None),
         window_table=np.array(windows, dtype=WINDOW_TABLE),
         window_imbalance_ratio=None if ratio is None else round(ratio, 1),
         window_imbalanced=ratio is not None and ratio > MAX_IMBALANCE,

@@ -16,9 +16,11 @@ from dask_validator.store.reader import (
     OR_FAILED,
     WAITING,
     Facts,
+    Stored,
     Survey,
     read_facts,
     read_results,
+    read_strategy,
     read_waiting,
     survey,
 )
@@ -68,6 +70,10 @@ class Database:
     def read_waiting(self, instrument: str) -> Generator[Strategy]:
         """Waiting strategies in no order; the database stays open until the last one was taken."""
         return read_waiting(self.path, instrument, self.waiting)
+
+    def read_strategy(self, strategy_id: str) -> Stored:
+        """One row, waiting or not."""
+        return read_strategy(self.path, strategy_id)
 
     def survey(self, instrument: str) -> Survey:
         """Where the outcomes lie, and what the data look like as a whole."""

@@ -81,6 +81,42 @@ def read_waiting(path: str | Path, instrument: str, waiting: str = WAITING) -> G
             yield from map(Strategy._make, rows)
 
 
+class Stored(NamedTuple):
+    """One row of `experimental_strategies`, waiting or not."""
+
+    strategy: Strategy
+    instrument: str
+    status: str | None
+    note: str | None
+
+
+def read_strategy(path: str | Path, strategy_id: str) -> Stored:
+    """The row of that id.
+
+    Raises
+    ------
+    InputError
+        There is none, or it has no instrument.
+    """
+    with reading(path) as connection:
+        found = connection.execute(
+            "SELECT instrument, validation_status, validation_notes FROM experimental_strategies "
+            "WHERE strategy_id = ? AND instrument IS NOT NULL",
+            [strategy_id],
+        ).fetchone()
+        if found is None:
+            alike = connection.execute(
+                "SELECT strategy_id FROM experimental_strategies WHERE strategy_id IS NOT NULL "
+                "ORDER BY jaro_winkler_similarity(strategy_id, ?) DESC, strategy_id LIMIT 3",
+                [strategy_id],
+            ).fetchall()
+            hint = f"; there are {', '.join(name for (name,) in alike)}" if alike else ""
+            raise InputError(f"got the strategy {strategy_id!r}, which {path} does not have{hint}")
+        query, parameters = _waiting(found[0], "strategy_id = ?", read_catalogue(connection))
+        row = connection.execute(query, [*parameters, strategy_id]).fetchone()
+        return Stored(Strategy._make(row or ()), *found)
+
+
 def survey(path: str | Path, instrument: str) -> Survey:
     """Scan outcomes, features and strategies once."""
     with reading(path) as connection:

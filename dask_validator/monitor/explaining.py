@@ -1,0 +1,171 @@
+"""An explanation in words and tables, for a terminal and for a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+from dask_validator.model import Gate, SeasonSplit, WindowResult
+from dask_validator.rules.notes import note, reason
+
+if TYPE_CHECKING:
+    from dask_validator.explanation import Explanation
+
+# What a gate looks at, and how the value compares with the threshold when it holds.
+_GATES = {
+    "sample_size": ("trades", ">="),
+    "expectancy_r": ("expectancy after costs (R)", ">"),
+    "yearly_data": ("years with results", ">="),
+    "years_positive": ("share of positive years", ">="),
+    "negative_years": ("negative years, not waived", "<="),
+    "positive_years": ("positive years", ">="),
+    "stressed_expectancy_r": ("expectancy after stressed costs (R)", ">"),
+    "sharpe_ratio": ("Sharpe ratio", ">="),
+    "max_drawdown_r": ("drawdown (R)", "<="),
+    "outcomes": ("outcomes on days of the filter", ">="),
+    "windows": ("test windows", ">="),
+    "valid_windows": ("valid test windows", ">="),
+    "pct_positive": ("share of positive windows", ">="),
+    "agg_oos_exp_r": ("out-of-sample expectancy (R)", ">"),
+    "total_oos_trades": ("out-of-sample trades", ">="),
+}
+
+
+class Table(NamedTuple):
+    """Cells as text, the first row being the head."""
+
+    caption: str
+    rows: Sequence[Sequence[str]]
+
+
+def margin(gate: Gate) -> float | None:
+    """How far the value is on the good side of the threshold, in the value's unit; None when either is unknown."""
+    observed, threshold = gate.observed, gate.threshold
+    if not isinstance(observed, (int, float)) or not isinstance(threshold, (int, float)):
+        return None
+    return threshold - observed if _GATES[gate.name][1] == "<=" else observed - threshold
+
+
+def as_text(explanation: Explanation) -> str:
+    """For a terminal, without colours."""
+    lines = _head(explanation)
+    for table in _tables(explanation):
+        lines += ["", table.caption, *_aligned(table.rows)]
+    return "\n".join([*lines, "", *_ending(explanation)])
+
+
+def as_html(explanation: Explanation) -> str:
+    """For a notebook; everything is escaped."""
+    parts = [f"<p>{'<br>'.join(map(escape, _head(explanation)))}</p>", *map(_html, _tables(explanation))]
+    return "".join([*parts, f"<p>{'<br>'.join(map(escape, _ending(explanation)))}</p>"])
+
+
+def _html(table: Table) -> str:
+    head, *rows = ("".join(f"<{cell}>{escape(text)}</{cell}>" for text in row) for cell, row in _cells(table.rows))
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return (
+        f"<table><caption>{escape(table.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _cells(rows: Sequence[Sequence[str]]) -> Iterable[tuple[str, Sequence[str]]]:
+    return (("td" if number else "th", row) for number, row in enumerate(rows))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _head(explanation: Explanation) -> list[str]:
+    verdict, stored = explanation.verdict, explanation.stored
+    lines = [
+        f"{explanation.strategy_id} of {explanation.instrument}: {verdict.status}",
+        f"  {note(verdict)}",
+        f"  by {explanation.source}",
+    ]
+    if stored is None:
+        lines.append("  in the database it is still waiting")
+    elif stored[0] != verdict.status:
+        lines.append(
+            f"  in the database it is {stored[0]} ({stored[1]}): by other flags, or its data have changed since"
+        )
+    return lines
+
+
+def _tables(explanation: Explanation) -> list[Table]:
+    tables = [Table("Gates", [("phase", "gate", "value", "needed", "margin", ""), *map(_gate, explanation.gates)])]
+    if explanation.windows:
+        needed = explanation.config.wf_min_trades
+        head = ("window", "trades", "R per trade", "win rate", "Sharpe", "")
+        rows = [_window(window, needed) for window in explanation.windows]
+        tables.append(Table(f"Test windows; valid with {needed} trades or more", [head, *rows]))
+    return tables
+
+
+def _gate(gate: Gate) -> tuple[str, ...]:
+    label, comparison = _GATES[gate.name]
+    far = margin(gate)
+    return (
+        str(gate.phase),
+        label,
+        _number(gate.observed),
+        f"{comparison} {_number(gate.threshold)}",
+        "" if far is None else _number(far, sign="+"),
+        "holds" if gate.passed else f"FAILS{_why(gate)}",
+    )
+
+
+def _why(gate: Gate) -> str:
+    """What the value does not say."""
+    if gate.name in ("outcomes", "windows"):
+        return f" ({reason(gate)})"
+    return f" ({gate.detail})" if gate.detail else ""
+
+
+def _window(window: WindowResult, needed: int) -> tuple[str, ...]:
+    verdict = "positive" if window.test_pass else "not positive"
+    return (
+        f"{window.window_start} to {window.window_end}",
+        str(window.test_n),
+        _number(window.test_exp_r, sign="+"),
+        _number(window.test_wr),
+        _number(window.test_sharpe, sign="+"),
+        verdict if window.test_n >= needed else "not valid",
+    )
+
+
+def _number(value: object, sign: str = "") -> str:
+    if value is None:
+        return "-"
+    return f"{value:{sign}.4f}" if isinstance(value, float) else f"{value:{sign}}"
+
+
+def _ending(explanation: Explanation) -> list[str]:
+    lines = []
+    if explanation.split is not None and explanation.split.verdict is not None:
+        lines.append(f"Season split: {_split(explanation.split)}")
+    if (discovery := explanation.discovery) is not None:
+        verdict = "significant" if discovery.significant else "not significant"
+        lines.append(
+            f"False discovery rate: p {explanation.p_value:.4g}, adjusted {discovery.adjusted_p:.4g}: {verdict}"
+        )
+    return lines + _remedy(explanation)
+
+
+def _split(split: SeasonSplit) -> str:
+    if split.winter_n is None:
+        return str(split.verdict)
+    winter, summer = _number(split.winter_avg_r, sign="+"), _number(split.summer_avg_r, sign="+")
+    return f"{split.verdict}, winter {split.winter_n} at {winter} R, summer {split.summer_n} at {summer} R"
+
+
+def _remedy(explanation: Explanation) -> list[str]:
+    remedy = explanation.remedy
+    if remedy.helps:
+        return [f"It would pass with {remedy.flags}"]
+    if not remedy.lacking:
+        return ["It passes: nothing has to change"]
+    lines = ["No flags let it pass. What would have to change:", *(f"  {text}" for text in remedy.lacking)]
+    return [*lines, f"  and the flags {remedy.flags}"] if remedy.changes else lines

@@ -1,0 +1,134 @@
+"""What earlier runs have left in `dask_validator_runs`: their records, and the lines of their strategies."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+from dask_validator.config import RunConfig
+from dask_validator.errors import InputError
+from dask_validator.model import TaskTiming
+from dask_validator.store.connection import reading
+
+CHUNK = 1 << 20  # bytes
+MOST_NAMED = 5
+
+_RECORD = (
+    "SELECT run_id, instrument, started_at, finished_at, parameters, versions, fingerprints, summary, task_timings, "
+    "results FROM dask_validator_runs WHERE {column} = ? ORDER BY finished_at DESC, run_id DESC LIMIT 1"
+)
+_NAMES = "SELECT run_id FROM dask_validator_runs WHERE instrument = ? ORDER BY finished_at DESC, run_id DESC"
+_LATEST = "SELECT run_id, instrument FROM dask_validator_runs ORDER BY finished_at DESC, run_id DESC LIMIT ?"
+
+
+class PastRun(NamedTuple):
+    """One committed run, as it was written; `results` is its JSONL as a zlib stream."""
+
+    run_id: str
+    instrument: str
+    started_at: datetime
+    finished_at: datetime
+    parameters: dict[str, Any]  # fields of RunConfig
+    versions: dict[str, str]
+    fingerprints: dict[str, Any]
+    summary: dict[str, Any]
+    timings: list[TaskTiming]
+    results: bytes
+
+    @property
+    def config(self) -> RunConfig:
+        """The parameters.
+
+        Raises
+        ------
+        InputError
+            They are of a version of this package whose flags this one does not have.
+        """
+        try:
+            return RunConfig(**self.parameters)
+        except TypeError as error:
+            raise InputError(f"run {self.run_id} was made by another version of dask_validator: {error}") from None
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The objects of the JSONL, one per strategy that reached walk-forward, in `strategy_id` order."""
+        return records(self.results)
+
+    def record(self, strategy_id: str) -> dict[str, Any] | None:
+        """The object of one strategy; None when it did not reach walk-forward in this run."""
+        return next((record for record in self.records() if record["strategy_id"] == strategy_id), None)
+
+
+def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) -> PastRun | None:
+    """The run of that name, of whatever instrument, else the latest of the instrument; None when there is none.
+
+    Raises
+    ------
+    InputError
+        The database cannot be read, or the record is damaged.
+    """
+    column, value = ("instrument", instrument) if run_id is None else ("run_id", run_id)
+    with reading(path) as connection:
+        rows = _rows(connection, _RECORD.format(column=column), value)
+    return _past_run(rows[0]) if rows else None
+
+
+def read_run_of(path: str | Path, instrument: str, strategy_id: str) -> tuple[PastRun, dict[str, Any]] | None:
+    """The latest run in which the strategy reached walk-forward, and its line; None when there is none."""
+    with reading(path) as connection:
+        names = _rows(connection, _NAMES, instrument)
+    for (run_id,) in names:
+        run = read_past_run(path, instrument, run_id)
+        if run is not None and (record := run.record(strategy_id)) is not None:
+            return run, record
+    return None
+
+
+def latest_runs(path: str | Path) -> list[tuple[str, str]]:
+    """Run and instrument of the latest few runs, the last one first."""
+    with reading(path) as connection:
+        return _rows(connection, _LATEST, MOST_NAMED)
+
+
+def records(results: bytes) -> Iterator[dict[str, Any]]:
+    """The objects of a JSONL that is kept as a zlib stream, one at a time: a million strategies have 200 MB of them."""
+    decompressor = zlib.decompressobj()
+    rest = b""
+    while results:
+        *lines, rest = (rest + decompressor.decompress(results, CHUNK)).split(b"\n")
+        yield from map(json.loads, lines)
+        results = decompressor.unconsumed_tail
+    yield from map(json.loads, filter(None, (rest + decompressor.flush()).split(b"\n")))
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str, parameter: object) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(query, [parameter]).fetchall()
+    except duckdb.CatalogException:  # nothing was ever committed
+        return []
+
+
+def _past_run(row: tuple[Any, ...]) -> PastRun:
+    run_id, instrument, started_at, finished_at, *texts, timings, results = row
+    try:
+        parameters, versions, fingerprints, summary = map(json.loads, texts)
+        measured = [TaskTiming(**timing) for timing in json.loads(timings)]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"the record of run {run_id} in dask_validator_runs cannot be read: {error}") from error
+    return PastRun(
+        run_id,
+        instrument,
+        started_at.astimezone(UTC),
+        finished_at.astimezone(UTC),
+        parameters,
+        versions,
+        fingerprints,
+        summary,
+        measured,
+        bytes(results),
+    )
