@@ -34,7 +34,7 @@ def in_notebook() -> bool:
 
 
 class Notebook:
-    """A listener that shows a run below the cell; nothing but warnings and errors when quiet."""
+    """A listener that shows a run below the cell; nothing but warnings when quiet."""
 
     def __init__(
         self,
@@ -101,7 +101,8 @@ class Notebook:
         from IPython.display import display
 
         now = self._shown_at = self._clock()
-        bundle = {"text/plain": as_text(self._view, now), "text/html": as_html(self._view, now)}
+        view = self._view.only_warnings() if self._quiet else self._view
+        bundle = {"text/plain": as_text(view, now), "text/html": as_html(view, now)}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:

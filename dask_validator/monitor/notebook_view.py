@@ -64,6 +64,10 @@ class View(NamedTuple):
         """The last state of a run."""
         return self._replace(state=state, computing_since=None)
 
+    def only_warnings(self) -> View:
+        """For who wants to see nothing else."""
+        return self._replace(dashboard=None, lines=(), computing_since=None)
+
 
 def as_text(view: View, now: float) -> str:
     """Plain lines: what a saved notebook is read by where HTML is not."""
