@@ -98,19 +98,23 @@ class Notebook:
     def _show(self) -> None:
         if self._quiet and not self._view.warnings:
             return
-        from IPython.display import display
-
         now = self._shown_at = self._clock()
         view = self._view.only_warnings() if self._quiet else self._view
         bundle = {"text/plain": as_text(view, now), "text/html": as_html(view, now)}
         if self._handle is None:
-            self._handle = display(bundle, raw=True, display_id=True)
+            self._handle = _display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
 
 
+def _display(*bundle: Any, **how: Any) -> Any:
+    from IPython.display import display
+
+    return display(*bundle, **how)
+
+
 def _show_in_one_line(error: BaseException) -> None:
-    """Instead of a traceback; IPython keeps the last error, which must not keep connections and locks of ours."""
+    """Instead of a traceback; IPython keeps the last error, which must not keep all that the run had in memory."""
     traceback.clear_frames(error.__traceback__)
     line = ": ".join(filter(None, [type(error).__name__, str(error)]))
     vars(error)["_render_traceback_"] = lambda: [line]

@@ -100,10 +100,9 @@ def as_html(view: View, now: float) -> str:
 def _progress(view: View, now: float) -> str:
     """`150 of 600 strategies, 300 a second, 2 s left`."""
     text = f"{view.computed:,} of {view.to_compute:,} strategies"
-    elapsed_s = now - (view.computing_since or now)
-    if not view.computed or elapsed_s <= 0:
+    if view.computing_since is None or now <= view.computing_since or not view.computed:
         return text
-    rate = view.computed / elapsed_s
+    rate = view.computed / (now - view.computing_since)
     left_s = max(0, view.to_compute - view.computed) / rate
     return f"{text}, {rate:,.0f} a second, {left_s:,.0f} s left"
 
