@@ -164,14 +164,13 @@ def commit_kept(
         if said := finish_append(database, journal, left.settings["config"]["wf_output"]):
             listener(Said(said))
             return None
-        journal.must_hold = True
         commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
         try:
             config, costs = RunConfig(**left.settings["config"]), Costs(*left.settings["costs"])
         except TypeError:
             raise InputError(f"{journal.path} is of another version of dask_validator; run again: {run}") from None
         order = Order(database, instrument, config, costs, left.settings["resume"], commit_wait_s)
-        return run_validation(order, NoExecutor(), listener, journal)
+        return run_validation(order, NoExecutor(), listener, journal, only_commits=True)
 
 
 def _journal(db: str | Path, instrument: str, path: str | Path | None, *, keeps: bool = True) -> Journal:

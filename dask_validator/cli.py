@@ -244,20 +244,23 @@ def _explained(ctx: click.Context, terminal: Terminal, journal: Journal, flags: 
         if error.result:
             _report(terminal, error.result, flags)
         if not terminal.committed:
-            error.details = _next(journal, _command(ctx, "commit" if isinstance(error, NotCommitted) else "run"))
+            error.details = _next(ctx, journal, "commit" if isinstance(error, NotCommitted) else "run")
+        elif journal.keeps:
+            error.details = f"Append them with\n  {_command(ctx, 'commit')}"
         raise
     except KeyboardInterrupt:
         if terminal.committed:
             terminal.warn(["interrupted; the run is committed as a whole"])
         else:
-            terminal.warn([f"interrupted; the database is as it was. {_next(journal, _command(ctx, 'run'))}"])
+            terminal.warn([f"interrupted; the database is as it was. {_next(ctx, journal)}"])
         raise
 
 
-def _next(journal: Journal, command: str) -> str:
+def _next(ctx: click.Context, journal: Journal, name: str = "run") -> str:
     if not journal.keeps:
         return f"Nothing is kept ({journal.reason or 'nothing was computed yet, or it was a dry run'}); run again"
-    return f"What is computed is kept in {journal.path}; go on with\n  {command}"
+    what = f"Part of what is computed ({journal.reason})" if journal.reason else "What is computed"
+    return f"{what} is kept in {journal.path}; go on with\n  {_command(ctx, name if journal.computed_all else 'run')}"
 
 
 def _command(ctx: click.Context, name: str) -> str:

@@ -132,7 +132,7 @@ def _append(path: Path, lines: bytes, journal: Journal, result: RunResult | None
     except OSError as error:
         kept = "in dask_validator_runs.results (zlib)"
         if journal.keeps:
-            kept += ", and the next run, or dask-validator commit, appends them; --discard gives that up"
+            kept += ", and the next run appends them; --discard gives that up"
         why = f"the database is committed, but {path} could not be written ({error.strerror})"
         raise NotCommitted(f"{why}; its lines are kept {kept}", result) from error
 
@@ -148,10 +148,11 @@ def finish_append(database: Database, journal: Journal, output: str | Path) -> s
         The JSONL cannot be written.
     """
     left = journal.recovered
-    if left.committing is None or (lines := database.results_of(left.committing)) is None:
+    if left.run_id is None or (lines := database.results_of(left.run_id)) is None:
         return None
     path = Path(left.append.path if left.append else left.settings.get("config", {}).get("wf_output", output))
     if results_file.has_lines(lines):
         _append(path, lines, journal)
     journal.forget()
-    return f"Run {left.committing} was committed, but had not lived to see all its lines in {path}: they are there now"
+    journal.finished_append = True
+    return f"Run {left.run_id} was committed, but had not lived to see all its lines in {path}: they are there now"

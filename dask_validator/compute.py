@@ -34,25 +34,33 @@ class Agenda(NamedTuple):
         return self.open + self.suspects
 
 
-def agenda(questions: Questions, recovered: Recovered) -> Agenda:
-    """What holds, what is open, what is suspect."""
+def agenda(questions: Questions, recovered: Recovered, *, retry_failed: bool = False) -> Agenda:
+    """What holds, what is open, what is suspect; strategies that have failed hold too, unless they are tried again."""
     found = Agenda({}, [], [], 0)
     if not recovered.answers and not recovered.opened:
         return found._replace(open=[Group(key, tuple(requests)) for key, requests in questions.items()])
+    answers, suspects = recovered.answers, recovered.opened
+    if retry_failed:
+        answers = {name: answer for name, answer in answers.items() if not _has_failed(answer)}
+        suspects = suspects | {answer.strategy_id for answer in recovered.answers.values() if answer.lost}
     changed = 0
     for key, requests in questions.items():
         rest = []
         for request in requests:
-            answer = recovered.answers.get(request.strategy_id)
+            answer = answers.get(request.strategy_id)
             if answer is not None and answer.fingerprint == request.fingerprint:
                 found.answered[request.strategy_id] = answer
             else:
                 changed += answer is not None
                 rest.append(request)
         for of_kind, groups in ((False, found.open), (True, found.suspects)):
-            if chosen := tuple(r for r in rest if (r.strategy_id in recovered.opened) is of_kind):
+            if chosen := tuple(r for r in rest if (r.strategy_id in suspects) is of_kind):
                 groups.append(Group(key, chosen))
     return found._replace(changed=changed)
+
+
+def _has_failed(answer: Answer) -> bool:
+    return bool(answer.lost or answer.error or answer.split_error)
 
 
 class Computer:

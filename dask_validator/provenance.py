@@ -14,7 +14,7 @@ from dask_validator import __version__
 
 PACKAGES = ("dask", "distributed", "duckdb", "numpy", "pandas")
 # What turns outcomes into answers.
-_COMPUTING = ("rules", "model.py", "task.py", "store/outcomes.py")
+_COMPUTING = ("rules", "model.py", "grouping.py", "task.py", "store/outcomes.py")
 
 
 def versions() -> dict[str, str]:

@@ -88,13 +88,17 @@ def finish(path: Path, lines: bytes, offset: int, after_line_end: bool) -> bool:
             return True
         file.seek(0)
         target = path.resolve()  # a link stays one
-        with target.with_name(f"{target.name}.finishing").open("wb") as whole:
-            for chunk in (file.read(offset), expected, others):
-                whole.write(chunk)
-            whole.flush()
-            os.fchmod(whole.fileno(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
-            os.fsync(whole.fileno())
-        os.replace(whole.name, target)
+        whole = target.with_name(f"{target.name}.finishing")
+        try:
+            with whole.open("wb") as copy:
+                for chunk in (file.read(offset), expected, others):
+                    copy.write(chunk)
+                copy.flush()
+                os.fchmod(copy.fileno(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+                os.fsync(copy.fileno())
+            os.replace(whole, target)
+        finally:
+            whole.unlink(missing_ok=True)
         return True
 
 

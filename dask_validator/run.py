@@ -32,22 +32,31 @@ ATTEMPTS = 3  # to commit before others change the database again
 
 
 @collector.thawed()
-def run_validation(order: Order, executor: Executor, listener: Listener, journal: Journal) -> RunResult:
+def run_validation(
+    order: Order, executor: Executor, listener: Listener, journal: Journal, *, only_commits: bool = False
+) -> RunResult:
     """Validate the waiting strategies of one instrument and, unless it is a dry run, write the verdicts.
+
+    Parameters
+    ----------
+    only_commits
+        Whether all answers have to come from the journal.
 
     Raises
     ------
+    InputError
+        They have to, and the journal is of other data or flags.
     NotCommitted, Incomplete
         With what is decided so far; the journal keeps what is computed.
     """
-    run = _Run(order, executor, listener, journal)
-    earlier: Sequence[Verdict] = ()
+    run = _Run(order, executor, listener, journal, only_commits)
+    left_by_others = run.expected()
     for attempts_left in reversed(range(ATTEMPTS)):
         result, seen = run.validate()
-        result.warnings.extend(tally.left_alone(earlier, result.verdicts))
+        left_by_others -= {verdict.strategy_id for verdict in result.verdicts}
+        result.warnings.extend(tally.left_alone(left_by_others))
         if not result.verdicts or order.config.dry_run:
-            if earlier and not result.verdicts:
-                journal.forget()
+            run.end_without_writing()
             break
         try:
             run.write(result, seen)
@@ -56,7 +65,7 @@ def run_validation(order: Order, executor: Executor, listener: Listener, journal
             if not attempts_left:
                 raise NotCommitted(str(change), result) from change
             listener(Said(f"{change}; looking again"))
-            earlier = result.verdicts
+            left_by_others |= {verdict.strategy_id for verdict in result.verdicts}
             journal.reread()
     return result
 
@@ -64,7 +73,9 @@ def run_validation(order: Order, executor: Executor, listener: Listener, journal
 class _Run:
     """What stays the same when the database has changed before the commit and all is looked at again."""
 
-    def __init__(self, order: Order, executor: Executor, listener: Listener, journal: Journal) -> None:
+    def __init__(
+        self, order: Order, executor: Executor, listener: Listener, journal: Journal, only_commits: bool
+    ) -> None:
         self._started_at = datetime.now(UTC)
         self._watch = Stopwatch()
         self._id = f"{self._started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
@@ -72,19 +83,33 @@ class _Run:
         self._executor = executor
         self._listener = listener
         self._journal = journal
+        self._only_commits = only_commits
+        self._retries_failed = order.resume and not only_commits
+        self._took_over = journal.finished_append
+        self._waiting = 0
         self._warned = len(executor.warnings)
         self._computer = Computer(executor, journal, listener, self._watch, f"walkforward-{self._id}")
+
+    def expected(self) -> set[str]:
+        """Strategies that must be waiting still, unless somebody else has seen to them since they were computed."""
+        left = self._journal.recovered
+        retried = left.settings.get("resume", False) and not self._order.resume  # FAILED ones do not wait now
+        return set() if retried else set(left.answers)
 
     def validate(self) -> tuple[RunResult, Seen]:
         """All verdicts, nothing written, and the state of the database that they hold for. Raises Incomplete."""
         database, instrument = self._order.database, self._order.instrument
         with database.kept_open():
             facts = database.read_facts(instrument)
+            self._waiting = facts.waiting
             if facts.waiting:
                 self._executor.start()  # in the background, while we screen
             screened, survey = self._screen(facts)
             self._listener(Screened(facts.waiting, screened.asked))
             answers = self._answers(screened, survey) if facts.waiting else {}
+            if self._order.resume and not self._took_over:
+                self._listener(Said(f"--resume found nothing to take over in {self._journal.path}", warning=True))
+                self._took_over = True  # say it once
             seen = Seen(database.file_state(), survey.fingerprints)
         # Closed here, before anything is written: a reader would lock the commit out.
         used = [c.screened.filter_type for c in screened.open if isinstance(c.screened, Survivor)]
@@ -94,6 +119,7 @@ class _Run:
         if verdicts and not unanswered:
             self._journal.computed()
         warnings = [
+            *tally.no_strategies(self._order.instrument, facts.waiting, facts.instruments),
             *tally.unknown_filters(used, self._order.config.strict_filters),
             *tally.still_active(verdicts, facts.active_setups),
             *tally.left_waiting(unanswered),
@@ -113,6 +139,11 @@ class _Run:
         if (ended := self._computer.ended_early) is not None:
             raise Incomplete(str(ended), result) from ended
         return result, seen
+
+    def end_without_writing(self) -> None:
+        """A journal of strategies that no longer wait is of no use to anybody."""
+        if not self._waiting:
+            self._journal.forget()
 
     def write(self, result: RunResult, seen: Seen) -> None:
         """Commit, then append. Raises NotCommitted."""
@@ -134,13 +165,14 @@ class _Run:
     def _answers(self, screened: Screenings, survey: Survey) -> dict[str, Answer]:
         """By strategy_id: taken over from the journal as far as they hold, else computed."""
         order, journal = self._order, self._journal
-        self._say(journal.begin(inputs(order, survey.fingerprints), settings(order)))
+        dependencies = inputs(order, survey.fingerprints)
+        self._say(journal.begin(dependencies, settings(order), self._id, must_hold=self._only_commits))
         with self._watch.stage("grouping"):
-            todo = agenda(screened.requests, journal.recovered)
+            todo = agenda(screened.requests, journal.recovered, retry_failed=self._retries_failed)
             work = _work(order, todo, survey)
+        self._retries_failed = False  # what fails in this run has failed
         self._say(tally.taken_over(len(todo.answered), todo.changed, journal.path))
-        if order.resume and not todo.answered and not todo.suspects:
-            self._listener(Said(f"--resume found nothing to take over in {journal.path}", warning=True))
+        self._took_over |= bool(todo.answered or todo.suspects)
         return self._computer.answers(todo, work)
 
     def _summary(self, verdicts: Sequence[Verdict], correction: Correction, facts: Facts) -> dict[str, Any]:

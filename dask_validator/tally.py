@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dask_validator.model import Status, TaskTiming, Verdict
+from dask_validator.plain import plain
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.filters import is_known
 
@@ -62,6 +63,13 @@ def count_retired(verdicts: Sequence[Verdict], active_setups: Set[str]) -> int:
     return sum(v.strategy_id in active_setups and v.status in retiring for v in verdicts)
 
 
+def no_strategies(instrument: str, waiting: int, instruments: Sequence[str]) -> list[str]:
+    """A sentence when the database has none of the instrument's, waiting or not."""
+    if waiting or instrument in instruments:
+        return []
+    return [f"the database has no strategies of {instrument}; it has those of {plain(_listed(instruments)) or 'none'}"]
+
+
 def unknown_filters(filter_types: Iterable[str], strict: bool) -> list[str]:
     """A sentence that names every filter that is not known, with the number of strategies that use it."""
     counts = {name: count for name, count in sorted(Counter(filter_types).items()) if not is_known(name, strict)}
@@ -80,15 +88,13 @@ def _listed(names: Sequence[str]) -> str:
 def still_active(verdicts: Sequence[Verdict], active_setups: Set[str]) -> list[str]:
     """A sentence for setups whose strategy has FAILED."""
     ids = [v.strategy_id for v in verdicts if v.status is Status.FAILED and v.strategy_id in active_setups]
-    return [f"FAILED, but their setups stay active: {', '.join(ids)}"] if ids else []
+    return [f"FAILED, but their setups stay active: {plain(', '.join(ids))}"] if ids else []
 
 
-def left_alone(before: Iterable[Verdict], now: Iterable[Verdict]) -> list[str]:
+def left_alone(ids: Iterable[str]) -> list[str]:
     """A sentence for strategies that others have validated, or removed, before our commit."""
-    ids = sorted({v.strategy_id for v in before} - {v.strategy_id for v in now})
-    if not ids:
-        return []
-    return [f"validated or removed by somebody else meanwhile and left alone: {_listed(ids)}"]
+    named = plain(_listed(sorted(ids)))
+    return [f"validated or removed by somebody else meanwhile and left alone: {named}"] if named else []
 
 
 def left_waiting(unanswered: int) -> list[str]:

@@ -552,6 +552,30 @@ def test_left_alone(several: Path, changed: str) -> None:
     assert result.summary["rows"] == 5
 
 
+def test_all_that_is_left_alone_is_named(several: Path) -> None:
+    """Strategies that somebody else decides are named also when the database changes twice before the commit."""
+    others = (
+        elsewhere(several, CHANGES["decided"]),
+        elsewhere(several, strategy("validation_status = 'PASSED'", "MGC_3")),
+    )
+    with commit_replaced(Meanwhile(*others)):
+        result = run(several)
+
+    assert [warning for warning in result.warnings if "left alone" in warning][-1].endswith(": MGC_2, MGC_3")
+
+
+@pytest.mark.parametrize("name", ["commit", "run"])
+def test_left_alone_later(inside: Command, several: Path, name: str) -> None:
+    """Strategies that somebody else decides between the run and the commit of its results are left alone and named."""
+    leave_uncommitted(inside, several)
+    change(several, CHANGES["decided"])
+    later = inside(name, *(flags_of(several) if name == "run" else ["--db", several]), "--json")
+
+    assert later.summary["committed"]
+    assert "left alone: MGC_2\n" in later.stderr
+    assert rows_by_id(several, "experimental_strategies")["MGC_2"]["validation_notes"] == "theirs"
+
+
 def test_somebody_else_validates_them_all(command: Command, several: Path, undisturbed: Answers) -> None:
     """A second run of the same strategies, with another journal, that is faster than ours: only theirs counts."""
     words = ["run", *flags_of(several), "--journal", several.parent / "other.journal"]

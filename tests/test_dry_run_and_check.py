@@ -54,6 +54,14 @@ def test_dry_run_reports_the_recorded_counts(command: Command, small: Path) -> N
     assert sum(summary["rejected_by_phase"].values()) == summary["rejected"]
 
 
+def test_an_instrument_that_is_not_there(command: Command, small: Path) -> None:
+    """A symbol without any strategy is most likely a slip: the run, which has nothing to do, names those there are."""
+    ran = command("run", "--dry-run", "--instrument", "MNQ", "--db", small)
+
+    assert ran.code == 0
+    assert "warning: the database has no strategies of MNQ; it has those of MES, MGC\n" in ran.stderr
+
+
 def test_dry_run_says_what_the_run_then_does(command: Command, small: Path) -> None:
     """The counts of a dry run are those of the run after it, retirements included."""
     flags = ["--workers", 1, "--json", "--db", small]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +26,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_validator import InputError, NotCommitted, commit, compute, plan, provenance, results_file, validate
+from dask_validator.cli import main
 from dask_validator.journal.answers import decode, encode
-from dask_validator.journal.journal import Journal
-from dask_validator.journal.lines import MAGIC
+from dask_validator.journal.journal import Journal, left_in
+from dask_validator.journal.lines import MAGIC, Lines
 from dask_validator.model import WINDOW_TABLE, Answer, Gate, SeasonSplit, WalkforwardResult
 from dask_validator.result import RunResult
 from dask_validator.store import writer
@@ -371,7 +375,7 @@ def test_cut_at_every_byte(uncommitted: Path, tmp_path: Path) -> None:
             assert found.answers.keys() == ids_in(records), size
             assert bool(found.inputs) == any("inputs" in record for record in records), size
             assert found.computed == any("computed" in record for record in records), size
-            assert (found.committing is not None) == any("committing" in record for record in records), size
+            assert found.committing == any("committing" in record for record in records), size
         assert cut.exists() == bool(found.inputs)  # a journal with nothing in it is none
 
 
@@ -579,11 +583,12 @@ def test_nothing_to_resume(database: Path, truth: Written, capsys: pytest.Captur
 
 
 def test_resume_takes_over(dead: Dead, truth: Written, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who means to go on and can is not warned."""
+    """Who means to go on and can is not warned; what has failed is computed again."""
     capsys.readouterr()
+    failed = sum(answer.error is not None for answer in left_in(dead.journal).answers.values())
     result = run(dead.database, resume=True)
 
-    assert reused(result) == dead.results
+    assert reused(result) == dead.results - failed
     assert NOTHING not in capsys.readouterr().err
     assert written(dead.database) == truth
 
@@ -599,6 +604,133 @@ def test_resume_retries_failed(tmp_path: Path) -> None:
     assert run(database, resume=True).summary["rows"] == 1
     assert rows_by_id(database, "experimental_strategies")["MGC_BAD"]["validation_status"] == "PASSED"
     assert line_ids(tmp_path / "wf.jsonl") == ["MGC_GOOD", "MGC_BAD"]
+
+
+def refusing(word: str) -> Callable[[Lines, Any], None]:
+    """A disk that is full for records of that kind."""
+    really_append = Lines.append
+
+    def append(self: Lines, record: Any, *, durable: bool = True) -> None:
+        if word in record:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        really_append(self, record, durable=durable)
+
+    return append
+
+
+def die(*_: object) -> None:
+    """The end of a process between the commit and the first line."""
+    raise Died
+
+
+def test_killed_after_a_commit_that_could_not_be_noted(
+    database: Path, truth: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk too full for one more word before the commit does not cost the lines of the run that it commits."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Lines, "append", refusing("committing"))
+        patch.setattr(results_file, "append", die)
+        with pytest.raises(Died):
+            run(database)
+    assert run(database).summary["rows"] == 0
+    assert written(database) == truth
+    assert not journal_of(database).exists()
+
+
+def test_an_append_that_cannot_be_noted(
+    database: Path, truth: Written, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    """An append that nobody would know of is not begun: exit code 4, and the line that makes up for it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Lines, "append", refusing("append"))
+        with pytest.raises(
+            NotCommitted, match=r"committed, but .*wf\.jsonl could not be written.*next run appends them"
+        ):
+            run(database)
+    assert not (database.parent / "wf.jsonl").read_bytes()
+    done = command("commit", "--db", database)
+
+    assert done.code == 0
+    assert written(database) == truth
+
+
+@pytest.mark.parametrize(("word", "name"), [("computed", "run"), ("committing", "commit")])
+def test_a_journal_that_is_full_near_the_end(
+    database: Path, word: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is on the disk counts, whatever came after it: the command that goes on with it is named, and does."""
+
+    def full(*_: object, **__: object) -> None:
+        raise NotCommitted("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lines, "append", refusing(word))
+        patch.setattr(writer, "commit", full)
+        with pytest.raises(SystemExit, match="4"):
+            main(["run", "--db", str(database), "--workers", "1", "--wf-output", str(database.parent / "wf.jsonl")])
+    said = capsys.readouterr().err
+
+    assert "Part of what is computed (the journal" in said
+    assert f"\n  dask-validator {name} --db {database}" in said
+    assert reused(run(database)) > 0
+
+
+def test_resume_computes_again_what_was_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that never came is asked for again, not taken over: the time-out may be longer now."""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    lost = Answer("MGC_GOOD", None, None, None, None, 0.0, lost="no result within 1 s (--task-timeout)")
+
+    def never(task: WalkforwardTask) -> TaskResult:
+        answers = walkforward_task(task).answers
+        return TaskResult(tuple(lost._replace(fingerprint=answer.fingerprint) for answer in answers), None)
+
+    def full(*_: object, **__: object) -> None:
+        raise NotCommitted("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compute, "walkforward_task", never)
+        patch.setattr(writer, "commit", full)
+        with pytest.raises(NotCommitted):
+            run(database)
+
+    assert run(database, resume=True).summary["passed"] == 1
+
+
+def test_a_journal_of_strategies_that_no_longer_wait(dead: Dead, capsys: pytest.CaptureFixture[str]) -> None:
+    """What somebody else has validated since is named, and the journal, of use to nobody, goes."""
+    change(dead.database, "UPDATE experimental_strategies SET validation_status = 'REJECTED' WHERE instrument = 'MGC'")
+    result = run(dead.database, resume=True)
+
+    assert result.summary["rows"] == 0
+    assert any("validated or removed by somebody else" in warning for warning in result.warnings)
+    assert NOTHING in capsys.readouterr().err
+    assert not dead.journal.exists()
+
+
+def test_a_journal_that_cannot_be_read_or_renamed(
+    dead: Dead, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else's journal is refused in one line, not in a traceback."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(InputError, match=r"cannot be renamed to .*old-1.*--journal PATH"):
+        run(dead.database, min_sample=40)
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(InputError, match="cannot be read"):
+        left_in(dead.journal)
+
+
+def test_a_glance_at_a_journal_is_no_use_of_it(dead: Dead, truth: Written) -> None:
+    """Another run that looks who keeps a journal does not keep a run from starting."""
+    with dead.journal.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        run(dead.database)
+
+    assert written(dead.database) == truth
 
 
 def test_dry_run(dead: Dead, tmp_path: Path) -> None:

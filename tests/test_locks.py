@@ -17,10 +17,10 @@ import duckdb
 import psutil
 import pytest
 
-from dask_validator import DatabaseHeld, NotCommitted, api, validate
+from dask_validator import DatabaseHeld, InputError, NotCommitted, api, validate
 from dask_validator.api import open_executor
 from dask_validator.result import RunResult
-from dask_validator.store import lock, writer
+from dask_validator.store import database, lock, writer
 from dask_validator.store.connection import connect
 from tests.conftest import Command, Ran, everything_in
 from tests.store.test_writer import commit_replaced
@@ -255,8 +255,8 @@ def test_the_holder_is_described(command: Command, few: Path, start: Start, doin
     ran = command("run", "--workers", 1, "--db", few)
 
     assert ran.code == 2
-    name = psutil.Process(holder.pid).name()
-    assert f"{few} is held for {doing} by PID {holder.pid} ({name})" in ran.stderr
+    words = f"{psutil.Process(holder.pid).cmdline()[0]} -c "
+    assert f"{few} is held for {doing} by PID {holder.pid} ({words}" in ran.stderr
     assert "--wait-for-lock" in ran.stderr
     assert everything_in(few.parent) == before
 
@@ -485,6 +485,44 @@ def test_patience_is_at_least_the_waiting_time(
     door({1: lambda: holders.append(start(HOLDING, few, "reading")), 3: lambda: holders[0].go_on()})
 
     assert run(few, progress=False, wait_for_lock=30).summary["committed"]
+
+
+class Watch:
+    """Time that passes only where somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let them pass."""
+        self.now += seconds
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 10.0, 12.0, 20.0])
+def test_a_lock_is_waited_for_as_long_as_is_said(few: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Growing pauses do not make the waiting end early, nor late."""
+    watch = Watch()
+    monkeypatch.setattr(writer, "time", watch)
+
+    def held(*_: object, **__: object) -> None:
+        raise DatabaseHeld("held by PID 1", 1)
+
+    with pytest.raises(NotCommitted, match="held by PID 1"):
+        writer.commit(few, None, [], None, writer.Patience(seconds), held)  # type: ignore[arg-type]
+    assert watch.now == pytest.approx(seconds)
+
+
+def test_a_database_that_may_not_be_written(few: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Missing write permission is said before the computing; a dry run does not need it."""
+    monkeypatch.setattr(database.os, "access", lambda path, mode: mode != os.W_OK)  # the super-user has all of them
+    with pytest.raises(InputError, match="may not be written by this user; needed write permission, or --dry-run"):
+        run(few)
+
+    assert run(few, dry_run=True).summary["passed"] == 2
 
 
 def test_other_errors_are_not_tried_again(few: Path, door: Install) -> None:

@@ -12,11 +12,12 @@ import pytest
 import dask_validator
 
 PACKAGE = Path(dask_validator.__file__).parent
-INNER = {"config", "errors", "model"}
+INNER = {"config", "errors", "model", "plain"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "model": set(),
+    "plain": set(),
     "events": set(),
     "interrupts": set(),
     "rules": INNER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -82,7 +82,8 @@ class ClientExecutor:
     @property
     def workers(self) -> int:
         """Threads of all workers there are now."""
-        return max(1, threads(self._client))
+        with answering():
+            return max(1, threads(self._client))
 
     def start(self) -> None:
         """The cluster runs already."""
@@ -97,7 +98,8 @@ class ClientExecutor:
 
     def everywhere(self, function: Callable[[], None]) -> None:
         """Call it in every worker process; one that cannot is left alone."""
-        self._client.run(function, on_error="ignore")
+        with suppress(OSError):  # the scheduler has gone, but all results are here
+            self._client.run(function, on_error="ignore")
 
     def map(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterable, Mapping
@@ -35,7 +36,8 @@ class Recovered:
     answers: dict[str, Answer] = field(default_factory=dict)  # by strategy_id
     opened: set[str] = field(default_factory=set)  # computed by the run's own process, which may have died of them
     computed: bool = False  # nothing was left to compute
-    committing: str | None = None  # the run_id of a commit that may have come through
+    run_id: str | None = None  # of the run that had it last: whether that is committed, only the database can say
+    committing: bool = False  # it had begun to commit
     append: Append | None = None
     pid: int | None = None  # who had it last
 
@@ -58,7 +60,8 @@ class Journal:
         """
         self.path = path
         self.reason: str | None = None  # why nothing more can be kept
-        self.must_hold = False  # whether `begin` refuses what it would set aside
+        self.finished_append = False  # whether an earlier run's lines were what was left to do
+        self.computed_all = False  # whether nothing is left to compute for whoever takes over
         self.recovered = Recovered()
         self._lines = None if path is None else _open(path, database, instrument)
         self._worth_keeping = False
@@ -76,15 +79,17 @@ class Journal:
     @property
     def keeps(self) -> bool:
         """Whether there is something that another run could take over."""
-        return self._lines is not None and self._worth_keeping and self.reason is None
+        return self._lines is not None and self._worth_keeping
 
-    def begin(self, inputs: Inputs, settings: Mapping[str, Any]) -> str | None:
-        """Go on with what is there if it holds; else set it aside and say so."""
+    def begin(
+        self, inputs: Inputs, settings: Mapping[str, Any], run_id: str = "", *, must_hold: bool = False
+    ) -> str | None:
+        """Go on with what is there if it holds; else set it aside and say so, or refuse to if it must hold."""
         if self._lines is None:
             return None
         said = None
         apart = [name for name in inputs if self.recovered.inputs.get(name) != inputs[name]]
-        if apart and self.must_hold:
+        if apart and must_hold:
             raise InputError(
                 f"{self.path} is of a run with other {', '.join(apart)}: it no longer holds; run again to compute anew"
             )
@@ -94,31 +99,31 @@ class Journal:
             self._introduce()
         if apart:
             self.recovered = Recovered(inputs)
-        self._add({"inputs": inputs, "settings": settings})
+        self._add({"inputs": inputs, "settings": settings, "run": run_id})
         return said
 
     def answered(self, answers: Iterable[Answer]) -> None:
         """Keep what a task has answered: it is on the disk afterwards."""
-        self._worth_keeping = True
-        self._add(encode(list(answers)))
+        self._keep(encode(list(answers)))
 
     def opens(self, strategy_ids: Iterable[str]) -> None:
         """This process itself is about to compute these."""
-        self._worth_keeping = True
-        self._add({"opened": list(strategy_ids)}, durable=False)
+        self._keep({"opened": list(strategy_ids)}, durable=False)
 
     def computed(self) -> None:
         """Every answer is there."""
-        self._worth_keeping = True
-        self._add({"computed": True})
+        self.computed_all = self._keep({"computed": True})
 
     def commits(self, run_id: str) -> None:
-        """The transaction is about to begin; whether it came through, only the database can say."""
+        """The transaction is about to begin."""
         self._add({"committing": run_id})
 
     def appends(self, append: Append) -> None:
-        """The JSONL is about to be written."""
-        self._add({"append": append})
+        """The JSONL is about to be written. Raises OSError: an append that nobody knows of could be done twice."""
+        if self.keeps:
+            self.reason = None
+            if not self._add({"append": append}):
+                raise OSError(errno.EIO, f"{self.reason}, which keeps it from being done twice")
 
     def reread(self) -> None:
         """Look again at what is there, to start over with it."""
@@ -140,24 +145,32 @@ class Journal:
         elif self._lines is not None:
             self._lines.remove()
 
+    def _keep(self, record: Any, *, durable: bool = True) -> bool:
+        """Add what another run could take over."""
+        kept = self._add(record, durable=durable)
+        self._worth_keeping |= kept
+        return kept
+
     def _introduce(self) -> None:
         """Say who has the journal."""
         self._add({"pid": os.getpid(), "host": socket.gethostname()}, durable=False)
 
-    def _add(self, record: Any, *, durable: bool = True) -> None:
+    def _add(self, record: Any, *, durable: bool = True) -> bool:
         if self._lines is None or self.reason is not None:
-            return
+            return False
         try:
             self._lines.append(record, durable=durable)
         except OSError as error:  # a full disk must not cost the run, only what a crash of it could be spared
             self.reason = f"the journal {self.path} cannot be written ({error.strerror})"
+            return False
+        return True
 
 
 def _open(path: Path, database: Path, instrument: str) -> Lines:
     try:
         if path.exists() and path.samefile(database):
             raise InputError(f"--journal got {path}, which is the database; give the journal a file of its own")
-        return Lines(path, database.stat().st_mode & 0o777)
+        return Lines(path, database.stat().st_mode & 0o777 | 0o600)  # a read-only file has a journal all the same
     except InUse:
         raise InputError(
             f"{path} is in use by {_user(path)}: a run of {instrument} on this database; wait for its end, "
@@ -195,13 +208,13 @@ def _apply(record: Any, found: Recovered) -> None:
                 found.answers.clear()
                 found.opened.clear()
             found.inputs, found.settings = dict(inputs), dict(settings)
-            found.computed = False
+            found.run_id, found.computed, found.committing, found.append = record.get("run"), False, False, None
         case {"opened": strategy_ids}:
             found.opened.update(strategy_ids)
         case {"computed": True}:
             found.computed = True
         case {"committing": run_id}:
-            found.committing, found.append = str(run_id), None
+            found.run_id, found.committing, found.append = run_id, True, None
         case {"append": append}:
             found.append = Append(*append)
         case {"pid": pid}:

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
@@ -15,6 +16,7 @@ from typing import Any, BinaryIO
 
 from dask_validator.errors import InputError
 
+GLANCE_S = 0.2
 MAGIC = b"dask_validator journal 1\n"
 
 
@@ -88,7 +90,13 @@ class Lines:
     def set_aside(self) -> Path:
         """Keep what is there under another name, which is returned, and begin anew."""
         aside = next(path for n in count(1) if not (path := Path(f"{self.path}.old-{n}")).exists())
-        self.path.rename(aside)
+        try:
+            self.path.rename(aside)
+        except OSError as error:
+            raise InputError(
+                f"{self.path} is of another run and cannot be renamed to {aside.name} ({error.strerror}); "
+                "rename or remove it, or give another place with --journal PATH"
+            ) from None
         os.close(self._file)
         self._file, self._end = _locked(self.path, self._mode), 0
         return aside
@@ -107,9 +115,12 @@ class Lines:
 
 
 def peek(path: Path) -> Iterator[Any]:
-    """What the sound lines of a file hold that somebody else may have locked."""
-    with path.open("rb") as file:
-        yield from _sound(file)
+    """What the sound lines of a file hold that somebody else may have locked. Raises InputError."""
+    try:
+        with path.open("rb") as file:
+            yield from _sound(file)
+    except OSError as error:
+        raise InputError(f"the journal {path} cannot be read ({error.strerror})") from None
 
 
 def _sound(file: BinaryIO) -> Iterator[Any]:
@@ -135,7 +146,7 @@ def _locked(path: Path, mode: int) -> int:
                 f"the journal {path} cannot be made ({error.strerror}); give it another place with --journal PATH"
             ) from None
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except OSError:
             os.close(file)
             raise InUse(f"{path} is in use") from None
@@ -143,5 +154,28 @@ def _locked(path: Path, mode: int) -> int:
             if os.path.samestat(os.fstat(file), path.stat()):
                 if os.fstat(file).st_size == 0:
                     os.fchmod(file, mode)  # whatever the umask says
+                    _sync(path.parent)
                 return file
         os.close(file)  # its owner has just taken it away
+
+
+def _lock(file: int) -> None:
+    """At once, or a little later: others may be looking who has it. Raises OSError."""
+    deadline = time.monotonic() + GLANCE_S
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(GLANCE_S / 20)
+
+
+def _sync(folder: Path) -> None:
+    """Even if the power is cut, a new file is in the folder afterwards, as far as the file system can be asked."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.model import Status, Verdict
+from dask_validator.plain import plain
 from dask_validator.result import RunResult, funnel
 from dask_validator.tuning import USUAL_START_UP_S
 
@@ -22,7 +23,8 @@ PARTED = 1.25  # beyond this, wall-clock speedup and CPU speedup tell different 
 def render(summary: Mapping[str, Any]) -> str:
     """The funnel and what follows from it, a line each."""
     lines = ["", f"Run {summary['run_id']} of {summary['instrument']} in {summary['db']}"]
-    lines += [f"  {name:<40}{count:>9,}" for name, count in funnel(summary)]
+    rows = max(summary["rows"], 1)
+    lines += [f"  {name:<40}{count:>9,}{count / rows:>8.1%}" for name, count in funnel(summary)]
     if summary["walkforward"]:
         lines += _walkforward(summary["walkforward"])
     fdr = summary["fdr"]
@@ -80,7 +82,7 @@ def _ending(summary: Mapping[str, Any]) -> str:
 def failures(verdicts: Sequence[Verdict], most: int | None = 10) -> list[str]:
     """FAILED strategies with their reasons; `most` of them, None for all."""
     failed = [verdict for verdict in verdicts if verdict.status is Status.FAILED]
-    shown = [f"FAILED {verdict.strategy_id}: {verdict.remark}" for verdict in failed[:most]]
+    shown = [plain(f"FAILED {verdict.strategy_id}: {verdict.remark}") for verdict in failed[:most]]
     hidden = len(failed) - len(shown)
     return shown + ([f"... and {hidden} more (-v shows all)"] if hidden else [])
 

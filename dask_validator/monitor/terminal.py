@@ -1,24 +1,58 @@
-"""Progress and warnings on stderr: a bar on a terminal, single lines in a log file."""
+"""Progress and warnings on stderr: a bar on a terminal, one line a minute in a log file."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any
 
 import click
 
 from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TaskDone
+from dask_validator.plain import plain
+
+EVERY_S = 60.0  # between two lines of progress in a log file
+
+
+class Progress:
+    """How far the computing is, in words."""
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.done = 0
+        self._total = total
+        self._clock = clock
+        self._started = clock()
+
+    @property
+    def rate(self) -> float:
+        """Strategies per second since the start."""
+        return self.done / max(self._clock() - self._started, 1e-9)
+
+    def __str__(self) -> str:
+        share, left_s = self.done / max(self._total, 1), (self._total - self.done) / max(self.rate, 1e-9)
+        left = f", {_duration(left_s)} left" if self.done else ""
+        return f"{self.done:,} of {self._total:,} strategies ({share:.0%}), {self.rate:,.0f} a second{left}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 class Terminal:
     """A listener that shows a run; nothing but warnings when quiet."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.committed = False
         self._quiet = quiet
+        self._clock = clock
         self._to_compute = 0
+        self._progress = Progress(0, clock)
+        self._next_line = 0.0
         self._bar: Any = None
         self._open = ExitStack()
 
@@ -29,19 +63,19 @@ class Terminal:
         self._open.close()  # an error in mid-run must not continue the bar's line
 
     def say(self, text: str) -> None:
-        """One line on stderr."""
+        """Lines on stderr."""
         if not self._quiet:
-            click.echo(text, err=True)
+            _echo(text)
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Warnings are shown even when quiet."""
         for warning in warnings:
-            click.secho(f"warning: {warning}", err=True, fg="yellow")
+            _echo(f"warning: {warning}", fg="yellow")
 
     def listen(self, event: Event) -> None:
         """Show one event."""
         match event:
-            case Screened(waiting, to_compute):
+            case Screened(waiting=waiting, to_compute=to_compute):
                 self.say(f"Screened {waiting:,} waiting strategies; {to_compute:,} go on")
                 self._to_compute = to_compute
             case Said(text, warning):
@@ -51,10 +85,9 @@ class Terminal:
                 self.say(f"{tasks:,} tasks for {workers:,} worker(s)")
                 if blind:
                     self.say(f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks")
-                self._start_bar()
-            case TaskDone(strategies):
-                if self._bar is not None:
-                    self._bar.update(strategies)
+                self._start_progress()
+            case TaskDone(strategies=strategies):
+                self._advance(strategies)
             case Computed(wall_s):
                 self._open.close()
                 self._bar = None
@@ -70,9 +103,32 @@ class Terminal:
         self.say(f"Dask dashboard: {link}")
         self.say(f"  from another machine: ssh -L {port}:127.0.0.1:{port} USER@THIS_HOST, then open the link there")
 
-    def _start_bar(self) -> None:
-        if not self._quiet:
-            bar = click.progressbar(
-                length=self._to_compute, label="Computing", show_pos=True, file=sys.stderr, show_eta=True
+    def _start_progress(self) -> None:
+        self._progress = Progress(self._to_compute, self._clock)
+        self._next_line = self._clock() + EVERY_S
+        if not self._quiet and sys.stderr.isatty():
+            bar: Any = click.progressbar(
+                length=self._to_compute,
+                label="Computing",
+                file=sys.stderr,
+                show_pos=True,
+                show_eta=True,
+                item_show_func=lambda _: f"{self._progress.rate:,.0f} a second",
             )
             self._bar = self._open.enter_context(bar)
+
+    def _advance(self, strategies: int) -> None:
+        self._progress.done += strategies
+        if self._bar is not None:
+            self._bar.update(strategies)
+        elif (now := self._clock()) >= self._next_line:
+            self._next_line = now + EVERY_S
+            self.say(f"Computing: {self._progress}")
+
+
+def _echo(text: str, **style: Any) -> None:
+    """Nobody reads any longer once a pipe is closed, as by `head`: the run goes on all the same."""
+    try:
+        click.secho(plain(text, keep="\n"), err=True, **style)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())

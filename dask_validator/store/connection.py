@@ -107,6 +107,10 @@ def release() -> None:
             connection.close()
 
 
+# A child that is forked while a timer closes a connection would wait for that lock for ever.
+os.register_at_fork(before=_keeping.acquire, after_in_parent=_keeping.release, after_in_child=_keeping.release)
+
+
 @contextmanager
 def ctrl_c_stays_ctrl_c() -> Iterator[None]:
     """DuckDB reports Ctrl-C in mid-query as a RuntimeError; here it is a KeyboardInterrupt again."""

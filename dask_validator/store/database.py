@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import read_catalogue
 from dask_validator.store.fingerprints import FileState, Seen, file_state
@@ -58,6 +60,8 @@ class Database:
         """
         connection.check_is_file(path)
         lock.wait_until_free(path, wait_s, say, passing, to_write=to_write)
+        if to_write and not os.access(path, os.W_OK):
+            raise InputError(f"{path} may not be written by this user; needed write permission, or --dry-run")
         with connection.reading(path) as opened:
             connection.refuse_truncated(opened, path)
             read_catalogue(opened)

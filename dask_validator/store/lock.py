@@ -7,12 +7,14 @@ database here, even to look, could drop the lock of a connection the user holds.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from textwrap import shorten
 from typing import NamedTuple
 
 from dask_validator.errors import DatabaseHeld
@@ -34,6 +36,7 @@ else:
     print(answer[pid], "writing" if answer[kind] == fcntl.F_WRLCK else "reading")
 """
 POLL_S = 0.5
+LONGEST_COMMAND = 120  # characters
 NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "ceph", "lustre", "fuse.sshfs", "fuse.glusterfs")
 
 
@@ -149,8 +152,10 @@ def _file_system(path: Path) -> str:
 
 
 def _command(pid: int) -> str:
+    import psutil  # takes longer to import than to ask
+
     try:
-        asked = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    except OSError:  # slim systems have no ps
+        words = psutil.Process(pid).cmdline()
+    except psutil.Error:  # it has just ended, or is on another machine
         return ""
-    return f" ({asked.stdout.strip()})" if asked.stdout.strip() else ""
+    return f" ({shorten(shlex.join(words), LONGEST_COMMAND, placeholder=' ...')})" if words else ""

@@ -40,6 +40,7 @@ class Facts(NamedTuple):
     p_values: NDArray[np.float64]  # of all canonical strategies that have one, no NaN, in no order
     active_setups: frozenset[str]  # strategy_ids that are promoted now
     setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
+    instruments: tuple[str, ...] = ()  # that have strategies; asked for only when nothing is waiting
 
 
 class Survey(NamedTuple):
@@ -61,12 +62,14 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
         catalogue = read_catalogue(connection)
         refuse_repeated_features(connection, instrument)
         refuse_nameless(connection, instrument, waiting)
+        count = _count_waiting(connection, instrument, waiting)
         return Facts(
-            _count_waiting(connection, instrument, waiting),
+            count,
             _atr_by_year(connection, instrument),
             _p_values(connection, instrument),
             _active_setups(connection),
             catalogue.not_null("validated_setups"),
+            () if count else _instruments(connection),
         )
 
 
@@ -165,6 +168,11 @@ def _count_waiting(connection: duckdb.DuckDBPyConnection, instrument: str, waiti
         f"SELECT count(*) FROM experimental_strategies WHERE instrument = ? AND {waiting}", [instrument]
     ).fetchall()
     return int(count)
+
+
+def _instruments(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
+    rows = connection.execute("SELECT DISTINCT instrument FROM experimental_strategies ORDER BY 1").fetchall()
+    return tuple(name for (name,) in rows if name is not None)
 
 
 def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, list[str]]:

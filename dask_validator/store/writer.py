@@ -167,12 +167,13 @@ def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> 
             refuse_if_open_here(path)
             return connect(path, read_only=False)  # type: ignore[no-any-return]
         except DatabaseHeld as error:
-            late = time.monotonic() + pause > deadline
+            left_s = deadline - time.monotonic()
+            late = left_s <= 0
             if patience.ended() or (late and not (error.pid and patience.passing(error.pid))):
-                raise NotCommitted(f"computed, but not written: {error}") from error
+                raise NotCommitted(f"computed, but not written: {str(error).split('; close it')[0]}") from error
         except InputError as error:
             raise NotCommitted(f"computed, but not written: {error}") from error
-        time.sleep(pause)
+        time.sleep(pause if late else min(pause, left_s))
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
