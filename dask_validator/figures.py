@@ -98,7 +98,7 @@ def windows_figure(strategy_id: str, windows: Sequence[WindowResult]) -> figure:
     room = 0.15 * (high - low) or 1.0
     plot = _figure(
         strategy_id,
-        height=320,
+        height=330,
         x_axis_type="datetime",
         x_range=(columns["start"][0], columns["end"][-1]),
         y_range=(low - room, high + room),
@@ -138,6 +138,8 @@ def windows_figure(strategy_id: str, windows: Sequence[WindowResult]) -> figure:
     plot.yaxis.axis_label = "expectancy (R per trade)"
     plot.add_layout(plot.legend[0], "below")
     plot.legend.orientation = "horizontal"
+    plot.legend.location = "left"
+    plot.legend.border_line_color = None
     return plot
 
 
