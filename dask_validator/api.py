@@ -225,12 +225,8 @@ def open_executor(
                 opened.enter_context(quiet())
                 connected = opened.enter_context(closing(connect(str(scheduler))))
             existing = existing_cluster(connected, say, task_timeout_s)
-            opened.enter_context(shielded(connected))
-            try:
-                yield existing
-            except KeyboardInterrupt:  # a cluster of our own ends with its connections
-                existing.everywhere(release)
-                raise
+            opened.enter_context(shielded(connected, release))  # a reader would lock others out
+            yield existing
         return
     with held_back():
         count = default_workers() if workers is None else workers

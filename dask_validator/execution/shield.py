@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dask_validator.execution.flight import answering
 
 if TYPE_CHECKING:
     from distributed import Client
+
+PATIENCE_S = 2.0
 
 
 class Caller(NamedTuple):
@@ -33,15 +38,38 @@ _handlers: list[Any] = []  # in a worker: one for each run that it is shielded f
 
 
 @contextmanager
-def shielded(client: Client) -> Iterator[None]:
-    """Interrupts do not reach the workers that are there now; what they did about them before, they do afterwards."""
+def shielded(client: Client, when_interrupted: Callable[[], None]) -> Iterator[None]:
+    """Interrupts do not reach the workers that are there now; what they did about them before, they do afterwards.
+
+    Interrupted ourselves, we have each worker call a function.
+
+    Raises
+    ------
+    Incomplete
+        The scheduler has gone.
+    """
     caller = Caller.here()
-    client.run(_shield, caller, on_error="ignore")
+    with answering():
+        client.run(_shield, caller, on_error="ignore")
     try:
         yield
+    except KeyboardInterrupt:
+        _run(client, when_interrupted)
+        raise
     finally:
-        with suppress(Exception):  # a cluster that is lost must not hide why
-            client.run(_unshield, caller, on_error="ignore")
+        _run(client, _unshield, caller)
+
+
+def _run(client: Client, function: Callable[..., None], *args: object) -> None:
+    """Call it on every worker; one that hangs is not waited for, and a cluster that is lost is past caring."""
+
+    def call() -> None:
+        with suppress(Exception):
+            client.run(function, *args, on_error="ignore")
+
+    calling = Thread(target=call, daemon=True)
+    calling.start()
+    calling.join(PATIENCE_S)
 
 
 def _shield(caller: Caller) -> None:
