@@ -51,7 +51,9 @@ MAY_IMPORT = {
     },
     "report": INNER | {"result", "rules"},
     "reporting": INNER | {"instruments", "provenance", "report", "result", "results_lines", "rules", "store"},
-    "result": INNER | {"explanation", "rules", "tuning"},
+    "result": INNER | {"explanation", "figures", "result_html", "rules", "tuning"},
+    "result_html": set(),
+    "figures": INNER,
     "results_file": INNER,
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
@@ -133,7 +135,7 @@ def test_a_worker_imports_only_what_it_needs() -> None:
     loaded = set(done.stdout.split())
 
     assert {"numpy", "duckdb"} <= loaded
-    assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed"}
+    assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed", "IPython"}
 
 
 def test_a_run_without_a_report_does_not_load_what_reports_need() -> None:
