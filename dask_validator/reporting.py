@@ -16,6 +16,7 @@ from dask_validator.instruments import costs_of
 from dask_validator.model import SeasonSplit, Status
 from dask_validator.provenance import versions
 from dask_validator.report import tables
+from dask_validator.report.misses import Miss, screening_misses
 from dask_validator.report.output import check_output, write_whole
 from dask_validator.report.page import View, render
 from dask_validator.result import RunResult
@@ -114,12 +115,12 @@ class _Tables:
         facts = read_facts(self._path, self._run.instrument, self.condition)
         return Correction.over(facts.p_values), facts.atr_by_year
 
-    def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[tables.Miss]]:
+    def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[Miss]]:
         """The nearest ones of phases 1-5."""
         costs = costs_of(self._run.instrument, config.instruments)
         may_miss = f"{self.condition} AND expectancy_r > 0"  # of the others, which are most, no flag helps any
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
-        return tables.screening_misses(rejected, config, costs, atr_by_year)
+        return screening_misses(rejected, config, costs, atr_by_year)
 
     def rows(self, ids: list[str]) -> dict[str, Present]:
         """By `strategy_id`."""
@@ -162,7 +163,7 @@ class _TablesBeforeCommit(_Tables):
 def _view(run: PastRun, present: _Tables) -> View:
     gaps: list[str] = []
     config = correction = None
-    misses: dict[int, list[tables.Miss]] = {}
+    misses: dict[int, list[Miss]] = {}
     seasons: list[SeasonCount] = []
     rows: dict[str, Present] = {}
     rescreened = False
@@ -184,7 +185,7 @@ def _view(run: PastRun, present: _Tables) -> View:
         datetime.now(UTC),
         judged,
         tables.listed_strategies(judged.listed, rows, correction),
-        {**misses, tables.PHASE_6: judged.misses},
+        {**misses, 6: judged.misses},
         rescreened,
         None if correction is None else tables.discovery_curve(correction),
         tables.season_rows(seasons),

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from dask_validator.report.tables import Curve, Histogram, Stream, round_step
+from dask_validator.report.distributions import Histogram, round_step
+from dask_validator.report.tables import Curve, Stream
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 560, 58, 22, 22, 40
 PLOT = 130  # usual height of the plotting area

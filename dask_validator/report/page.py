@@ -16,6 +16,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from dask_validator.report import figures, tables
+from dask_validator.report.distributions import histogram, round_step, share_histogram, shared_edges
+from dask_validator.report.misses import MOST_MISSES, Miss
+from dask_validator.report.output import FIRST_WORDS
 from dask_validator.result import PHASE_NAMES
 
 if TYPE_CHECKING:
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 
     from dask_validator.store.past_runs import PastRun
 
-FIRST_LINE = "<!doctype html><!-- report of dask_validator -->"
 LONGEST = 160  # characters of a text from the database
 LONGEST_NOTE = 600
 
@@ -35,7 +37,7 @@ class View(NamedTuple):
     made_at: datetime
     judged: tables.Judged
     listed: Sequence[tables.Listed]
-    misses: Mapping[int, Sequence[tables.Miss]]  # by phase
+    misses: Mapping[int, Sequence[Miss]]  # by phase
     rescreened: bool  # phases 1-5 could be looked at again
     curve: tables.Curve | None
     seasons: Sequence[tables.SeasonRow]
@@ -52,7 +54,7 @@ def render(view: View) -> str:
         _environment()
         .from_string(_source("template.html.j2"))
         .render(
-            first_line=Markup(FIRST_LINE),
+            first_line=Markup(FIRST_WORDS.decode()),
             style=Markup(_source("page.css")),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -63,7 +65,7 @@ def render(view: View) -> str:
             steps=tables.funnel_steps(view.run.summary),
             phase_names=PHASE_NAMES,
             most_listed=tables.MOST_LISTED,
-            most_misses=tables.MOST_MISSES,
+            most_misses=MOST_MISSES,
             min_pct_positive=view.run.parameters.get("wf_min_pct_positive", 0.0),
             details=_details(view.listed),
             min_trades=view.run.parameters.get("wf_min_trades", 1),
@@ -138,57 +140,57 @@ def _details(listed: Sequence[tables.Listed]) -> list[dict[str, Any]]:
 
 
 def _figures(view: View, stream: tables.Stream) -> dict[str, list[figures.Figure]]:
-    """By the section that shows them; without data none."""
-    found: dict[str, list[figures.Figure]] = {"speedup": [], "stream": [], "durations": [], "forecast": [], "curve": []}
-    found |= {"shares": [], "expectancies": []}
-    judged = view.judged
-    edges = tables.shared_edges(np.concatenate([judged.expectancies[True], judged.expectancies[False]]))
-    for passed, kind, name in ((True, "passed", "passed"), (False, "failed", "failed")):
-        if not judged.shares[passed].size:
-            continue
-        found["shares"].append(
-            figures.histogram_figure(
-                tables.share_histogram(judged.shares[passed]),
-                kind,
-                f"{name}: {judged.shares[passed].size:,}",
-                "share of valid windows with positive expectancy",
-                unit="strategies",
-                spelled=lambda value: f"{value:.0%}",
-                mark=view.run.parameters.get("wf_min_pct_positive"),
-            )
-        )
-        found["expectancies"].append(
-            figures.histogram_figure(
-                tables.histogram(judged.expectancies[passed], edges),
-                kind,
-                f"{name}: {judged.expectancies[passed].size:,}",
-                "out-of-sample expectancy, R per trade",
-                unit="strategies",
-                spelled=lambda value: f"{value:g}",
-                mark=0.0,
-            )
-        )
-    if view.curve is not None and view.curve.tested:
-        found["curve"].append(figures.discovery_figure(view.curve))
-    walkforward = view.run.summary["walkforward"]
+    """By what they show; empty where there is nothing to show."""
+    walkforward, curve = view.run.summary["walkforward"], view.curve
+    found = {
+        "shares": [_shares(view, passed) for passed in (True, False) if view.judged.shares[passed].size],
+        "expectancies": [_expectancies(view, passed) for passed in (True, False) if view.judged.shares[passed].size],
+        "curve": [figures.discovery_figure(curve)] if curve is not None and curve.tested else [],
+        "forecast": [figures.forecast_figure(view.forecasts)] if view.forecasts else [],
+        "stream": [figures.stream_figure(stream)] if view.run.timings else [],
+        "durations": [_durations(view)] if view.run.timings else [],
+        "speedup": [],
+    }
     if walkforward and walkforward["tasks"]:
         found["speedup"].append(
             figures.speedup_figure(walkforward["workers"], walkforward["speedup"], walkforward["cpu_speedup"])
         )
-    if view.run.timings:
-        found["stream"].append(figures.stream_figure(stream))
-        found["durations"].append(_durations(view))
-    if view.forecasts:
-        found["forecast"].append(figures.forecast_figure(view.forecasts))
     return found
+
+
+def _shares(view: View, passed: bool) -> figures.Figure:
+    kind, shares = "passed" if passed else "failed", view.judged.shares[passed]
+    return figures.histogram_figure(
+        share_histogram(shares),
+        kind,
+        f"{kind}: {shares.size:,}",
+        "share of valid windows with positive expectancy",
+        unit="strategies",
+        spelled=lambda value: f"{value:.0%}",
+        mark=view.run.parameters.get("wf_min_pct_positive"),
+    )
+
+
+def _expectancies(view: View, passed: bool) -> figures.Figure:
+    kind, expectancies = "passed" if passed else "failed", view.judged.expectancies
+    edges = shared_edges(np.concatenate([expectancies[True], expectancies[False]]))
+    return figures.histogram_figure(
+        histogram(expectancies[passed], edges),
+        kind,
+        f"{kind}: {expectancies[passed].size:,}",
+        "out-of-sample expectancy, R per trade",
+        unit="strategies",
+        spelled=lambda value: f"{value:g}",
+        mark=0.0,
+    )
 
 
 def _durations(view: View) -> figures.Figure:
     durations = np.array([timing.wall_s for timing in view.run.timings])
-    step = tables.round_step(float(durations.max()) / 20)
+    step = round_step(float(durations.max()) / 20)
     edges = [round(i * step, 10) for i in range(math.floor(float(durations.max()) / step) + 2)]
     return figures.histogram_figure(
-        tables.histogram(durations, edges),
+        histogram(durations, edges),
         "task",
         f"{durations.size:,} task(s), median {np.median(durations):.3f} s, longest {durations.max():.3f} s",
         "seconds",

@@ -7,20 +7,16 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
-from dask_validator.errors import UnusableStrategy
-from dask_validator.model import Gate, Strategy, TaskTiming
+from dask_validator.model import TaskTiming
+from dask_validator.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
 from dask_validator.result import PHASE_NAMES
-from dask_validator.rules.costs import Costs
 from dask_validator.rules.fdr import ALPHA, Correction
-from dask_validator.rules.notes import reason
-from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
-from dask_validator.rules.screening import screen
 
 if TYPE_CHECKING:
     from dask_validator.store.past_runs import PastRun
@@ -28,42 +24,11 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 2_000  # strategies in the table of those that passed
 MOST_WINDOWS = 80_000  # of these strategies together
-MOST_MISSES = 10  # a phase
 MOST_TASKS = 4_000  # in the task stream, the longest ones
 MOST_WORKERS = 64  # in the task stream
 MOST_POINTS = 600  # of the false discovery curve
-PHASE_6 = 6
 
-Item = TypeVar("Item")
 Record = Mapping[str, Any]
-
-
-class Smallest(Generic[Item]):
-    """The few items with the smallest keys of however many are added."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: list[tuple[Any, Item]] = []
-        self.bound: Any = None  # keys from here on need not be added; None: any key may belong to the smallest
-
-    def add(self, key: Any, item: Item) -> None:
-        """Keep the item if its key is among the smallest; equal keys are not told apart by their items."""
-        if self.bound is not None and not key < self.bound:
-            return
-        self._kept.append((key, item))
-        if len(self._kept) >= 2 * self._most:
-            self._prune()
-
-    def _prune(self) -> None:
-        self._kept.sort(key=lambda kept: kept[0])
-        del self._kept[self._most :]
-        if len(self._kept) == self._most:
-            self.bound = self._kept[-1][0]
-
-    def items(self) -> list[Item]:
-        """In order of their keys."""
-        self._prune()
-        return [item for _, item in self._kept]
 
 
 class Step(NamedTuple):
@@ -88,52 +53,6 @@ def funnel_steps(summary: Mapping[str, Any]) -> list[Step]:
         left -= removed
         steps.append(Step(phase, name, removed, left))
     return steps
-
-
-class Miss(NamedTuple):
-    """A rejected strategy that one flag would have let through."""
-
-    strategy_id: str
-    why: str
-    remedy: Remedy
-
-
-def distance(remedy: Remedy, config: RunConfig) -> float:
-    """How far the one flag of a remedy is from what it was, relative to that; added or dropped years count one each."""
-    [(name, value)] = remedy.changes.items()
-    before = getattr(config, name)
-    if isinstance(value, tuple):
-        return float(len(set(value) ^ set(before)))
-    if value is None or before is None:
-        return math.inf
-    return abs(value - before) / abs(before) if before else float(abs(value))
-
-
-def screening_misses(
-    rejected: Iterable[Strategy], config: RunConfig, costs: Costs, atr_by_year: Mapping[int, float]
-) -> dict[int, list[Miss]]:
-    """The nearest misses of phases 1-5, nearest first, equally near ones by expectancy; one more than is shown."""
-    nearest: dict[int, Smallest[Miss]] = {phase: Smallest(MOST_MISSES + 1) for phase in range(1, PHASE_6)}
-    for strategy in rejected:
-        try:
-            gate = screen(strategy, config.screen_rules, costs, atr_by_year).rejected_by
-            if gate is None or gate.name == "expectancy_r":  # which has no flag
-                continue
-            of_phase = nearest[gate.phase]
-            if of_phase.bound is not None and _at_least(gate) > of_phase.bound[0]:
-                continue
-            remedy = screening_remedy(strategy, config, costs, atr_by_year)
-        except UnusableStrategy:
-            continue
-        if len(remedy.changes) == 1 and remedy.helps:
-            key = (distance(remedy, config), -(strategy.expectancy_r or 0.0), strategy.strategy_id)
-            of_phase.add(key, Miss(strategy.strategy_id, reason(gate), remedy))
-    return {phase: found.items() for phase, found in nearest.items()}
-
-
-def _at_least(gate: Gate) -> float:
-    """A bound of the distance that is cheaper than the remedy: as many years are excluded as are negative."""
-    return float(gate.observed) if gate.name == "negative_years" and isinstance(gate.observed, int) else 0.0
 
 
 class Judged(NamedTuple):
@@ -165,7 +84,7 @@ def judge(records: Iterable[Record], config: RunConfig | None) -> Judged:
         if passed:
             listed.add((-record["agg_oos_exp_r"], record["strategy_id"]), record)
         elif config is not None:
-            _add_miss(misses, record, config)
+            add_walkforward_miss(misses, record, config)
     return Judged(
         counts["passed"],
         counts["failed"],
@@ -181,55 +100,6 @@ def _with_windows_up_to(most: int, records: Sequence[Record]) -> list[Record]:
     """The first records whose windows are not more; a month's windows over ten years are six times the usual."""
     total = accumulate(len(record["windows"]) for record in records)
     return [record for record, windows in zip(records, total, strict=True) if windows <= most]
-
-
-def _add_miss(misses: Smallest[Miss], record: Record, config: RunConfig) -> None:
-    remedy = walkforward_remedy([(w["test_n"], w["test_exp_r"]) for w in record["windows"]], config)
-    if len(remedy.changes) == 1 and remedy.helps:
-        key = (distance(remedy, config), -record["agg_oos_exp_r"], record["strategy_id"])
-        misses.add(key, Miss(record["strategy_id"], str(record["rejection_reason"]), remedy))
-
-
-class Histogram(NamedTuple):
-    """Counts of shape (n_bins,) between edges of shape (n_bins + 1,); a bin holds its lower edge."""
-
-    edges: list[float]
-    counts: list[int]
-    outside: int = 0  # of the values in the first and the last bin, those that lie beyond
-
-
-def share_histogram(shares: NDArray[np.float64]) -> Histogram:
-    """In tenths; 1.0 lies in the last bin."""
-    bins = np.minimum((shares * 10).astype(np.int64), 9)
-    return Histogram([i / 10 for i in range(11)], np.bincount(bins, minlength=10).tolist())
-
-
-def shared_edges(values: NDArray[np.float64], about: int = 24) -> list[float]:
-    """Round edges, zero among their multiples, around the middle 98 % of the values."""
-    if not values.size:
-        return [0.0, 1.0]
-    low, high = (float(edge) for edge in np.percentile(values, [1, 99]))
-    step = round_step((high - low) / about)
-    first = math.floor(round(low / step, 6))
-    last = math.floor(round(high / step, 6)) + 1
-    return [round(i * step, 10) for i in range(first, last + 1)]
-
-
-def histogram(values: NDArray[np.float64], edges: Sequence[float]) -> Histogram:
-    """Values beyond the edges are counted in the first and last bin."""
-    step = (edges[-1] - edges[0]) / (len(edges) - 1)
-    bins = np.floor(np.round((values - edges[0]) / step, 6))
-    outside = int(((bins < 0) | (bins > len(edges) - 2)).sum())
-    inside = np.clip(bins, 0, len(edges) - 2).astype(np.int64)
-    return Histogram(list(edges), np.bincount(inside, minlength=len(edges) - 1).tolist(), outside)
-
-
-def round_step(least: float) -> float:
-    """The smallest 1, 2 or 5 times a power of ten that is at least this."""
-    if not (math.isfinite(least) and least > 0):
-        return 0.01
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
 class Listed(NamedTuple):

@@ -14,7 +14,8 @@ import pytest
 from dask_validator import RunConfig, validate
 from dask_validator.instruments import costs_of
 from dask_validator.model import Status, TaskTiming, Verdict
-from dask_validator.report import tables
+from dask_validator.report import distributions, tables
+from dask_validator.report import misses as near
 from dask_validator.result import RunResult
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
@@ -56,10 +57,10 @@ def records(result: RunResult) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def misses(small_source: Path, config: RunConfig, records: list[dict[str, Any]]) -> dict[int, list[tables.Miss]]:
+def misses(small_source: Path, config: RunConfig, records: list[dict[str, Any]]) -> dict[int, list[near.Miss]]:
     """The nearest misses of each phase."""
     atr = read_facts(small_source, "MGC").atr_by_year
-    found = tables.screening_misses(read_waiting(small_source, "MGC"), config, costs_of("MGC"), atr)
+    found = near.screening_misses(read_waiting(small_source, "MGC"), config, costs_of("MGC"), atr)
     return {**found, 6: tables.judge(records, config).misses}
 
 
@@ -75,7 +76,7 @@ def test_the_funnel_ends_with_those_that_passed(result: RunResult) -> None:
 def test_the_smallest_are_those_of_a_sort() -> None:
     """Whatever the order in which they come."""
     keys = [random.Random(seed).random() for seed in range(500)]
-    smallest: tables.Smallest[str] = tables.Smallest(7)
+    smallest: near.Smallest[str] = near.Smallest(7)
     for key in keys:
         smallest.add(key, str(key))
 
@@ -89,7 +90,7 @@ def _relative(remedy: Remedy, config: RunConfig) -> float:
 
 
 def test_near_misses_are_those_of_an_exhaustive_search(
-    small_source: Path, config: RunConfig, misses: dict[int, list[tables.Miss]], records: list[dict[str, Any]]
+    small_source: Path, config: RunConfig, misses: dict[int, list[near.Miss]], records: list[dict[str, Any]]
 ) -> None:
     """No shortcut loses one: all remedies with one flag, sorted, begin with those that are shown."""
     atr = read_facts(small_source, "MGC").atr_by_year
@@ -99,8 +100,8 @@ def test_near_misses_are_those_of_an_exhaustive_search(
         if gate is not None:
             remedy = screening_remedy(strategy, config, costs_of("MGC"), atr)
             if remedy.helps and len(remedy.changes) == 1:
-                near = _relative(remedy, config), -(strategy.expectancy_r or 0), strategy.strategy_id
-                found[gate.phase].append(near)
+                key = _relative(remedy, config), -(strategy.expectancy_r or 0), strategy.strategy_id
+                found[gate.phase].append(key)
     for line in records:
         if not line["passed"]:
             remedy = walkforward_remedy([(w["test_n"], w["test_exp_r"]) for w in line["windows"]], config)
@@ -108,14 +109,14 @@ def test_near_misses_are_those_of_an_exhaustive_search(
                 found[6].append((_relative(remedy, config), -line["agg_oos_exp_r"], line["strategy_id"]))
 
     shown = {phase: [miss.strategy_id for miss in found] for phase, found in misses.items()}
-    assert shown == {phase: [near[2] for near in sorted(of)[:11]] for phase, of in found.items()}
+    assert shown == {phase: [key[2] for key in sorted(of)[:11]] for phase, of in found.items()}
     assert {phase for phase, found in misses.items() if found} == {1, 3, 4, 5, 6}
     assert max(map(len, found.values())) > 11
 
 
 @pytest.mark.parametrize("phase", [1, 3, 4, 5, 6])
 def test_a_near_miss_passes_its_phase_with_the_flag(
-    small_source: Path, config: RunConfig, result: RunResult, misses: dict[int, list[tables.Miss]], phase: int
+    small_source: Path, config: RunConfig, result: RunResult, misses: dict[int, list[near.Miss]], phase: int
 ) -> None:
     """Validated with the one flag changed, the strategy is no longer rejected in phases 1 to 5, or passes."""
     before = {verdict.strategy_id: verdict for verdict in result.verdicts}
@@ -130,8 +131,8 @@ def test_histograms_count_what_lies_between_their_edges() -> None:
     """A bin holds its lower edge; what lies beyond is in the first and the last one."""
     random.seed(5)
     values = [round(random.gauss(0.1, 0.3), 4) for _ in range(2_000)] + [0.0, 0.1, 0.2, -50.0, 1e150]
-    edges = tables.shared_edges(np.array(values))
-    found = tables.histogram(np.array(values), edges)
+    edges = distributions.shared_edges(np.array(values))
+    found = distributions.histogram(np.array(values), edges)
     expected = [0] * (len(edges) - 1)
     for value in values:
         index = max((i for i, edge in enumerate(edges) if value >= edge), default=0)
@@ -147,8 +148,8 @@ def test_shares_are_counted_in_tenths() -> None:
     """0.6, a threshold that many sit on, opens its bin, and all windows positive is the last one."""
     shares = [0.0, 0.5999, 0.6, 0.6, 0.6667, 0.7, 0.9, 1.0]
 
-    assert tables.share_histogram(np.array(shares)).counts == [1, 0, 0, 0, 0, 1, 3, 1, 0, 2]
-    assert tables.share_histogram(np.array([i / 10 for i in range(10)])).counts == [1] * 10
+    assert distributions.share_histogram(np.array(shares)).counts == [1, 0, 0, 0, 0, 1, 3, 1, 0, 2]
+    assert distributions.share_histogram(np.array([i / 10 for i in range(10)])).counts == [1] * 10
 
 
 def test_lines_are_judged_in_one_pass(records: list[dict[str, Any]], config: RunConfig) -> None:
