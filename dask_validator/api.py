@@ -17,20 +17,23 @@ from dask_validator.errors import InputError, NotCommitted
 from dask_validator.events import Listener, Said, ignore
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecutor, SerialExecutor
 from dask_validator.instruments import costs_of
+from dask_validator.interrupts import held_back
 from dask_validator.journal.journal import Journal, default_path
 from dask_validator.journal.others import is_another_run
 from dask_validator.live.sender import Sender
+from dask_validator.monitor.notebook import Notebook, in_notebook
 from dask_validator.order import Order
 from dask_validator.results_file import check_writable
 from dask_validator.rules.costs import Costs
 from dask_validator.run import run_validation
-from dask_validator.store.connection import check_is_file
+from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
 
 if TYPE_CHECKING:
     from distributed import Client
 
+    from dask_validator.monitor.terminal import Terminal
     from dask_validator.result import RunResult
 
 NO_SAFEGUARDS = Safeguards()
@@ -60,7 +63,7 @@ def validate(
     client
         A `dask.distributed.Client` to run on instead; it stays open.
     progress
-        Whether to show progress and warnings on stderr.
+        Whether to show progress beside warnings: on stderr, in a notebook below the cell.
     flags
         Fields of RunConfig, and `resume`, `discard`, `journal`, `task_timeout`, `wait_for_lock` (seconds) as the
         command has them.
@@ -72,18 +75,26 @@ def validate(
     NotCommitted, Incomplete
         Carry `.result`; `validate(..., resume=True)` goes on.
     """
-    from dask_validator.monitor.terminal import Terminal
-
     config, safeguards = _with_flags(config or RunConfig(), flags)
     with (
-        Terminal(quiet=not progress) as terminal,
-        prepared(db, instrument, config, safeguards, terminal.listen) as (order, journal),
-        open_executor(workers, client, say=terminal.say, task_timeout_s=safeguards.task_timeout) as executor,
+        _display(f"{instrument} in {Path(db).name}", progress, client) as display,
+        prepared(db, instrument, config, safeguards, display.listen) as (order, journal),
+        open_executor(workers, client, say=display.say, task_timeout_s=safeguards.task_timeout) as executor,
     ):
-        terminal.warn(executor.warnings)
-        result = run_validation(order, executor, Sender(executor, terminal.listen).listen, journal)
-        terminal.warn(result.warnings)
+        if isinstance(display, Notebook):
+            display.journal = journal
+        display.warn(executor.warnings)
+        result = run_validation(order, executor, Sender(executor, display.listen).listen, journal)
+        display.warn(result.warnings)
     return result
+
+
+def _display(title: str, progress: bool, client: Client | None) -> Terminal | Notebook:
+    from dask_validator.monitor.terminal import Terminal
+
+    if in_notebook():
+        return Notebook(title, quiet=not progress, dashboard_stays=client is not None)
+    return Terminal(quiet=not progress)
 
 
 def _with_flags(config: RunConfig, flags: dict[str, Any]) -> tuple[RunConfig, Safeguards]:
@@ -205,16 +216,21 @@ def open_executor(
     if client is not None or scheduler is not None:
         if workers is not None:
             raise InputError("got both workers and a cluster (--scheduler, client=); needed one of them")
-        from dask_validator.execution.client import connect, existing_cluster, quiet
+        with held_back():  # half an import would break every later run of a notebook's kernel
+            from dask_validator.execution.client import connect, existing_cluster, quiet
+            from dask_validator.execution.shield import shielded
 
         with ExitStack() as opened:
             connected = client
             if connected is None:
                 opened.enter_context(quiet())
                 connected = opened.enter_context(closing(connect(str(scheduler))))
-            yield existing_cluster(connected, say, task_timeout_s, dashboard=dashboard_address is not None)
+            existing = existing_cluster(connected, say, task_timeout_s, dashboard=dashboard_address is not None)
+            opened.enter_context(shielded(connected, release))  # a reader would lock others out
+            yield existing
         return
-    count = default_workers() if workers is None else workers
+    with held_back():
+        count = default_workers() if workers is None else workers
     if not isinstance(count, int) or count < 1:
         raise InputError(f"workers got {count!r}; needed a whole number, at least 1")
     if count == 1:
@@ -225,7 +241,8 @@ def open_executor(
 
     require_main_guard()
     prepare()  # before Dask is imported, which takes as long here as there
-    from dask_validator.execution.cluster import local_cluster
+    with held_back():
+        from dask_validator.execution.cluster import local_cluster
 
     with local_cluster(count, dashboard_address, task_timeout_s) as executor:
         yield executor

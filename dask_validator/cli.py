@@ -31,6 +31,7 @@ from dask_validator.monitor import summary
 from dask_validator.monitor.terminal import Terminal
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
+from dask_validator.store.database import Database
 
 SOME_FAILED = 3
 
@@ -106,7 +107,7 @@ def demo(
     """Make a demonstration database with planted edges and validate it on Dask."""
     from dask_validator.demo import build_demo, is_demo, truth_report
 
-    _preflight_of_demo(flags)
+    _preflight_of_demo(db, flags)
     if os.path.exists(db) and not is_demo(db):
         raise InputError(f"{db} is there and was not made by this command; give another file with --db PATH")
     started = time.perf_counter()
@@ -134,6 +135,7 @@ def commit(
 ) -> None:
     """Write what a run computed but could not commit; computes nothing."""
     safeguards = Safeguards(journal=journal, wait_for_lock=wait_for_lock)
+    _check_report({**flags, "journal": journal}, db, instrument)
     with Terminal(quiet=flags["quiet"]) as terminal:
         try:
             result = commit_kept(db, instrument, safeguards, terminal.listen)
@@ -143,6 +145,25 @@ def commit(
         if result is not None:
             _report(terminal, result, flags)
             ctx.exit(SOME_FAILED if result.summary["failed"] else 0)
+
+
+@cli.command()
+@options.db
+@options.instrument
+@click.option("--run", "run_id", metavar="ID", help="Which run.  [default: the latest of the instrument]")
+@click.option("--output", type=click.Path(path_type=Path), required=True, metavar="HTML", help="The file to write.")
+@options.wait_for_lock
+@options.quiet
+def report(db: Path, instrument: str, run_id: str | None, output: Path, wait_for_lock: float, quiet: bool) -> None:
+    """Write a report of a committed run: one HTML file that needs no network."""
+    from dask_validator.report.output import check_output
+
+    with Terminal(quiet=quiet) as terminal:
+        database = Database.at(db, to_write=False, wait_s=wait_for_lock, say=terminal.say)
+        check_output("--output", output, {"the database": db, "the journal": default_path(db, instrument)})
+        from dask_validator.reporting import report_past_run
+
+        terminal.say(f"Report of run {report_past_run(database, instrument, run_id, output)}: {output}")
 
 
 @cli.command()
@@ -189,10 +210,11 @@ def main(args: list[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _preflight_of_demo(flags: dict[str, Any]) -> None:
+def _preflight_of_demo(db: Path, flags: dict[str, Any]) -> None:
     """Bad flags are refused before the file is made, not after."""
     costs_of("MGC", _config(flags).instruments)
     _safeguards(flags)
+    _check_report(flags, db, "MGC")
     if not flags["no_dashboard"]:
         free_address(flags["dashboard_address"])
 
@@ -221,6 +243,7 @@ def _run(
 ) -> int:
     """Validate and report; the exit code."""
     config, safeguards = _config(flags), _safeguards(flags)
+    _check_report(flags, db, instrument)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
@@ -294,8 +317,35 @@ def _report(
     terminal.say(summary.tuning(result))
     if appendix:
         terminal.say(appendix(result))
+    if flags["report"]:
+        _write_report(terminal, result, flags)
     if flags["as_json"]:
         click.echo(json.dumps(result.summary))
+
+
+def _check_report(flags: dict[str, Any], db: Path, instrument: str) -> None:
+    """A file that must not become the report is refused before any work is done."""
+    if flags["report"]:
+        from dask_validator.report.output import check_output
+
+        others = {
+            "the database": db,
+            "the journal": flags["journal"] or default_path(db, instrument),
+            "the --wf-output": flags.get("wf_output"),
+            "the --instruments": flags.get("instruments"),
+        }
+        check_output("--report", flags["report"], others)
+
+
+def _write_report(terminal: Terminal, result: RunResult, flags: dict[str, Any]) -> None:
+    """A report that cannot be written does not change how the run has ended."""
+    from dask_validator.reporting import report_result
+
+    try:
+        report_result(result, _config(flags), flags["report"])
+        terminal.say(f"Report: {flags['report']}")
+    except InputError as error:
+        terminal.warn([f"{error}; a committed run has one at any time: dask-validator report"])
 
 
 def _keep_dashboard(terminal: Terminal, link: str | None, seconds: float | None) -> None:

@@ -108,6 +108,7 @@ def _record(
     from dask_validator.store.writer import RunRecord
 
     summary: dict[str, Any] = dict(result.summary) | {"committed": True}
+    kept = summary | {"stages": dict(result.stages), "start_up_s": result.start_up_s}  # what a forecast needs
     return RunRecord(
         summary["run_id"],
         summary["instrument"],
@@ -116,7 +117,7 @@ def _record(
         json.dumps(asdict(order.config), default=str),
         json.dumps(versions()),
         json.dumps(fingerprints),
-        json.dumps(summary),
+        json.dumps(kept),
         json.dumps([timing._asdict() for timing in result.timings]),
         lines,
     )

@@ -78,6 +78,10 @@ class Explanation(NamedTuple):
 
         return as_text(self)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows where it has no HTML."""
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         from dask_validator.monitor.explaining import as_html
 

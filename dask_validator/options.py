@@ -126,10 +126,12 @@ def safeguards(command: Callable[..., Any]) -> Callable[..., Any]:
     return _apply(_SAFEGUARDS, command)
 
 
+quiet = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
 _OUTPUTS = [
+    click.option("--report", type=click.Path(path_type=Path), metavar="HTML", help="Write a report of the run."),
     click.option("--json", "as_json", is_flag=True, help="Print the summary as the last line on stdout."),
     click.option("-v", "--verbose", is_flag=True, help="List every FAILED strategy."),
-    click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only."),
+    quiet,
 ]
 
 

@@ -7,8 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from heapq import nlargest
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from dask_validator import result_html
 from dask_validator.errors import InputError
 from dask_validator.model import Status, TaskTiming, Verdict, WalkforwardResult, WindowResult
 from dask_validator.rules.notes import note
@@ -17,6 +20,7 @@ from dask_validator.tuning import USUAL_START_UP_S, Forecast, Measured, forecast
 
 if TYPE_CHECKING:
     import pandas as pd
+    from bokeh.plotting import figure
 
     from dask_validator.explanation import Explanation
     from dask_validator.order import Order
@@ -115,11 +119,68 @@ class RunResult:
         return f"<RunResult {self.summary['instrument']}: {counts}>"
 
     def _repr_html_(self) -> str:
-        """The funnel, for a notebook."""
-        from html import escape
+        """The funnel and what follows from it, for a notebook."""
+        return result_html.render(self.summary, funnel(self.summary), self.warnings)
 
-        rows = "".join(f"<tr><td>{escape(name)}</td><td>{count:,}</td></tr>" for name, count in funnel(self.summary))
-        return f"<table><caption>{escape(repr(self)[1:-1])}</caption><tbody>{rows}</tbody></table>"
+    def plot_funnel(self) -> figure:
+        """Bokeh figure: strategies left after each phase."""
+        from dask_validator import figures
+
+        title = f"{self.summary['instrument']}: {self.summary['passed']:,} of {self.summary['rows']:,} passed"
+        return figures.funnel_figure(funnel(self.summary), title)
+
+    def plot_windows(self, strategy_id: str) -> figure:
+        """Bokeh figure: out-of-sample expectancy of one strategy by test window, in R per trade.
+
+        Raises
+        ------
+        InputError
+            No such strategy in this run, or it has no windows.
+        """
+        from dask_validator import figures
+
+        return figures.windows_figure(strategy_id, self._windows_of(strategy_id))
+
+    def plot_speedup(self) -> figure:
+        """Bokeh figure: seconds of the whole run, replayed for 1 to 64 workers, and as measured.
+
+        Raises
+        ------
+        InputError
+            No task was computed in this run.
+        """
+        from dask_validator import figures
+
+        if not self.forecasts:
+            raise InputError("plot_speedup() has no task to replay: this run computed none (none was needed, or left)")
+        return figures.speedup_figure(self.forecasts, self.summary["walkforward"]["workers"], self.summary["total_s"])
+
+    def _windows_of(self, strategy_id: str) -> Sequence[WindowResult]:
+        found = next((verdict for verdict in self.verdicts if verdict.strategy_id == strategy_id), None)
+        if found is None:
+            known = _some([verdict.strategy_id for verdict in self.verdicts], like=strategy_id)
+            raise InputError(f"strategy_id got {strategy_id!r}, which is not in this run; known are {known}")
+        if not _has_windows(found):
+            known = _some([verdict.strategy_id for verdict in self.verdicts if _has_windows(verdict)])
+            raise InputError(f"{strategy_id!r} has no test windows ({note(found)}); strategies with some are {known}")
+        assert found.walkforward is not None
+        return found.walkforward.windows
+
+
+def _has_windows(verdict: Verdict) -> bool:
+    return verdict.walkforward is not None and verdict.walkforward.n_total_windows > 0
+
+
+def _some(names: Sequence[str], like: object = "") -> str:
+    """A few of perhaps a million names: those that begin most like the one that was asked for."""
+    named = nlargest(3, names, key=lambda name: _alike(name, str(like)))
+    more = len(names) - len(named)
+    return (", ".join(map(repr, named)) or "none") + (f" and {more:,} more" if more else "")
+
+
+def _alike(name: str, other: str) -> int:
+    """How many letters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, other, strict=False)))
 
 
 def funnel(summary: Mapping[str, Any]) -> list[tuple[str, int]]:

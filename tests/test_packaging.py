@@ -61,3 +61,12 @@ def test_every_way_in_is_the_same_command(entry: list[str]) -> None:
 
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in ("run", "demo", "check"))
+
+
+def test_what_is_no_module_is_installed_too() -> None:
+    """A copy that is not editable finds its templates, style sheets and scripts."""
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    listed = {ROOT.joinpath(*package.split("."), name) for package, names in named.items() for name in names}
+    there = {path for path in (ROOT / "dask_validator").rglob("*") if path.is_file()}
+
+    assert listed == {path for path in there if path.suffix not in (".py", ".pyc")}

@@ -26,14 +26,6 @@ def test_result_has_summary_strategies_and_windows(small: Path) -> None:
     assert len(result.windows) == reached > 0
 
 
-def test_result_is_a_table_in_a_notebook(small: Path) -> None:
-    """Jupyter shows the funnel, not a repr."""
-    html = validate(small, workers=1, dry_run=True, progress=False)._repr_html_()
-
-    assert html.startswith("<table>")
-    assert "rejected in phase 3 (yearly robustness)" in html
-
-
 def test_keywords_are_the_fields_of_the_config(small: Path) -> None:
     """A single flag needs no RunConfig; a misspelt one is refused with the list of known ones."""
     by_keyword = validate(small, workers=1, dry_run=True, min_sample=100, progress=False)

@@ -50,7 +50,11 @@ MAY_IMPORT = {
         "stopwatch",
         "store",
     },
-    "result": INNER | {"explanation", "rules", "tuning"},
+    "report": INNER | {"result", "rules"},
+    "reporting": INNER | {"instruments", "provenance", "report", "result", "results_lines", "rules", "store"},
+    "result": INNER | {"explanation", "figures", "result_html", "rules", "tuning"},
+    "result_html": set(),
+    "figures": INNER,
     "results_file": INNER,
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
@@ -59,8 +63,9 @@ EDGES = {
     "duckdb": {"store", "task"},
     "distributed": {"execution", "live"},  # live: what runs in the scheduler
     "dask": {"execution"},
-    "bokeh": {"live"},
+    "bokeh": {"figures", "live"},
     "click": {"monitor"},
+    "jinja2": {"report"},
 }
 ROOTS = {"__init__", "__main__", "api", "cli", "explanation", "options", "run", "demo"}
 
@@ -132,4 +137,12 @@ def test_a_worker_imports_only_what_it_needs() -> None:
     loaded = set(done.stdout.split())
 
     assert {"numpy", "duckdb"} <= loaded
-    assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed"}
+    assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed", "IPython"}
+
+
+def test_a_run_without_a_report_does_not_load_what_reports_need() -> None:
+    """Templates are for those who ask for a report."""
+    code = "import sys, dask_validator.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert not set(done.stdout.split()) & {"jinja2", "pandas", "bokeh", "distributed"}

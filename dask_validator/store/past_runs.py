@@ -96,14 +96,29 @@ def latest_runs(path: str | Path) -> list[tuple[str, str]]:
 
 
 def records(results: bytes) -> Iterator[dict[str, Any]]:
-    """The objects of a JSONL that is kept as a zlib stream, one at a time: a million strategies have 200 MB of them."""
+    """The objects of a JSONL that is kept as a zlib stream, one at a time: a million strategies have 200 MB of them.
+
+    Raises
+    ------
+    InputError
+        The stream is damaged.
+    """
+    try:
+        yield from map(json.loads, _lines(results))
+    except (zlib.error, ValueError) as error:
+        raise InputError(f"the lines of the run in dask_validator_runs cannot be read: {error}") from error
+
+
+def _lines(results: bytes) -> Iterator[bytes]:
     decompressor = zlib.decompressobj()
     rest = b""
     while results:
         *lines, rest = (rest + decompressor.decompress(results, CHUNK)).split(b"\n")
-        yield from map(json.loads, lines)
+        yield from lines
         results = decompressor.unconsumed_tail
-    yield from map(json.loads, filter(None, (rest + decompressor.flush()).split(b"\n")))
+    yield from (rest + decompressor.flush()).splitlines()
+    if not decompressor.eof:
+        raise ValueError("they are cut short")
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str, parameter: object) -> list[tuple[Any, ...]]:

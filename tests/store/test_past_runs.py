@@ -9,8 +9,9 @@ import pytest
 
 from dask_validator import RunConfig, validate
 from dask_validator.errors import InputError
+from dask_validator.store import past_runs
 from dask_validator.store.past_runs import latest_runs, read_past_run
-from tests.tiny import GOOD, change, tiny_database
+from tests.tiny import change, tiny_database
 
 
 def _validated(path: Path, instrument: str = "MGC", **flags: object) -> str:
@@ -63,16 +64,28 @@ def test_a_record_is_what_the_run_wrote(database: Path, tmp_path: Path) -> None:
     assert [record["strategy_id"] for record in past.records()] == ["MGC_A", "MGC_B"]
 
 
-def test_lines_longer_than_a_chunk_stay_whole(tmp_path: Path) -> None:
+def test_lines_longer_than_a_chunk_stay_whole(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the stream is cut, a line is one object."""
-    rows = [{"strategy_id": f"{n}{'X' * 700_000}", "yearly_results": GOOD["yearly_results"]} for n in range(4)]
-    database = tiny_database(tmp_path / "tiny.duckdb", rows)
     _validated(database)
+    monkeypatch.setattr(past_runs, "CHUNK", 100)
 
     past = read_past_run(database, "MGC")
 
     assert past is not None
-    assert [record["strategy_id"] for record in past.records()] == [row["strategy_id"] for row in rows]
+    assert [*past.records()] == [json.loads(line) for line in (tmp_path / "tiny.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("damage", ["results[:-9]", "'no stream'::BLOB", "''::BLOB"])
+def test_damaged_lines_are_one_clear_line(database: Path, damage: str) -> None:
+    """They are never taken for fewer lines."""
+    _validated(database)
+    change(database, f"UPDATE dask_validator_runs SET results = {damage}")
+
+    past = read_past_run(database, "MGC")
+
+    assert past is not None
+    with pytest.raises(InputError, match="the lines of the run in dask_validator_runs cannot be read"):
+        list(past.records())
 
 
 def test_a_damaged_record_is_one_clear_line(database: Path) -> None:

@@ -266,6 +266,8 @@ def test_runs_table(mixed: Path) -> None:
         assert row["started_at"] <= row["finished_at"]
         kept, shown = json.loads(row["summary"]), dict(result.summary)
         del kept["total_s"], shown["total_s"]
+        assert kept.pop("stages").keys() >= {"screening", "computing"}
+        assert kept.pop("start_up_s") is None
         assert kept == shown
         assert json.loads(row["versions"]).keys() >= {"dask_validator", "duckdb", "dask", "numpy", "python"}
         assert json.loads(row["fingerprints"]).keys() == {

@@ -1,0 +1,124 @@
+"""What a notebook shows of a run: a value that events change, and the two texts made from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from html import escape
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TaskDone
+
+BAR_CELLS = 30
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class View(NamedTuple):
+    """A run so far; times are seconds of one clock."""
+
+    title: str
+    state: str = "screening"
+    to_compute: int = 0  # strategies
+    computed: int = 0
+    computing_since: float | None = None  # None: not, or no longer
+    dashboard: str | None = None
+    lines: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def after(self, event: Event, now: float) -> View:
+        """The view once the event is known; unknown events change nothing."""
+        match event:
+            case Screened(waiting=waiting, to_compute=to_compute):
+                said = f"Screened {waiting:,} waiting strategies; {to_compute:,} go on"
+                return self.saying(said)._replace(to_compute=to_compute, computed=0, computing_since=None)
+            case Said(text=text, warning=True):
+                return self.warning([text])
+            case Said(text=text):
+                return self.saying(text)
+            case Ready(workers=workers, tasks=tasks, dashboard_link=link, blind=blind):
+                view = self.saying(f"{tasks:,} tasks for {workers:,} worker(s)")
+                if blind:
+                    view = view.saying(
+                        f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks"
+                    )
+                return view._replace(state="computing", dashboard=link, computing_since=now)
+            case TaskDone(strategies=strategies):
+                return self._replace(computed=self.computed + strategies)
+            case Computed(wall_s=wall_s):
+                view = self.saying(f"Computed {self.computed:,} strategies in {wall_s:.2f} s")
+                return view._replace(state="deciding", computing_since=None)
+            case Committed(strategies=strategies):
+                return self.saying(f"Committed {strategies:,} verdicts")._replace(state="committed")
+        return self
+
+    def saying(self, text: str) -> View:
+        """With one line more."""
+        return self._replace(lines=(*self.lines, text))
+
+    def warning(self, texts: Iterable[str]) -> View:
+        """With more warnings."""
+        return self._replace(warnings=(*self.warnings, *texts))
+
+    def ended(self, state: str) -> View:
+        """The last state of a run."""
+        return self._replace(state=state, computing_since=None)
+
+    def only_warnings(self) -> View:
+        """For who wants to see nothing else."""
+        return self._replace(dashboard=None, lines=(), computing_since=None)
+
+
+def as_text(view: View, now: float) -> str:
+    """Plain lines: what a saved notebook is read by where HTML is not."""
+    lines = [f"{view.title}: {view.state}"]
+    if view.dashboard:
+        lines.append(f"Dask dashboard: {view.dashboard}")
+    lines += view.lines
+    if view.computing_since is not None:
+        filled = BAR_CELLS * view.computed // max(1, view.to_compute)
+        lines.append(f"[{'#' * filled:<{BAR_CELLS}}] {_progress(view, now)}")
+    return "\n".join([*lines, *(f"warning: {text}" for text in _counted(view.warnings))])
+
+
+def as_html(view: View, now: float) -> str:
+    """The same for a browser; colours are the page's own, so that it reads in the dark as in the light."""
+    parts = [f"<div><strong>{escape(view.title)}</strong>: {escape(view.state)}</div>"]
+    if view.dashboard:
+        parts.append(f"<div>Dask dashboard: {_link(view.dashboard)}</div>")
+    parts += [f"<div>{escape(line)}</div>" for line in view.lines]
+    if view.computing_since is not None:
+        bar = f'<progress max="{max(1, view.to_compute)}" value="{view.computed}" style="width: 20em"></progress>'
+        parts.append(f"<div>{bar} {escape(_progress(view, now))}</div>")
+    if view.warnings:
+        items = "".join(f"<li>{escape(text)}</li>" for text in _counted(view.warnings))
+        heading = f"{len(view.warnings):,} warning{'s' if len(view.warnings) > 1 else ''}"
+        parts.append(f'<details open="open"><summary>{heading}</summary><ul style="margin: 0">{items}</ul></details>')
+    return f'<div style="border-left: 3px solid #5b8def; padding-left: 0.8em">{"".join(parts)}</div>'
+
+
+def _progress(view: View, now: float) -> str:
+    """`150 of 600 strategies, 300 a second, 2 s left`."""
+    text = f"{view.computed:,} of {view.to_compute:,} strategies"
+    if view.computing_since is None or now <= view.computing_since or not view.computed:
+        return text
+    rate = view.computed / (now - view.computing_since)
+    left_s = max(0, view.to_compute - view.computed) / rate
+    return f"{text}, {rate:,.0f} a second, {left_s:,.0f} s left"
+
+
+def _counted(warnings: Iterable[str]) -> list[str]:
+    """Each sentence once, with how often it came."""
+    return [text if times == 1 else f"{text} ({times:,} times)" for text, times in Counter(warnings).items()]
+
+
+def _link(address: str) -> str:
+    """To be clicked, and how to reach it from elsewhere; only what a browser opens as a page becomes a link."""
+    url = urlsplit(address)
+    if url.scheme not in ("", "http", "https"):
+        return escape(address)
+    anchor = f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(address)}</a>'
+    if url.hostname in LOOPBACK and url.port:
+        tunnel = f"ssh -L {url.port}:127.0.0.1:{url.port} USER@THIS_HOST"
+        return f"{anchor}, from another machine first <code>{tunnel}</code>"
+    return anchor

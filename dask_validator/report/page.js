@@ -1,0 +1,163 @@
+"use strict";
+(() => {
+  const table = document.getElementById("strategies");
+  if (!table) return;
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  const details = JSON.parse(document.getElementById("details").textContent);
+  const minTrades = Number(table.dataset.minTrades);
+  const texts = (row) => [...row.cells].filter((cell) => !cell.classList.contains("n")).map((cell) => cell.textContent);
+  const words = rows.map((row) => texts(row).join(" ").toLowerCase());
+  const SVG = "http://www.w3.org/2000/svg";
+
+  // Text goes in as text, never as HTML: it comes from the user's database.
+  function element(name, attributes, text) {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  }
+
+  function shape(parent, name, attributes, text) {
+    const made = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    parent.append(made);
+    return made;
+  }
+
+  const inR = (value) => (value === null ? "-" : `${value.toFixed(4)} R`);
+
+  function windowsFigure(of) {
+    const width = 860, left = 50, right = 10, top = 24, plot = 130, bottom = 40;
+    const values = of.windows.map((w) => w[2] ?? 0);
+    const high = Math.max(0, ...values), low = Math.min(0, ...values), span = high - low || 1;
+    const y = (value) => top + ((high - value) / span) * plot;
+    const slot = (width - left - right) / Math.max(of.windows.length, 1);
+    const every = Math.ceil(54 / slot);
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${width} ${top + plot + bottom}`);
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", `expectancy of ${of.windows.length} test windows`);
+    for (const value of new Set([high, 0, low])) {
+      shape(svg, "line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: value ? "grid" : "axis" });
+      shape(svg, "text", { x: left - 6, y: y(value) + 4, class: "end" }, value.toFixed(2));
+    }
+    of.windows.forEach(([start, n, r], i) => {
+      const x = left + slot * (i + 0.1), middle = left + slot * (i + 0.5);
+      const end = i + 1 < of.windows.length ? of.windows[i + 1][0] : of.end;
+      if (r !== null) {
+        const kind = n < minTrades ? "small" : r > 0 ? "passed" : "failed";
+        const bar = shape(svg, "rect", {
+          x, width: slot * 0.8, y: Math.min(y(r), y(0)), height: Math.max(Math.abs(y(r) - y(0)), 1), class: kind,
+        });
+        shape(bar, "title", {}, `${start} to ${end}: ${inR(r)} per trade, ${n} trades`);
+      }
+      if (slot > 16 || i % every === 0) {
+        shape(svg, "text", { x: middle, y: y(Math.max(r ?? 0, 0)) - 4, class: "value" }, n);
+      }
+      if (i % every === 0) shape(svg, "text", { x: middle, y: top + plot + 18, class: "middle" }, start.slice(0, 7));
+    });
+    shape(svg, "text", { x: left, y: top + plot + 35 }, "first month of the test window; above each bar its number of trades");
+    return svg;
+  }
+
+  function key(kind, text) {
+    const item = element("span");
+    item.append(element("i", { class: `key ${kind}` }), text);
+    return item;
+  }
+
+  function detail(of) {
+    const row = element("tr", { class: "detail" });
+    const cell = element("td", { colspan: table.tHead.rows[0].cells.length });
+    const heading = element("p", {}, "R per trade in each test window");
+    heading.append(key("passed", "positive"), key("failed", "not positive"), key("small", `fewer than ${minTrades} trades`));
+    const box = element("div");
+    box.append(heading, of.windows.length ? windowsFigure(of) : element("p", {}, "No test window."));
+    const [winterN, winterR, summerN, summerR] = of.split;
+    const seasons = winterN === null && summerN === null ? of.season || "none"
+      : `${of.season}: winter ${winterN} trades at ${inR(winterR)}, summer ${summerN} trades at ${inR(summerR)}`;
+    const p = of.p === "" ? "no p-value"
+      : `p ${of.p}, adjusted ${of.adjusted} (${of.significant ? "significant" : "not significant"} at 5 %)`;
+    box.append(element("p", {}, `Seasons: ${seasons}. False discovery: ${p}.`));
+    if (of.note) box.append(element("p", { class: "soft" }, `Note: ${of.note}`));
+    cell.append(box);
+    row.append(cell);
+    return row;
+  }
+
+  function toggle(row) {
+    const button = row.querySelector(".open");
+    const open = button.getAttribute("aria-expanded") === "true";
+    if (open) row.nextElementSibling.remove();
+    else row.after(detail(details[row.dataset.row]));
+    button.setAttribute("aria-expanded", String(!open));
+  }
+
+  function place(shown) {
+    const pieces = document.createDocumentFragment();
+    for (const row of shown) {
+      const opened = row.nextElementSibling;
+      pieces.append(row);
+      if (opened && opened.classList.contains("detail")) pieces.append(opened);
+    }
+    body.append(pieces);
+  }
+
+  function sortBy(header) {
+    const column = header.cellIndex;
+    const numeric = header.classList.contains("n");
+    const down = header.getAttribute("aria-sort") !== (numeric ? "descending" : "ascending") ? numeric : !numeric;
+    const sign = down ? -1 : 1;
+    const value = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
+    const empty = (text) => Number(text === "");
+    const compare = (a, b) => {
+      const [x, y] = [value(a), value(b)];
+      return empty(x) - empty(y) || sign * (numeric ? x - y : x < y ? -1 : Number(x > y)) || a.dataset.row - b.dataset.row;
+    };
+    place([...rows].sort(compare));
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    header.setAttribute("aria-sort", down ? "descending" : "ascending");
+  }
+
+  const search = document.getElementById("search");
+  const count = document.getElementById("count");
+  function filter() {
+    const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of rows) {
+      const hidden = !wanted.every((word) => words[row.dataset.row].includes(word));
+      const opened = row.nextElementSibling;
+      row.hidden = hidden;
+      if (opened && opened.classList.contains("detail")) opened.hidden = hidden;
+      shown += !hidden;
+    }
+    count.textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
+  }
+
+  function step(button, by) {
+    const visible = rows.filter((row) => !row.hidden).sort((a, b) => a.rowIndex - b.rowIndex);
+    const next = visible[visible.indexOf(button.closest("tr")) + by];
+    if (next) next.querySelector(".open").focus();
+  }
+
+  search.addEventListener("input", filter);
+  table.tHead.addEventListener("click", (event) => {
+    const header = event.target.closest("th");
+    if (header) sortBy(header);
+  });
+  body.addEventListener("click", (event) => {
+    const row = event.target.closest("tr.row");
+    if (row && (event.target.closest(".open") || !String(getSelection()))) toggle(row);
+  });
+  body.addEventListener("keydown", (event) => {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (by && event.target.classList.contains("open")) {
+      event.preventDefault();
+      step(event.target, by);
+    }
+  });
+  document.getElementById("tools").hidden = false;
+  filter();
+})();

@@ -1,0 +1,77 @@
+"""Strategies as their rows are now, for whoever looks at a run afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from dask_validator.model import SeasonSplit
+from dask_validator.store.connection import reading
+from dask_validator.store.contract import read_catalogue
+
+_SPLIT = [f"dst_{name}" for name in SeasonSplit._fields]
+REJECTED = "validation_status = 'REJECTED'"
+
+
+class Present(NamedTuple):
+    """One row of `experimental_strategies`, as far as a report shows it."""
+
+    strategy_id: str
+    orb_label: str | None
+    orb_minutes: int | None
+    rr_target: float | None
+    confirm_bars: int | None
+    entry_model: str | None
+    filter_type: str | None
+    sample_size: int | None
+    expectancy_r: float | None
+    p_value: float | None  # None also where it does not count: not canonical, or NaN
+    status: str | None
+    note: str | None
+    split: SeasonSplit
+
+
+class SeasonCount(NamedTuple):
+    """How many canonical strategies have that status and that season verdict."""
+
+    status: str | None
+    verdict: str | None
+    strategies: int
+
+
+def read_present(path: str | Path, strategy_ids: Sequence[str]) -> dict[str, Present]:
+    """The rows of these strategies, as far as they are still there, by `strategy_id`."""
+    names = (
+        "strategy_id, orb_label, orb_minutes, rr_target::DOUBLE, confirm_bars, entry_model, filter_type, sample_size, "
+        "expectancy_r::DOUBLE, CASE WHEN is_canonical AND NOT isnan(p_value::DOUBLE) THEN p_value::DOUBLE END, "
+        "validation_status, validation_notes"
+    )
+    with reading(path) as connection:
+        rows = connection.execute(
+            f"SELECT {names}, {_split(connection)} FROM experimental_strategies "
+            "WHERE strategy_id IN (SELECT unnest(?::VARCHAR[]))",
+            [list(strategy_ids)],
+        ).fetchall()
+    own = len(Present._fields) - 1
+    return {row[0]: Present(*(*row[:own], SeasonSplit(*row[own:]))) for row in rows}
+
+
+def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
+    """All canonical strategies of the instrument that have a verdict, counted by status and season verdict."""
+    with reading(path) as connection:
+        rows = connection.execute(
+            f"SELECT status, {_SPLIT[-1]}, count(*) FROM (SELECT validation_status AS status, {_split(connection)} "
+            "FROM experimental_strategies WHERE instrument = ? AND is_canonical IS NOT FALSE) "
+            "WHERE status IN ('PASSED', 'REJECTED') GROUP BY ALL ORDER BY ALL",
+            [instrument],
+        ).fetchall()
+    return [SeasonCount(*row) for row in rows]
+
+
+def _split(connection: duckdb.DuckDBPyConnection) -> str:
+    """The columns of the season split, of which older databases lack some."""
+    lacking = read_catalogue(connection).lacking("experimental_strategies")
+    return ", ".join(f"NULL::{lacking[name]}" if name in lacking else name for name in _SPLIT)
