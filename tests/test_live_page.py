@@ -291,7 +291,7 @@ def test_while_running_and_two_runs(browser: Chrome, start: Callable[..., Runnin
     page.wait_for(lambda page: page.word("state") == "interrupted")
     kept = page.number("done")
 
-    second = start(small, "--resume", "--wait-for-lock", PATIENCE_S)  # workers keep the file for a moment
+    second = start(small, "--resume", "--wait-for-lock", PATIENCE_S)  # tasks that had begun keep the file for a while
     assert second.process.wait(PATIENCE_S) == 0, second.stderr
     page.wait_for(lambda page: page.word("state") == "done")
 
