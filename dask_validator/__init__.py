@@ -19,7 +19,8 @@ from dask_validator.errors import (
 
 if TYPE_CHECKING:
     from dask_validator.api import validate
-    from dask_validator.explanation import Explanation, explain
+    from dask_validator.explained import Explanation
+    from dask_validator.explanation import explain
     from dask_validator.result import RunResult
 
 __version__ = "0.1.0"
@@ -39,7 +40,7 @@ __all__ = [
 _LATER = {
     "validate": "dask_validator.api",
     "explain": "dask_validator.explanation",
-    "Explanation": "dask_validator.explanation",
+    "Explanation": "dask_validator.explained",
     "RunResult": "dask_validator.result",
 }
 

@@ -14,18 +14,15 @@ Messages say what we got, what we needed and what to do next, in one line.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from dask_validator.result import RunResult
+from typing import Any
 
 
 class ValidatorError(Exception):
-    """Base class; `exit_code` is what the command returns."""
+    """Base class; `exit_code` is what the command returns, `result` the RunResult so far, if there is one."""
 
     exit_code = 1
 
-    def __init__(self, message: str, result: RunResult | None = None, details: str = "") -> None:
+    def __init__(self, message: str, result: Any = None, details: str = "") -> None:
         super().__init__(" ".join(message.split()))
         self.result = result
         self.details = details  # a table that belongs under the line

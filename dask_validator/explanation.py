@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dask_validator.config import RunConfig, WalkforwardRules
 from dask_validator.errors import InputError, UnusableStrategy
+from dask_validator.explained import Explanation
 from dask_validator.grouping import columns, days_by_session, selectors
 from dask_validator.instruments import costs_of
 from dask_validator.model import (
@@ -37,55 +38,7 @@ from dask_validator.task import Group, InDatabase, WalkforwardTask, identity, wa
 from dask_validator.verdicts import consider, corrected_p_value, decide, split_of, unusable
 
 if TYPE_CHECKING:
-    from dask_validator.model import Discovery, SeasonSplit
     from dask_validator.store.reader import Facts, Stored
-
-
-class Explanation(NamedTuple):
-    """Why a strategy passed or fell; prints as text, shows as tables in a notebook.
-
-    Attributes
-    ----------
-    verdict
-        What the rules say of the strategy with the flags of `config`.
-    stored
-        What the database says: status and note; None while the strategy waits.
-    source
-        Whose flags and windows these are.
-    gates
-        All that can be applied, also those behind the first that fails.
-    windows
-        Test windows in time order; expectancy in R per trade.
-    remedy
-        What would have to change for the strategy to pass; empty when it passes.
-    """
-
-    strategy_id: str
-    instrument: str
-    verdict: Verdict
-    stored: tuple[str, str | None] | None
-    source: str
-    config: RunConfig
-    gates: tuple[Gate, ...]
-    windows: tuple[WindowResult, ...]
-    split: SeasonSplit | None
-    p_value: float | None
-    discovery: Discovery | None
-    remedy: Remedy
-
-    def __str__(self) -> str:
-        from dask_validator.monitor.explaining import as_text
-
-        return as_text(self)
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What IPython shows where it has no HTML."""
-        printer.text(str(self))
-
-    def _repr_html_(self) -> str:
-        from dask_validator.monitor.explaining import as_html
-
-        return as_html(self)
 
 
 def explain(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from bokeh.plotting import figure
 
-    from dask_validator.explanation import Explanation
+    from dask_validator.explained import Explanation
     from dask_validator.order import Order
 
 PHASE_NAMES = {

@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 from dask_validator import Explanation, InputError, RunConfig, RunResult, explain, validate
+from dask_validator.explained import margin
 from dask_validator.model import Status, Verdict
-from dask_validator.monitor.explaining import margin
 from tests.conftest import Command
 from tests.tiny import tiny_database
 

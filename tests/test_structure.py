@@ -55,6 +55,7 @@ MAY_IMPORT = {
     "result": INNER | {"explanation", "figures", "result_html", "rules", "tuning"},
     "result_html": set(),
     "figures": INNER,
+    "explained": INNER | {"rules"},
     "results_file": INNER,
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},

@@ -1,16 +1,15 @@
-"""An explanation in words and tables, for a terminal and for a notebook."""
+"""An explanation: what is known of one strategy, in words for a terminal and in tables for a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-from dask_validator.model import Gate, SeasonSplit, WindowResult
+from dask_validator.config import RunConfig
+from dask_validator.model import Discovery, Gate, SeasonSplit, Verdict, WindowResult
 from dask_validator.rules.notes import note, reason
-
-if TYPE_CHECKING:
-    from dask_validator.explanation import Explanation
+from dask_validator.rules.remedies import Remedy
 
 # What a gate looks at, and how the value compares with the threshold when it holds.
 _GATES = {
@@ -32,6 +31,49 @@ _GATES = {
 }
 
 
+class Explanation(NamedTuple):
+    """Why a strategy passed or fell; prints as text, shows as tables in a notebook.
+
+    Attributes
+    ----------
+    verdict
+        What the rules say of the strategy with the flags of `config`.
+    stored
+        What the database says: status and note; None while the strategy waits.
+    source
+        Whose flags and windows these are.
+    gates
+        All that can be applied, also those behind the first that fails.
+    windows
+        Test windows in time order; expectancy in R per trade.
+    remedy
+        What would have to change for the strategy to pass; empty when it passes.
+    """
+
+    strategy_id: str
+    instrument: str
+    verdict: Verdict
+    stored: tuple[str, str | None] | None
+    source: str
+    config: RunConfig
+    gates: tuple[Gate, ...]
+    windows: tuple[WindowResult, ...]
+    split: SeasonSplit | None
+    p_value: float | None
+    discovery: Discovery | None
+    remedy: Remedy
+
+    def __str__(self) -> str:
+        return _as_text(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What IPython shows where it has no HTML."""
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        return _as_html(self)
+
+
 class Table(NamedTuple):
     """Cells as text, the first row being the head."""
 
@@ -47,7 +89,7 @@ def margin(gate: Gate) -> float | None:
     return threshold - observed if _GATES[gate.name][1] == "<=" else observed - threshold
 
 
-def as_text(explanation: Explanation) -> str:
+def _as_text(explanation: Explanation) -> str:
     """For a terminal, without colours."""
     lines = _head(explanation)
     for table in _tables(explanation):
@@ -55,7 +97,7 @@ def as_text(explanation: Explanation) -> str:
     return "\n".join([*lines, "", *_ending(explanation)])
 
 
-def as_html(explanation: Explanation) -> str:
+def _as_html(explanation: Explanation) -> str:
     """For a notebook; everything is escaped."""
     parts = [f"<p>{'<br>'.join(map(escape, _head(explanation)))}</p>", *map(_html, _tables(explanation))]
     return "".join([*parts, f"<p>{'<br>'.join(map(escape, _ending(explanation)))}</p>"])
