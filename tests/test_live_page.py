@@ -20,7 +20,9 @@ from distributed import Client, LocalCluster
 
 from dask_validator import __version__, validate
 from dask_validator.api import open_executor
+from dask_validator.events import Started
 from dask_validator.live.plugin import MOST_RUNS, ValidationPage
+from dask_validator.live.progress import Progress
 from dask_validator.live.sender import TOPIC, Sender
 from tests.browser import console_errors
 from tests.conftest import Command
@@ -325,8 +327,9 @@ def test_many_runs_and_clients_leave_little_behind(cluster: LocalCluster) -> Non
     scheduler = cluster.scheduler
     page = scheduler.plugins[ValidationPage.name]
     for number in range(3 * MOST_RUNS):
-        message = {"version": __version__, "run_id": f"run-{number}", "client": "", "number": 1, "started": number}
-        scheduler.log_event(TOPIC, {**message, "state": "done", "ended": True, "computing_s": 1.0})
+        progress = Progress()
+        progress.see(Started(f"run-{number}", "MGC", "gold.db", False))
+        scheduler.log_event(TOPIC, progress.message() | {"version": __version__, "client": "", "started": number})
 
     kept = [run_id for run_id, _ in page.runs()]
     assert len(kept) == MOST_RUNS
