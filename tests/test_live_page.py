@@ -21,7 +21,8 @@ from distributed import Client, LocalCluster
 from dask_validator import __version__, validate
 from dask_validator.api import open_executor
 from dask_validator.live.plugin import MOST_RUNS, ValidationPage
-from dask_validator.live.sender import TOPIC, Sender
+from dask_validator.live.progress import TOPIC
+from dask_validator.live.sender import Sender
 from tests.browser import console_errors
 from tests.conftest import Command
 from tests.test_existing_cluster import BARE_DASK, Cluster, running_scheduler
