@@ -22,8 +22,8 @@ from dask_validator import __version__, validate
 from dask_validator.api import open_executor
 from dask_validator.events import Started
 from dask_validator.live.plugin import MOST_RUNS, ValidationPage
-from dask_validator.live.progress import Progress
-from dask_validator.live.sender import TOPIC, Sender
+from dask_validator.live.progress import TOPIC, Progress
+from dask_validator.live.sender import Sender
 from tests.browser import console_errors
 from tests.conftest import Command
 from tests.test_existing_cluster import BARE_DASK, Cluster, running_scheduler

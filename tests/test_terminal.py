@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dask_validator.events import Computed, Ready, Screened, TaskDone
+from dask_validator.events import Computed, Ready, Screened, TakenOver, TaskDone
+from dask_validator.model import Answer
 from dask_validator.monitor.terminal import Terminal
 from dask_validator.plain import plain
 from tests.tiny import rows_by_id, tiny_database
@@ -28,10 +29,11 @@ class Clock:
 
 
 def test_a_log_file_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
-    """Not on a terminal, progress is a line a minute with counts, rate and the time that is left."""
+    """Not on a terminal, progress is a line a minute with counts, rate and time left, of what is to compute."""
     clock = Clock()
     with Terminal(clock=clock) as terminal:
-        terminal.listen(Screened(20_000, 12_000))
+        terminal.listen(Screened(20_000, 14_000))
+        terminal.listen(TakenOver([Answer("MGC", None, None, None, None, 0.0)] * 2_000))
         terminal.listen(Ready(2, 120, None, []))
         for _ in range(100):
             clock.now += 1.5

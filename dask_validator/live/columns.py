@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from dask_validator.events import Ending
 from dask_validator.live.progress import COUNTED, Message, State
@@ -22,6 +22,18 @@ class View(NamedTuple):
     silent_s: float  # since the message came
     running: int  # tasks
     threads: Sequence[tuple[float, int]]  # seconds of computing, and threads of the cluster from then on
+
+
+class Runs(Protocol):
+    """Whoever knows the runs of a cluster."""
+
+    def runs(self) -> list[tuple[str, Message]]:
+        """All runs, the latest first."""
+        ...
+
+    def view(self, run_id: str) -> View:
+        """One run as it stands."""
+        ...
 
 
 class Figure(NamedTuple):

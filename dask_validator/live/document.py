@@ -23,7 +23,6 @@ from dask_validator.live.progress import Message
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-    from dask_validator.live.plugin import ValidationPage
 
 EVERY_MS = 500
 LATEST = "latest"
@@ -37,7 +36,7 @@ TOP = ":host { display: flex; flex-direction: row; flex-wrap: wrap; gap: 8px 24p
 GROWING = ":host { flex: 1 1 320px; width: auto; }"
 
 
-def document(page: ValidationPage, scheduler: Any, extra: dict[str, Any], doc: Document) -> None:
+def document(page: columns.Runs, scheduler: Any, extra: dict[str, Any], doc: Document) -> None:
     """Fill one browser's document; called as Dask calls the functions of its own pages."""
     from distributed.dashboard.components.scheduler import BOKEH_THEME, env
 
@@ -54,7 +53,7 @@ def document(page: ValidationPage, scheduler: Any, extra: dict[str, Any], doc: D
 class Drawn:
     """What one browser sees."""
 
-    def __init__(self, page: ValidationPage) -> None:
+    def __init__(self, page: columns.Runs) -> None:
         self._page = page
         self._shown: tuple[str, Any, Any] | None = None
         self._select = Select(title="Run", value=LATEST, width=330)

@@ -14,8 +14,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from dask_validator import __version__
 from dask_validator.events import Ending
 from dask_validator.live.columns import View
-from dask_validator.live.progress import Message, State
-from dask_validator.live.sender import PATH, TOPIC
+from dask_validator.live.progress import PATH, TOPIC, Message, State
 
 if TYPE_CHECKING:
     from distributed import Scheduler

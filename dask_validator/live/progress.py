@@ -25,6 +25,7 @@ from dask_validator.events import (
 from dask_validator.model import Answer, TaskTiming, Verdict
 
 Message = dict[str, Any]
+PATH, TOPIC = "validation", "dask_validator"  # of the page, and of the messages
 
 # What bounds a message to about 25 kB.
 MOST_POINTS = 240

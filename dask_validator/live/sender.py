@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from dask_validator import __version__
 from dask_validator.events import Ended, Event, Listener, Ready, Said, TaskDone
-from dask_validator.live.progress import Progress
+from dask_validator.live.progress import PATH, TOPIC, Progress
 
 if TYPE_CHECKING:
     from tornado.ioloop import PeriodicCallback
 
     from dask_validator.execution.executor import Executor
 
-PATH = "validation"
-TOPIC = "dask_validator"
 EVERY_S = 0.5
 LAST_WORD_S = 2.0  # for a scheduler that hangs at the end
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TaskDone
+from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TakenOver, TaskDone
 
 BAR_CELLS = 30
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -43,6 +43,8 @@ class View(NamedTuple):
                         f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks"
                     )
                 return view._replace(state="computing", dashboard=link, computing_since=now)
+            case TakenOver(answers=answers):
+                return self._replace(to_compute=self.to_compute - len(answers))
             case TaskDone(strategies=strategies):
                 return self._replace(computed=self.computed + strategies)
             case Computed(wall_s=wall_s):

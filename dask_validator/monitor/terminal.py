@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TaskDone
+from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.plain import plain
 
 EVERY_S = 60.0  # between two lines of progress in a log file
@@ -78,6 +78,8 @@ class Terminal:
             case Screened(waiting=waiting, to_compute=to_compute):
                 self.say(f"Screened {waiting:,} waiting strategies; {to_compute:,} go on")
                 self._to_compute = to_compute
+            case TakenOver(answers):
+                self._to_compute -= len(answers)
             case Said(text, warning):
                 self.warn([text]) if warning else self.say(text)
             case Ready(workers, tasks, link, blind):
