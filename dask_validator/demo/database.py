@@ -84,8 +84,10 @@ def is_demo(path: Path) -> bool:
 def _replacing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection to a new database that takes the place of `path` once the block has ended well."""
     building = path.with_name(f"{path.name}.{os.getpid()}.building")
+    config = settings()
+    del config["memory_limit"]  # an index that is being made must fit into memory, and grows with the database
     try:
-        with duckdb.connect(str(building), config=dict(settings())) as connection:
+        with duckdb.connect(str(building), config=dict(config)) as connection:
             yield connection
         # A log left beside the old database would be replayed into the new one.
         _remove(f"{path}.wal")
