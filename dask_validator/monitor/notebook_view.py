@@ -36,13 +36,13 @@ class View(NamedTuple):
                 return self.warning([text])
             case Said(text=text):
                 return self.saying(text)
-            case Ready(workers=workers, tasks=tasks, dashboard_link=link, blind=blind):
+            case Ready(workers=workers, tasks=tasks, dashboard_link=link, blind=blind, page_link=page):
                 view = self.saying(f"{tasks:,} tasks for {workers:,} worker(s)")
                 if blind:
                     view = view.saying(
                         f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks"
                     )
-                return view._replace(state="computing", dashboard=link, computing_since=now)
+                return view._replace(state="computing", dashboard=page or link, computing_since=now)
             case TakenOver(answers=answers):
                 return self._replace(to_compute=self.to_compute - len(answers))
             case TaskDone(strategies=strategies):
