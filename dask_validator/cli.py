@@ -28,7 +28,7 @@ from dask_validator.interrupts import INTERRUPTED, Insistent
 from dask_validator.journal.journal import Journal, default_path, left_in
 from dask_validator.live.sender import Sender
 from dask_validator.monitor import summary
-from dask_validator.monitor.terminal import Terminal
+from dask_validator.monitor.terminal import Terminal, echo
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 from dask_validator.store.database import Database
@@ -194,7 +194,7 @@ def explain(strategy_id: str, db: Path, run_id: str | None, instruments: Path | 
     """Say why a strategy passed or fell, gate by gate, and what would have to change."""
     from dask_validator.explanation import explain as explained
 
-    click.echo(str(explained(db, strategy_id, run_id=run_id, instruments=instruments)))
+    echo(str(explained(db, strategy_id, run_id=run_id, instruments=instruments)), err=False)
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -203,7 +203,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         code = cli.main(args, prog_name="dask-validator", standalone_mode=False)
     except click.ClickException as error:
         text = error.format_message()
-        click.echo(text if text.startswith("Usage:") else f"dask-validator: {text}", err=True)
+        echo(text if text.startswith("Usage:") else f"dask-validator: {text}")
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
@@ -265,6 +265,7 @@ def _explained(ctx: click.Context, terminal: Terminal, journal: Journal, flags: 
     try:
         yield
     except (NotCommitted, Incomplete) as error:
+        terminal.end_progress()
         if error.result:
             _report(terminal, error.result, flags)
         if not terminal.committed:
@@ -273,6 +274,7 @@ def _explained(ctx: click.Context, terminal: Terminal, journal: Journal, flags: 
             error.details = f"Append them with\n  {_command(ctx, 'commit')}"
         raise
     except KeyboardInterrupt:
+        terminal.end_progress()
         if terminal.committed:
             terminal.warn(["interrupted; the run is committed as a whole"])
         else:
@@ -320,7 +322,7 @@ def _report(
     if flags["report"]:
         _write_report(terminal, result, flags)
     if flags["as_json"]:
-        click.echo(json.dumps(result.summary))
+        echo(json.dumps(result.summary), err=False)
 
 
 def _check_report(flags: dict[str, Any], db: Path, instrument: str) -> None:
@@ -341,11 +343,17 @@ def _write_report(terminal: Terminal, result: RunResult, flags: dict[str, Any]) 
     """A report that cannot be written does not change how the run has ended."""
     from dask_validator.reporting import report_result
 
+    later = "a committed run has one at any time: dask-validator report"
+    if not result.summary["rows"]:
+        terminal.say(f"Nothing was waiting, no report written; {later}")
+        return
     try:
         report_result(result, _config(flags), flags["report"])
         terminal.say(f"Report: {flags['report']}")
     except InputError as error:
-        terminal.warn([f"{error}; a committed run has one at any time: dask-validator report"])
+        terminal.warn([f"{error}; {later}"])
+    except Exception as error:
+        terminal.warn([f"the report could not be made ({type(error).__name__}: {error}); {later}"])
 
 
 def _keep_dashboard(terminal: Terminal, link: str | None, seconds: float | None) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from html import escape
 from typing import Any, NamedTuple
 
 from dask_validator.config import RunConfig
 from dask_validator.model import Discovery, Gate, SeasonSplit, Verdict, WindowResult
+from dask_validator.plain import plain
 from dask_validator.rules.notes import note, reason
 from dask_validator.rules.remedies import Remedy
+
+DEFAULT = RunConfig()
+_NO_RULES = {"wf_output", "instruments", "dry_run"}  # fields that no verdict depends on
 
 # What a gate looks at, and how the value compares with the threshold when it holds.
 _GATES = {
@@ -63,6 +68,11 @@ class Explanation(NamedTuple):
     discovery: Discovery | None
     remedy: Remedy
 
+    @property
+    def agrees(self) -> bool:
+        """Whether the database says the same; a strategy that waits has nothing to disagree with."""
+        return self.stored is None or self.stored == (self.verdict.status, note(self.verdict))
+
     def __str__(self) -> str:
         return _as_text(self)
 
@@ -94,7 +104,7 @@ def _as_text(explanation: Explanation) -> str:
     lines = _head(explanation)
     for table in _tables(explanation):
         lines += ["", table.caption, *_aligned(table.rows)]
-    return "\n".join([*lines, "", *_ending(explanation)])
+    return "\n".join(map(plain, [*lines, "", *_ending(explanation)]))
 
 
 def _as_html(explanation: Explanation) -> str:
@@ -104,15 +114,11 @@ def _as_html(explanation: Explanation) -> str:
 
 
 def _html(table: Table) -> str:
-    head, *rows = ("".join(f"<{cell}>{escape(text)}</{cell}>" for text in row) for cell, row in _cells(table.rows))
+    head = "".join(f"<th>{escape(text)}</th>" for text in table.rows[0])
+    rows = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in table.rows[1:])
     body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return (
-        f"<table><caption>{escape(table.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
-
-
-def _cells(rows: Sequence[Sequence[str]]) -> Iterable[tuple[str, Sequence[str]]]:
-    return (("td" if number else "th", row) for number, row in enumerate(rows))
+    caption = f"<caption>{escape(table.caption)}</caption>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -125,15 +131,22 @@ def _head(explanation: Explanation) -> list[str]:
     lines = [
         f"{explanation.strategy_id} of {explanation.instrument}: {verdict.status}",
         f"  {note(verdict)}",
-        f"  by {explanation.source}",
+        f"  by {explanation.source}{_flags(explanation.config)}",
     ]
     if stored is None:
         lines.append("  in the database it is still waiting")
-    elif stored[0] != verdict.status:
+    elif not explanation.agrees:
         lines.append(
             f"  in the database it is {stored[0]} ({stored[1]}): by other flags, or its data have changed since"
         )
     return lines
+
+
+def _flags(config: RunConfig) -> str:
+    """Those that are not at their default."""
+    given = {name: value for name, value in asdict(config).items() if value != getattr(DEFAULT, name)}
+    flags = Remedy({name: value for name, value in given.items() if name not in _NO_RULES}, ()).flags
+    return f", with {flags}" if flags else ""
 
 
 def _tables(explanation: Explanation) -> list[Table]:
@@ -206,8 +219,12 @@ def _split(split: SeasonSplit) -> str:
 def _remedy(explanation: Explanation) -> list[str]:
     remedy = explanation.remedy
     if remedy.helps:
-        return [f"It would pass with {remedy.flags}"]
+        beside = ", and otherwise the flags above" if _flags(explanation.config) else ""
+        return [f"It would pass with {remedy.flags}{beside}"]
     if not remedy.lacking:
         return ["It passes: nothing has to change"]
-    lines = ["No flags let it pass. What would have to change:", *(f"  {text}" for text in remedy.lacking)]
+    lines = [
+        "No threshold lets it pass, filter and windows being as they are. What would have to change:",
+        *(f"  {text}" for text in remedy.lacking),
+    ]
     return [*lines, f"  and the flags {remedy.flags}"] if remedy.changes else lines

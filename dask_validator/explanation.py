@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.config import RunConfig, WalkforwardRules
 from dask_validator.errors import InputError, UnusableStrategy
+from dask_validator.execution.child import alone
 from dask_validator.explained import Explanation
 from dask_validator.grouping import columns, days_by_session, selectors
 from dask_validator.instruments import costs_of
@@ -33,12 +35,16 @@ from dask_validator.rules.screening import every_gate
 from dask_validator.rules.walkforward import Window, judge, out_of_sample
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
-from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run, read_run_of
-from dask_validator.task import Group, InDatabase, WalkforwardTask, identity, walkforward_task
+from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
+from dask_validator.task import Group, InDatabase, TaskResult, WalkforwardTask, identity, walkforward_task
 from dask_validator.verdicts import consider, corrected_p_value, decide, split_of, unusable
 
 if TYPE_CHECKING:
     from dask_validator.store.reader import Facts, Stored
+
+
+MOST_RUNS = 20  # of the latest, that are looked through
+CHILD_TIMEOUT_S = 60.0
 
 
 def explain(
@@ -49,8 +55,8 @@ def explain(
     Parameters
     ----------
     run_id
-        Default: the latest run in which the strategy reached walk-forward, else the latest of its instrument, else
-        the default flags.
+        Default: the latest run that gives the verdict and the note that the database has, else the latest of the
+        instrument, else the default flags.
     instruments
         TOML with the costs of further symbols. Default: the one of the run.
 
@@ -62,35 +68,45 @@ def explain(
     check_is_file(db)
     database = Database.at(db, to_write=False)
     stored = database.read_strategy(strategy_id)
-    run, walked = _past(database, stored, run_id)
-    config = run.config if run else RunConfig()
-    costs = costs_of(stored.instrument, instruments or config.instruments)
-    source = (
-        f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC" if run else "the default flags: no run is stored"
-    )
-    return _explain(Order(database, stored.instrument, config, costs), stored, walked, source)
+    latest: Explanation | None = None
+    for run in islice(_runs(database, stored, run_id), MOST_RUNS):
+        explanation = _by(run, database, stored, instruments)
+        if explanation.agrees or run_id is not None:
+            return explanation
+        latest = latest or explanation
+    if latest is not None:
+        return latest
+    config = RunConfig()
+    order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments))
+    return _explain(order, stored, None, "the default flags: no run is stored")
 
 
 def explain_verdict(order: Order, verdict: Verdict, run_id: str) -> Explanation:
     """Explain one verdict of a run that is still in memory, committed or not."""
     stored = order.database.read_strategy(verdict.strategy_id)
-    return _explain(order, stored, verdict.walkforward, f"run {run_id}")
+    apart = verdict.status is Status.FAILED
+    return _explain(order, stored, verdict.walkforward, f"run {run_id}", apart=apart)
 
 
-def _past(database: Database, stored: Stored, run_id: str | None) -> tuple[PastRun | None, WalkforwardResult | None]:
-    """The run to explain by, and its walk-forward of the strategy, if that came so far."""
-    strategy_id, instrument = stored.strategy.strategy_id, stored.instrument
-    record: Mapping[str, Any] | None = None
+def _runs(database: Database, stored: Stored, run_id: str | None) -> Iterator[PastRun]:
+    """The run that is asked for, else all of the instrument's, the latest first."""
     if run_id is None:
-        run, record = read_run_of(database.path, instrument, strategy_id) or (None, None)
-        run = run or read_past_run(database.path, instrument)
-    else:
-        run = read_past_run(database.path, instrument, run_id)
-        if run is None or run.instrument != instrument:
-            there = ", ".join(name for name, symbol in latest_runs(database.path) if symbol == instrument) or "none"
-            raise InputError(f"--run got {run_id!r}; needed a run of {instrument}; the latest are: {there}")
-        record = run.record(strategy_id)
-    return run, _walked(record, run.config.walkforward_rules) if run and record else None
+        yield from past_runs(database.path, stored.instrument)
+        return
+    run = read_past_run(database.path, stored.instrument, run_id)
+    if run is None or run.instrument != stored.instrument:
+        there = ", ".join(name for name, of in latest_runs(database.path) if of == stored.instrument) or "none"
+        raise InputError(f"--run got {run_id!r}; needed a run of {stored.instrument}; the latest are: {there}")
+    yield run
+
+
+def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Path | None) -> Explanation:
+    """By the flags of a run, and its windows if the strategy came so far in it."""
+    config = run.config
+    record = None if config.no_walkforward else run.record(stored.strategy.strategy_id)
+    walked = _walked(record, config.walkforward_rules) if record else None
+    order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments or config.instruments))
+    return _explain(order, stored, walked, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
 
 
 def _walked(record: Mapping[str, Any], rules: WalkforwardRules) -> WalkforwardResult | None:
@@ -105,11 +121,14 @@ def _window(row: WindowResult) -> Window:
     return start, end, row.test_n, exp_r, wr, sharpe, row.test_pass
 
 
-def _explain(order: Order, stored: Stored, walked: WalkforwardResult | None, source: str) -> Explanation:
+def _explain(
+    order: Order, stored: Stored, walked: WalkforwardResult | None, source: str, *, apart: bool = False
+) -> Explanation:
     strategy, config = stored.strategy, order.config
     facts = order.database.read_facts(order.instrument)
     considered = consider(strategy, config, order.costs, facts.atr_by_year)
-    answer = _answer(order, strategy, walked)
+    # What has failed may kill or hang whoever computes it.
+    answer = _answer(order, strategy, walked, apart=apart or stored.status == Status.FAILED)
     if walked is None and answer.walkforward is not None:
         source += "; walk-forward computed now"
     correction = Correction.over(facts.p_values)
@@ -133,28 +152,38 @@ def _explain(order: Order, stored: Stored, walked: WalkforwardResult | None, sou
     )
 
 
-def _answer(order: Order, strategy: Strategy, walked: WalkforwardResult | None) -> Answer:
+def _answer(order: Order, strategy: Strategy, walked: WalkforwardResult | None, *, apart: bool) -> Answer:
     """What a worker would have said, also of a strategy that screening rejects."""
     split = split_of(strategy)
     rule = split if isinstance(split, SplitRule) else None
     walks = walked is None and not order.config.no_walkforward
     if unusable(strategy, order.config) is not None or not (walks or rule):
         return Answer(strategy.strategy_id, walked, None, None, None, 0.0)
-    answer = _computed(order, strategy, Request(strategy.strategy_id, strategy.filter_type, walks, rule))
+    request = Request(strategy.strategy_id, strategy.filter_type, walks, rule)
+    answer = _computed(order, strategy, request, apart=apart)
     return answer if walks else answer._replace(walkforward=walked)
 
 
-def _computed(order: Order, strategy: Strategy, request: Request) -> Answer:
+def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool) -> Answer:
+    """Computed here, or `apart` in a child process."""
     group, strict, path = Group(strategy.outcome_key, (request,)), order.config.strict_filters, str(order.database.path)
     used = selectors([group], strict)
     features = order.database.read_features(order.instrument, columns(used, strict))
     source = InDatabase(path, identity(path), order.instrument, None)
     sessions = days_by_session(used, features, strict)
     task = WalkforwardTask(order.config.walkforward_rules, strict, (group,), sessions, source)
+    if apart:
+        [result] = alone(walkforward_task, [task], _lost, CHILD_TIMEOUT_S)
+        return result.answers[0]
     try:
         return walkforward_task(task).answers[0]
     finally:
         release()
+
+
+def _lost(task: WalkforwardTask, reason: str) -> TaskResult:
+    [request] = task.groups[0].requests
+    return TaskResult((Answer(request.strategy_id, None, None, None, None, 0.0, lost=reason),), None)
 
 
 def _gates(order: Order, strategy: Strategy, facts: Facts, answer: Answer) -> tuple[Gate, ...]:
@@ -176,13 +205,15 @@ def _tested(walked: WalkforwardResult) -> list[tuple[int, float]]:
 
 def _remedy(order: Order, strategy: Strategy, facts: Facts, answer: Answer, verdict: Verdict) -> Remedy:
     """The changes to all gates together, and all that no flag changes."""
+    failed = verdict.status is Status.FAILED
     blocks: list[str | None] = [
-        verdict.remark if verdict.status is Status.FAILED else None,
+        verdict.remark if failed else None,
         "it must be canonical: aliases are skipped" if verdict.status is Status.SKIPPED else None,
         unusable(strategy, order.config),
+        answer.lost,
         answer.error,
         answer.split_error,
-        notes.missing([strategy.missing]) if strategy.missing else None,
+        notes.missing([strategy.missing]) if strategy.missing and not failed else None,
     ]
     changes: dict[str, Any] = {}
     try:

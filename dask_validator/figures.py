@@ -66,7 +66,7 @@ def funnel_figure(stages: Sequence[tuple[str, int]], title: str) -> figure:
     return plot
 
 
-def windows_columns(windows: Sequence[WindowResult]) -> Columns:
+def windows_columns(windows: Sequence[WindowResult], min_trades: int) -> Columns:
     """Test windows as rectangles: from, to, expectancy in R per trade (0 without trades), and what became of each."""
     return {
         "start": [datetime.fromisoformat(window.window_start) for window in windows],
@@ -75,25 +75,25 @@ def windows_columns(windows: Sequence[WindowResult]) -> Columns:
         "n": [window.test_n for window in windows],
         "label": [f"{window.test_n}" for window in windows],
         "win_rate": ["" if window.test_wr is None else f"{window.test_wr:.0%}" for window in windows],
-        "became": [_became(window) for window in windows],
-        "color": [{PASSES: GOOD, TOO_FEW: GREY}.get(_became(window), BAD) for window in windows],
+        "became": [_became(window, min_trades) for window in windows],
+        "color": [{PASSES: GOOD, TOO_FEW: GREY}.get(_became(window, min_trades), BAD) for window in windows],
     }
 
 
-PASSES, TOO_FEW, NOT_POSITIVE = "passes", "positive, too few trades", "zero or negative"
+PASSES, TOO_FEW, NOT_POSITIVE = "passes", "too few trades", "zero or negative"
 
 
-def _became(window: WindowResult) -> str:
-    if window.test_pass:
-        return PASSES
-    return TOO_FEW if (window.test_exp_r or 0.0) > 0 else NOT_POSITIVE
+def _became(window: WindowResult, min_trades: int) -> str:
+    if window.test_n < min_trades:
+        return TOO_FEW
+    return PASSES if window.test_pass else NOT_POSITIVE
 
 
-def windows_figure(strategy_id: str, windows: Sequence[WindowResult]) -> figure:
+def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades: int) -> figure:
     """Expectancy in R per trade of each out-of-sample window, with its number of trades."""
     from bokeh.models import ColumnDataSource
 
-    columns = windows_columns(windows)
+    columns = windows_columns(windows, min_trades)
     low, high = min([0.0, *columns["exp_r"]]), max([0.0, *columns["exp_r"]])
     room = 0.15 * (high - low) or 1.0
     plot = _figure(

@@ -139,7 +139,8 @@ class RunResult:
         """
         from dask_validator import figures
 
-        return figures.windows_figure(strategy_id, self._windows_of(strategy_id))
+        min_trades = self.order.config.wf_min_trades if self.order else 1
+        return figures.windows_figure(strategy_id, self._windows_of(strategy_id), min_trades)
 
     def plot_speedup(self) -> figure:
         """Bokeh figure: seconds of the whole run, replayed for 1 to 64 workers, and as measured.
@@ -151,7 +152,7 @@ class RunResult:
         """
         from dask_validator import figures
 
-        if not self.forecasts:
+        if not self.forecasts or self.summary["walkforward"] is None:
             raise InputError("plot_speedup() has no task to replay: this run computed none (none was needed, or left)")
         return figures.speedup_figure(self.forecasts, self.summary["walkforward"]["workers"], self.summary["total_s"])
 

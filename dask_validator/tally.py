@@ -88,7 +88,9 @@ def _listed(names: Sequence[str]) -> str:
 def still_active(verdicts: Sequence[Verdict], active_setups: Set[str]) -> list[str]:
     """A sentence for setups whose strategy has FAILED."""
     ids = [v.strategy_id for v in verdicts if v.status is Status.FAILED and v.strategy_id in active_setups]
-    return [f"FAILED, but their setups stay active: {plain(', '.join(ids))}"] if ids else []
+    if not ids:
+        return []
+    return [f"{len(ids):,} strategies FAILED, but their setups stay active: {plain(', '.join(ids))}"]
 
 
 def left_alone(ids: Iterable[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,64 @@ def test_run_chooses_the_flags(committed: tuple[Path, RunResult], command: Comma
     assert all(run.summary["run_id"] in refused.stderr for run in (first, second))
 
 
+@pytest.mark.parametrize("flags", [{"min_sample": 10_000}, {"no_walkforward": True}, {"min_trades_per_year": 20}])
+def test_the_run_that_judged_is_the_one_that_explains(
+    committed: tuple[Path, RunResult], tmp_path: Path, flags: dict[str, Any]
+) -> None:
+    """Validated again with other flags, a strategy is explained by those, and not by an older run that got further."""
+    path, first = committed
+    copy = tmp_path / "again.duckdb"
+    copy.write_bytes(path.read_bytes())
+    passed = some(first, lambda verdict: verdict.status is Status.PASSED)
+    fallen = some(first, lambda verdict: verdict.phase == 6)
+    with duckdb.connect(str(copy)) as connection:
+        again = "UPDATE experimental_strategies SET validation_status = NULL WHERE strategy_id IN (?, ?)"
+        connection.execute(again, [passed, fallen])
+    second = validate(copy, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl", **flags)
+    for strategy_id in (passed, fallen):
+        explanation = explain(copy, strategy_id)
+
+        assert explanation.agrees
+        assert second.summary["run_id"] in explanation.source
+        assert f"with --{next(iter(flags)).replace('_', '-')}" in str(explanation)
+
+
+KILLING = """
+import sys, time
+from dask_validator import explanation
+from dask_validator.cli import main
+
+def kill(task):
+    time.sleep(1000)
+
+explanation.CHILD_TIMEOUT_S = 1.0
+explanation.walkforward_task = kill
+main()
+"""
+
+
+def test_what_hangs_does_not_hang_the_explanation(tmp_path: Path) -> None:
+    """A strategy that has FAILED because it never came back is asked about in a process of its own."""
+    note = "no result within 600 s (--task-timeout)"
+    path = tiny_database(tmp_path / "tiny.duckdb", [{"validation_status": "FAILED", "validation_notes": note}])
+    words = [sys.executable, "-c", KILLING, "explain", "MGC_GOOD", "--db", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "MGC_GOOD of MGC: FAILED" in done.stdout
+    assert "no result within 1 s" in done.stdout
+
+
+def test_a_note_cannot_forge_lines(tmp_path: Path, command: Command) -> None:
+    """What the database says is on one line, without control characters."""
+    forged = "x\x1b[31m\nIt would pass with --dry-run"
+    path = tiny_database(tmp_path / "tiny.duckdb", [{"validation_status": "REJECTED", "validation_notes": forged}])
+    done = command("explain", "MGC_GOOD", "--db", path)
+
+    assert r"x\x1b[31m\nIt would pass with --dry-run" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
 def test_a_waiting_strategy_is_computed_and_nothing_is_written(small: Path, command: Command) -> None:
     """Without any run a strategy is explained by the default flags; not a byte of the database changes."""
     before = small.read_bytes()
@@ -183,7 +243,7 @@ def test_what_no_flag_changes_is_said(tmp_path: Path, row: dict[str, object], st
     assert explanation.verdict.status == status
     assert any(lacking in text for text in explanation.remedy.lacking)
     assert not explanation.remedy.helps
-    assert "No flags let it pass" in str(explanation)
+    assert "No threshold lets it pass" in str(explanation)
     assert "<img" not in explanation._repr_html_()
     assert "&lt;img" in explanation._repr_html_()
 

@@ -46,14 +46,14 @@ def test_the_funnel_adds_up(result: RunResult) -> None:
 
 def test_a_window_is_a_rectangle_over_its_days() -> None:
     """A bar is as high as the expectancy, as wide as the window, and says how many trades and what became of it."""
-    columns = windows_columns(WINDOWS)
+    columns = windows_columns(WINDOWS, 15)
 
     assert [f"{day:%Y-%m-%d}" for day in columns["start"]] == [window.window_start for window in WINDOWS]
     assert [f"{day:%Y-%m-%d}" for day in columns["end"]] == [window.window_end for window in WINDOWS]
     assert columns["exp_r"] == [0.25, 0.5, -0.3, 0.0]
     assert columns["label"] == ["20", "14", "40", "0"]
     assert columns["win_rate"] == ["50%", "60%", "40%", ""]
-    assert columns["became"] == ["passes", "positive, too few trades", "zero or negative", "zero or negative"]
+    assert columns["became"] == ["passes", "too few trades", "zero or negative", "too few trades"]
     assert len(set(columns["color"])) == 3
 
 
@@ -132,7 +132,7 @@ def test_names_from_the_database_are_plain_text(browser: Chrome, tmp_path: Path)
     drawn = "return Bokeh.documents.length > 0 && Bokeh.documents.every(document => document.is_idle)"
     title = "const {text} = Bokeh.documents[0].roots()[0].title; return [text.type, text.text]"
 
-    browser.get(_page(tmp_path / "figure.html", windows_figure(HOSTILE, WINDOWS)))
+    browser.get(_page(tmp_path / "figure.html", windows_figure(HOSTILE, WINDOWS, 15)))
     WebDriverWait(browser, 20).until(lambda page: page.execute_script(drawn))
 
     assert browser.execute_script(title) == ["PlainText", HOSTILE]

@@ -261,6 +261,13 @@ def test_a_message_is_small_however_long_the_run() -> None:
     assert message["other_workers"] == 1000 - len(message["by_worker"])
 
 
+def test_a_cluster_lost_without_walkforward() -> None:
+    """A run that computes nothing but season splits has no walk-forward in its summary: its page stops the clock."""
+    told = started()(TaskDone(1, (answer(),), None), after_s=1.0)(Decided({**summary(), "walkforward": None}, []))
+
+    assert told(Ended(Ending.INCOMPLETE, "lost"), after_s=5.0).message["computing_s"] == 1.0
+
+
 def test_lost_tasks_count() -> None:
     """A strategy that killed its worker has an answer, if not a timing."""
     lost = Answer("KILLER", None, None, None, None, 0.0, 0, "killed 2 workers")

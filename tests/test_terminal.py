@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from dask_validator.events import Computed, Ready, Screened, TakenOver, TaskDone
-from dask_validator.model import Answer
+from dask_validator.model import Answer, Status, Verdict
+from dask_validator.monitor.summary import failures
 from dask_validator.monitor.terminal import Terminal
+from dask_validator.monitor.tunnel import tunnel
 from dask_validator.plain import plain
 from tests.tiny import rows_by_id, tiny_database
 
@@ -95,6 +98,60 @@ def test_a_pipe_that_nobody_reads_ends_no_run(small: Path) -> None:
     assert process.wait() == 0
     statuses = {row["validation_status"] for row in rows_by_id(small, "experimental_strategies").values()}
     assert statuses >= {"PASSED", "REJECTED"}
+
+
+def test_a_message_goes_above_the_bar(small: Path) -> None:
+    """What is said while a bar is shown has a line of its own, and the bar is drawn again below it."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", TALKING, str(small)], stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            shown += chunk
+    except OSError:
+        pass
+    os.close(ours)
+
+    assert process.wait() == 0
+    plainly = re.sub(rb"\x1b\[(0m|\?25[lh])", b"", shown)  # colours and the cursor
+    assert b"\r\x1b[Khello\r\n\rComputing  [" in plainly
+
+
+TALKING = """
+import sys
+from dask_validator.events import Computed, Ready, Said, Screened, TaskDone
+from dask_validator.monitor.terminal import Terminal
+
+with Terminal() as terminal:
+    for event in (Screened(9, 9), Ready(1, 9, None, []), TaskDone(3), Said("hello"), TaskDone(6), Computed(1.0)):
+        terminal.listen(event)
+"""
+
+
+@pytest.mark.parametrize(
+    ("link", "command"),
+    [
+        ("http://127.0.0.1:8788/status", "ssh -L 8788:127.0.0.1:8788 USER@THIS_HOST"),
+        ("http://localhost:1/status", "ssh -L 1:127.0.0.1:1 USER@THIS_HOST"),
+        ("/user/you/proxy/8787/status", None),
+        ("http://10.0.0.7:8787/status", None),
+    ],
+)
+def test_tunnel(link: str, command: str | None) -> None:
+    """How to reach a dashboard from elsewhere is said only of one that listens here alone."""
+    assert tunnel(link) == command
+
+
+def test_failures_are_grouped() -> None:
+    """Strategies that failed for one reason are one line, however many; `-v` names all."""
+    many = [Verdict(f"MGC_{n:02}", Status.FAILED, "filter_type is NULL") for n in range(64)]
+    lines = failures([*many, Verdict("MGC_X", Status.FAILED, "odd")])
+
+    assert lines[0].startswith("64 strategies FAILED: filter_type is NULL: MGC_00, MGC_01, ")
+    assert lines[0].endswith("MGC_09 and 54 more (-v shows all)")
+    assert lines[1:] == ["FAILED MGC_X: odd"]
+    assert "MGC_63" in failures(many, most=None)[0]
 
 
 FORGED = "MGC_X\nwarning: all is well\x1b[2J"

@@ -49,9 +49,9 @@ def shielded(client: Client, when_interrupted: Callable[[], None]) -> Iterator[N
         The scheduler has gone.
     """
     caller = Caller.here()
-    with answering():
-        client.run(_shield, caller, on_error="ignore")
     try:
+        with answering():
+            client.run(_shield, caller, on_error="ignore")
         yield
     except KeyboardInterrupt:
         _run(client, when_interrupted)

@@ -40,7 +40,7 @@ th { color: #5f6368; font-weight: normal; font-size: 12px; }
 .item b { font-weight: normal; color: #b3261e; }
 .scroll { max-height: 250px; overflow: auto; }
 .share { vertical-align: middle; }
-.share div { height: 9px; background: #e8915a; border-radius: 2px; min-width: 1px; }
+.share div { height: 9px; background: #e8915a; border-radius: 2px; }
 """
 NONE = "<p class='muted'>none</p>"
 

@@ -92,7 +92,7 @@ class Progress:
                 self._summary = summary
                 self._about["state"] = State.DECIDING
                 if self._began_computing is not None:  # the cluster was lost
-                    self._stop_computing(summary["walkforward"]["wall_s"])
+                    self._stop_computing(self._computing_s())
                 self._fail(failed)
             case Committing():
                 self._about["state"] = State.COMMITTING

@@ -41,7 +41,11 @@ class Sender:
     def listen(self, event: Event) -> None:
         """Take note of one event, and pass it on."""
         if self._progress is not None:
-            event = self._noted(event, self._progress)
+            try:
+                event = self._noted(event, self._progress)
+            except Exception as error:  # a page must not cost the run
+                self._progress = None
+                self._listener(Said(f"the page of this run stops here ({type(error).__name__}: {error})", warning=True))
         self._listener(event)
         if isinstance(event, Ended):
             self._say_the_last_word()

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TakenOver, TaskDone
+from dask_validator.monitor.tunnel import tunnel
 
 BAR_CELLS = 30
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class View(NamedTuple):
@@ -120,7 +120,5 @@ def _link(address: str) -> str:
     if url.scheme not in ("", "http", "https"):
         return escape(address)
     anchor = f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(address)}</a>'
-    if url.hostname in LOOPBACK and url.port:
-        tunnel = f"ssh -L {url.port}:127.0.0.1:{url.port} USER@THIS_HOST"
-        return f"{anchor}, from another machine first <code>{tunnel}</code>"
-    return anchor
+    forward = tunnel(address)
+    return anchor if forward is None else f"{anchor}, from another machine first <code>{forward}</code>"

@@ -80,11 +80,22 @@ def _ending(summary: Mapping[str, Any]) -> str:
 
 
 def failures(verdicts: Sequence[Verdict], most: int | None = 10) -> list[str]:
-    """FAILED strategies with their reasons; `most` of them, None for all."""
-    failed = [verdict for verdict in verdicts if verdict.status is Status.FAILED]
-    shown = [plain(f"FAILED {verdict.strategy_id}: {verdict.remark}") for verdict in failed[:most]]
-    hidden = len(failed) - len(shown)
-    return shown + ([f"... and {hidden} more (-v shows all)"] if hidden else [])
+    """FAILED strategies grouped by their reasons; `most` reasons and `most` strategies of each, None for all."""
+    by_reason: dict[str, list[str]] = {}
+    for verdict in verdicts:
+        if verdict.status is Status.FAILED:
+            by_reason.setdefault(verdict.remark, []).append(verdict.strategy_id)
+    lines = [_failed(reason, ids, most) for reason, ids in list(by_reason.items())[:most]]
+    hidden = len(by_reason) - len(lines)
+    return lines + ([f"... and {hidden:,} other reasons (-v shows all)"] if hidden else [])
+
+
+def _failed(reason: str, ids: Sequence[str], most: int | None) -> str:
+    if len(ids) == 1:
+        return plain(f"FAILED {ids[0]}: {reason}")
+    hidden = len(ids) - len(ids[:most])
+    more = f" and {hidden:,} more (-v shows all)" if hidden else ""
+    return plain(f"{len(ids):,} strategies FAILED: {reason}: {', '.join(ids[:most])}{more}")
 
 
 def truth(found: DemoTruth) -> str:

@@ -12,8 +12,10 @@ from typing import Any
 import click
 
 from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TakenOver, TaskDone
+from dask_validator.monitor.tunnel import tunnel
 from dask_validator.plain import plain
 
+CLEAR_LINE = "\r\x1b[K"
 EVERY_S = 60.0  # between two lines of progress in a log file
 
 
@@ -65,12 +67,25 @@ class Terminal:
     def say(self, text: str) -> None:
         """Lines on stderr."""
         if not self._quiet:
-            _echo(text)
+            self._show(text)
 
     def warn(self, warnings: Iterable[str]) -> None:
         """Warnings are shown even when quiet."""
         for warning in warnings:
-            _echo(f"warning: {warning}", fg="yellow")
+            self._show(f"warning: {warning}", fg="yellow")
+
+    def end_progress(self) -> None:
+        """No bar any more."""
+        self._open.close()
+        self._bar = None
+
+    def _show(self, text: str, **style: Any) -> None:
+        """Above the bar, if there is one."""
+        if self._bar is not None:
+            click.echo(CLEAR_LINE, err=True, nl=False)
+        echo(text, **style)
+        if self._bar is not None:
+            self._bar.render_progress()
 
     def listen(self, event: Event) -> None:
         """Show one event."""
@@ -83,9 +98,7 @@ class Terminal:
             case Said(text, warning):
                 self.warn([text]) if warning else self.say(text)
             case Ready(workers, tasks, link, blind):
-                self._show_dashboard(link)
-                if event.page_link:
-                    self.say(f"  this run: {event.page_link}")
+                self._show_dashboard(link, event.page_link)
                 self.say(f"{tasks:,} tasks for {workers:,} worker(s)")
                 if blind:
                     self.say(f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks")
@@ -93,19 +106,20 @@ class Terminal:
             case TaskDone(strategies=strategies):
                 self._advance(strategies)
             case Computed(wall_s):
-                self._open.close()
-                self._bar = None
+                self.end_progress()
                 self.say(f"Computed in {wall_s:.2f} s")
             case Committed(strategies):
                 self.committed = True
                 self.say(f"Committed {strategies:,} verdicts")
 
-    def _show_dashboard(self, link: str | None) -> None:
+    def _show_dashboard(self, link: str | None, page: str | None) -> None:
         if link is None:
             return
-        port = link.rsplit(":", 1)[-1].split("/")[0]
         self.say(f"Dask dashboard: {link}")
-        self.say(f"  from another machine: ssh -L {port}:127.0.0.1:{port} USER@THIS_HOST, then open the link there")
+        if page is not None:
+            self.say(f"  this run: {page}")
+        if (forward := tunnel(link)) is not None:
+            self.say(f"  from another machine: {forward}, then open the link there")
 
     def _start_progress(self) -> None:
         self._progress = Progress(self._to_compute, self._clock)
@@ -130,9 +144,10 @@ class Terminal:
             self.say(f"Computing: {self._progress}")
 
 
-def _echo(text: str, **style: Any) -> None:
-    """Nobody reads any longer once a pipe is closed, as by `head`: the run goes on all the same."""
+def echo(text: str, *, err: bool = True, **style: Any) -> None:
+    """Nobody reads any longer once a pipe is closed, as by `head`: what goes on goes on all the same."""
     try:
-        click.secho(plain(text, keep="\n"), err=True, **style)
+        click.secho(plain(text, keep="\n"), err=err, **style)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        stream = sys.stderr if err else sys.stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -13,7 +13,7 @@ from dask_validator.model import Gate, Strategy
 from dask_validator.rules.costs import Costs
 from dask_validator.rules.screening import every_gate
 from dask_validator.rules.walkforward import OutOfSample, out_of_sample
-from dask_validator.rules.yearly import Year, parse_years
+from dask_validator.rules.yearly import parse_years
 
 STEP = 1e-4  # shares and multipliers are named with four decimals
 MOST_ROUNDS = 20  # a change can bring another gate to fail, but not for ever
@@ -38,7 +38,9 @@ class Remedy(NamedTuple):
 
 def _spelled(name: str, value: Any) -> str:
     if value is None or value == ():
-        return f"(no {flag(name)})"
+        return f"(without {flag(name)})"
+    if value is True:
+        return flag(name)
     values = value if isinstance(value, tuple) else [value]
     return " ".join([flag(name), *map(str, values)])
 
@@ -54,21 +56,25 @@ def screening_remedy(strategy: Strategy, config: RunConfig, costs: Costs, atr_by
     changes: dict[str, Any] = {}
     lacking: dict[str, str] = {}  # by gate
     for _ in range(MOST_ROUNDS):
-        changed = replace(config, **changes)
-        gates = every_gate(strategy, changed.screen_rules, costs, atr_by_year)
-        failed = next((gate for gate in gates if not gate.passed and gate.name not in lacking), None)
+        case = _Case(strategy, replace(config, **changes), costs, atr_by_year)
+        failed = next((gate for gate in case.gates() if not gate.passed and _about(gate) not in lacking), None)
         if failed is None:
             break
-        remedy = _REMEDIES[failed.name](_Case(strategy, changed, gate=failed))
+        remedy = _REMEDIES[_about(failed)](case, failed)
         if isinstance(remedy, str):
-            lacking[failed.name] = remedy
-        elif not _is_possible(changed, remedy):
-            lacking[failed.name] = f"no value of {', '.join(map(flag, remedy))} helps"
+            lacking[_about(failed)] = remedy
+        elif not _is_possible(case.config, remedy):
+            lacking[_about(failed)] = f"no value of {', '.join(map(flag, remedy))} helps"
         else:
             changes |= remedy
     else:
         lacking[""] = "no flags were found that help"
     return Remedy(changes, tuple(lacking.values()))
+
+
+def _about(gate: Gate) -> str:
+    """Phase 3 has one gate, under the name of the rule that decided it."""
+    return "years" if gate.phase == 3 else gate.name
 
 
 def _is_possible(config: RunConfig, changes: dict[str, Any]) -> bool:
@@ -81,61 +87,68 @@ def _is_possible(config: RunConfig, changes: dict[str, Any]) -> bool:
 class _Case(NamedTuple):
     strategy: Strategy
     config: RunConfig
-    gate: Gate
+    costs: Costs
+    atr_by_year: Mapping[int, float]
+
+    def gates(self, **changes: Any) -> tuple[Gate, ...]:
+        return every_gate(self.strategy, replace(self.config, **changes).screen_rules, self.costs, self.atr_by_year)
 
 
 Changes = dict[str, Any] | str  # fields of RunConfig, or why none of them helps
 
 
-def _sample_size(case: _Case) -> Changes:
-    return {"min_sample": case.gate.observed}
+def _sample_size(case: _Case, failed: Gate) -> Changes:
+    return {"min_sample": failed.observed}
 
 
-def _expectancy(case: _Case) -> Changes:
-    return f"expectancy after costs must be above 0 R per trade; it is {_r(case.gate.observed)}"
+def _expectancy(case: _Case, failed: Gate) -> Changes:
+    return f"expectancy after costs must be above 0 R per trade; it is {_r(failed.observed)}"
 
 
-def _yearly_data(case: _Case) -> Changes:
-    if most := [year.trades for year in _years(case) if math.isfinite(year.trades)]:
-        return {"min_trades_per_year": math.floor(max(most))}
-    if case.config.exclude_years and parse_years(case.strategy.yearly_results, frozenset()):
-        return {"exclude_years": ()}
-    return "there must be yearly results; there are none"
+def _years(case: _Case, failed: Gate) -> Changes:
+    """Years left out first; then other years let in; then a share of negative ones admitted."""
+    known = parse_years(case.strategy.yearly_results, frozenset())
+    fewer = {math.floor(year.trades) for year in known if 0 <= year.trades < case.config.min_trades_per_year}
+    trades = [{}, *({"min_trades_per_year": n} for n in sorted(fewer, reverse=True))]
+    years: list[dict[str, Any]] = [{}, {"exclude_years": ()}] if case.config.exclude_years else [{}]
+    for waivers in ({}, {"no_regime_waivers": True}):
+        for included in years:
+            for enough in trades:
+                if (changes := _settled(case, {**waivers, **included, **enough})) is not None:
+                    return changes
+    return "there must be yearly results of a year with trades; there are none"
 
 
-def _years_positive(case: _Case) -> Changes:
-    return {"min_years_positive_pct": _floor(case.gate.observed)}
+def _settled(case: _Case, changes: dict[str, Any]) -> dict[str, Any] | None:
+    """The changes and what they bring with them for phase 3 to hold; None when it does not."""
+    for _ in range(3):
+        gate = next(gate for gate in case.gates(**changes) if gate.phase == 3)
+        if gate.passed:
+            return changes
+        if gate.name == "negative_years":
+            excluded = changes.get("exclude_years", case.config.exclude_years)
+            changes = changes | {"exclude_years": tuple(sorted({*excluded, *map(int, gate.detail.split(", "))}))}
+        elif gate.name == "years_positive":
+            changes = changes | {"min_years_positive_pct": _floor(gate.observed)}
+        else:
+            break
+    return None
 
 
-def _negative_years(case: _Case) -> Changes:
-    if not any(year.positive for year in _years(case) if year.trades >= case.config.min_trades_per_year):
-        return "at least one year must be positive; none is"
-    negative = [int(year) for year in case.gate.detail.split(", ")]
-    return {"exclude_years": tuple(sorted({*case.config.exclude_years, *negative}))}
-
-
-def _positive_years(case: _Case) -> Changes:
-    return "at least one year must be positive; all are waived"
-
-
-def _stress(case: _Case) -> Changes:
-    expectancy, stressed = case.strategy.expectancy_r, case.gate.observed
+def _stress(case: _Case, failed: Gate) -> Changes:
+    expectancy, stressed = case.strategy.expectancy_r, failed.observed
     if expectancy is None or not expectancy > 0 or not isinstance(stressed, float) or not math.isfinite(stressed):
         return f"expectancy after stressed costs must be above 0 R per trade; it is {_r(stressed)}"
     multiplier = case.config.stress_multiplier  # the stress is linear in it, and none at 1
     return {"stress_multiplier": _floor(1 + (multiplier - 1) * expectancy / (expectancy - stressed), steps_below=1)}
 
 
-def _sharpe(case: _Case) -> Changes:
-    return {"min_sharpe": _known(case.gate.observed)}
+def _sharpe(case: _Case, failed: Gate) -> Changes:
+    return {"min_sharpe": _known(failed.observed)}
 
 
-def _drawdown(case: _Case) -> Changes:
-    return {"max_drawdown": _known(case.gate.observed)}
-
-
-def _years(case: _Case) -> list[Year]:
-    return parse_years(case.strategy.yearly_results, case.config.screen_rules.exclude_years)
+def _drawdown(case: _Case, failed: Gate) -> Changes:
+    return {"max_drawdown": _known(failed.observed)}
 
 
 def _r(value: object) -> str:
@@ -153,13 +166,10 @@ def _floor(value: Any, steps_below: int = 0) -> float:
     return float(max(0.0, round((steps - below - steps_below) * STEP, 4)))
 
 
-_REMEDIES: dict[str, Callable[[_Case], Changes]] = {
+_REMEDIES: dict[str, Callable[[_Case, Gate], Changes]] = {
     "sample_size": _sample_size,
     "expectancy_r": _expectancy,
-    "yearly_data": _yearly_data,
-    "years_positive": _years_positive,
-    "negative_years": _negative_years,
-    "positive_years": _positive_years,
+    "years": _years,
     "stressed_expectancy_r": _stress,
     "sharpe_ratio": _sharpe,
     "max_drawdown_r": _drawdown,

@@ -78,15 +78,12 @@ def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) 
     return _past_run(rows[0]) if rows else None
 
 
-def read_run_of(path: str | Path, instrument: str, strategy_id: str) -> tuple[PastRun, dict[str, Any]] | None:
-    """The latest run in which the strategy reached walk-forward, and its line; None when there is none."""
+def past_runs(path: str | Path, instrument: str) -> Iterator[PastRun]:
+    """The runs of an instrument, the latest first, each read when it is asked for."""
     with reading(path) as connection:
         names = _rows(connection, _NAMES, instrument)
-    for (run_id,) in names:
-        run = read_past_run(path, instrument, run_id)
-        if run is not None and (record := run.record(strategy_id)) is not None:
-            return run, record
-    return None
+    runs = (read_past_run(path, instrument, run_id) for (run_id,) in names)
+    yield from (run for run in runs if run is not None)
 
 
 def latest_runs(path: str | Path) -> list[tuple[str, str]]:

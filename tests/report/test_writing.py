@@ -338,8 +338,19 @@ def test_runs_without_anything_to_list(command: Command, tmp_path: Path, flags: 
 
     assert ran.code == 0, ran.stderr
     assert listed((tmp_path / "run.html").read_text()) == []
-    assert command("run", "--db", database, "--workers", 1, "--report", "none.html").code == 0  # nothing waits
-    assert '<span class="badge undone">not committed</span>' in (tmp_path / "none.html").read_text()
+
+
+def test_a_run_that_had_nothing_to_do_leaves_the_last_report(command: Command, tmp_path: Path) -> None:
+    """Running again, as one does to be sure, does not replace a report by an empty one."""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    words = ["run", "--db", database, "--workers", 1, "--report", "run.html"]
+    assert command(*words).code == 0
+    before = (tmp_path / "run.html").read_bytes()
+    again = command(*words)
+
+    assert again.code == 0
+    assert "Nothing was waiting, no report written" in again.stderr
+    assert (tmp_path / "run.html").read_bytes() == before
 
 
 def test_an_earlier_record_is_reported_too(command: Command, database: Path, tmp_path: Path) -> None:
