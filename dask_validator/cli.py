@@ -187,7 +187,7 @@ def check(db: Path, instrument: str, instruments: Path | None, strict_filters: b
 @click.argument("strategy_id")
 @options.db
 @click.option(
-    "--run", "run_id", metavar="ID", help="Explain by this run.  [default: the latest that knows the strategy]"
+    "--run", "run_id", metavar="ID", help="Explain by this run.  [default: the one that judged it]"
 )
 @options.instruments
 def explain(strategy_id: str, db: Path, run_id: str | None, instruments: Path | None) -> None:

@@ -27,7 +27,7 @@ from dask_validator.model import Answer, TaskTiming, Verdict
 Message = dict[str, Any]
 PATH, TOPIC = "validation", "dask_validator"  # of the page, and of the messages
 
-# What bounds a message to about 25 kB.
+# What bounds a message to 50 kB.
 MOST_POINTS = 240
 MOST_WORKERS = 24
 MOST_SLOWEST = MOST_FAILURES = 8
