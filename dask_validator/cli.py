@@ -186,9 +186,7 @@ def check(db: Path, instrument: str, instruments: Path | None, strict_filters: b
 @cli.command()
 @click.argument("strategy_id")
 @options.db
-@click.option(
-    "--run", "run_id", metavar="ID", help="Explain by this run.  [default: the one that judged it]"
-)
+@click.option("--run", "run_id", metavar="ID", help="Explain by this run.  [default: the one that judged it]")
 @options.instruments
 def explain(strategy_id: str, db: Path, run_id: str | None, instruments: Path | None) -> None:
     """Say why a strategy passed or fell, gate by gate, and what would have to change."""
