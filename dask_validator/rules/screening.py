@@ -44,7 +44,7 @@ def screen(strategy: Strategy, rules: ScreenRules, costs: Costs, atr_by_year: Ma
         `yearly_results` of the wrong shape, seen in phase 3.
     """
     gates: list[Gate] = []
-    for early_gate in (_sample_size, _expectancy):
+    for early_gate in _EARLY:
         gates.append(early_gate(strategy, rules))
         if not gates[-1].passed:
             return Screening(tuple(gates))
@@ -52,15 +52,10 @@ def screen(strategy: Strategy, rules: ScreenRules, costs: Costs, atr_by_year: Ma
     years = parse_years(strategy.yearly_results, rules.exclude_years)
     yearly_gate, waived = _yearly(years, rules, atr_by_year)
     gates.append(yearly_gate)
-    late_gates: tuple[Callable[[], Gate | None], ...] = (
-        lambda: _stress(strategy, rules, costs),
-        lambda: _sharpe(strategy, rules),
-        lambda: _drawdown(strategy, rules),
-    )
-    for late_gate in late_gates:
+    for late_gate in _LATE:
         if not gates[-1].passed:
             break
-        if (gate := late_gate()) is not None:
+        if (gate := late_gate(strategy, rules, costs)) is not None:
             gates.append(gate)
 
     return Screening(
@@ -83,15 +78,8 @@ def every_gate(
         `yearly_results` of the wrong shape.
     """
     yearly_gate, _ = _yearly(parse_years(strategy.yearly_results, rules.exclude_years), rules, atr_by_year)
-    gates = (
-        _sample_size(strategy, rules),
-        _expectancy(strategy, rules),
-        yearly_gate,
-        _stress(strategy, rules, costs),
-        _sharpe(strategy, rules),
-        _drawdown(strategy, rules),
-    )
-    return tuple(gate for gate in gates if gate is not None)
+    late = (gate(strategy, rules, costs) for gate in _LATE)
+    return (*(gate(strategy, rules) for gate in _EARLY), yearly_gate, *(gate for gate in late if gate is not None))
 
 
 def _sample_size(strategy: Strategy, rules: ScreenRules) -> Gate:
@@ -144,18 +132,23 @@ def _stress(strategy: Strategy, rules: ScreenRules, costs: Costs) -> Gate:
     return Gate(4, "stressed_expectancy_r", observed, 0.0, observed > 0)
 
 
-def _sharpe(strategy: Strategy, rules: ScreenRules) -> Gate | None:
+def _sharpe(strategy: Strategy, rules: ScreenRules, _: Costs) -> Gate | None:
     if rules.min_sharpe is None:
         return None
     observed = strategy.sharpe_ratio
     return Gate(5, "sharpe_ratio", observed, rules.min_sharpe, observed is not None and observed >= rules.min_sharpe)
 
 
-def _drawdown(strategy: Strategy, rules: ScreenRules) -> Gate | None:
+def _drawdown(strategy: Strategy, rules: ScreenRules, _: Costs) -> Gate | None:
     if rules.max_drawdown is None:
         return None
     observed = strategy.max_drawdown_r
     return Gate(5, "max_drawdown_r", observed, rules.max_drawdown, observed is None or observed <= rules.max_drawdown)
+
+
+# Phases 1 and 2, then 4 and 5: in between come the years, which are parsed only when they are needed.
+_EARLY: tuple[Callable[[Strategy, ScreenRules], Gate], ...] = (_sample_size, _expectancy)
+_LATE: tuple[Callable[[Strategy, ScreenRules, Costs], Gate | None], ...] = (_stress, _sharpe, _drawdown)
 
 
 def _warnings(strategy: Strategy, waived: list[Year], atr_by_year: Mapping[int, float]) -> list[str]:
