@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -57,6 +58,23 @@ def command(tmp_path: Path) -> Command:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def bounded(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A run that waits for ever is a failed test, not a suite that hangs; the module's BOUND_S is in seconds."""
+    expired: list[int] = []
+
+    def give_up(number: int, _: object) -> None:
+        expired.append(number)
+        pytest.fail("the test took too long")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(request.module.BOUND_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+    assert not expired  # even where an interrupt has hidden it
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ from tests.test_locks import HOLDING, Other
 from tests.tiny import Row, change, line_ids, rows_by_id, tiny_database
 
 BOUND_S = 90
+pytestmark = pytest.mark.usefixtures("bounded")
 FAILED_BEFORE: Row = {"validation_status": "FAILED", "validation_notes": "filter_type is NULL"}
 STRATEGIES: list[Row] = [
     {},
@@ -50,20 +51,6 @@ Answers = dict[str, list[Any]]
 Statement = str
 Copy = Callable[..., Path]
 Step = Callable[[], object]
-
-
-@pytest.fixture(autouse=True)
-def bounded() -> Iterator[None]:
-    """A run that waits for ever is a failed test, not a suite that hangs."""
-
-    def give_up(*_: object) -> None:
-        pytest.fail("the test took too long")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(BOUND_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from dask_validator.live.progress import TOPIC, Progress
 from dask_validator.live.sender import Sender
 from tests.browser import console_errors
 from tests.conftest import Command
-from tests.test_existing_cluster import BARE_DASK, Cluster, running_scheduler
+from tests.test_existing_cluster import BARE_DASK, SLOW, Cluster, running_scheduler
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -47,16 +47,6 @@ MANY_TASKS = [
     "import math, sys; from dask_validator import cli, plan; plan.OUTCOMES_PER_TASK = 1, 1; "
     "plan.SCANNED_PER_OUTCOME = math.inf; cli.main(sys.argv[1:])",
 ]
-SLOW_WORKER = """
-import time
-from dask_validator import task
-def dask_setup(worker):
-    compute = task.walkforward_task
-    def slow(asked):
-        time.sleep(0.1)
-        return compute(asked)
-    task.walkforward_task = slow
-"""
 
 
 class Running:
@@ -257,7 +247,7 @@ def test_every_page_links_to_it_once(finished: Running) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """A cluster of somebody else, with two slow workers."""
     slow = tmp_path_factory.mktemp("preload") / "slow_worker.py"
-    slow.write_text(SLOW_WORKER)
+    slow.write_text(SLOW)
     addresses = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=2, threads_per_worker=1, preload=[str(slow)], **addresses) as found:
         yield found

@@ -29,6 +29,7 @@ from tests.test_bad_input import opens_for_writing
 from tests.tiny import Row, rows_by_id, tiny_database
 
 BOUND_S = 90
+pytestmark = pytest.mark.usefixtures("bounded")
 UNANSWERED = "import errno; raise OSError(errno.ENOLCK, 'No locks available')"
 NOBODY = 999_999_999  # a PID that no process has
 STRATEGIES: list[Row] = [
@@ -140,20 +141,6 @@ class Door:
 
 Start = Callable[..., Other]
 Install = Callable[[Mapping[int, Callable[[], object]]], Door]
-
-
-@pytest.fixture(autouse=True)
-def bounded() -> Iterator[None]:
-    """A run that waits for ever is a failed test, not a suite that hangs."""
-
-    def give_up(*_: object) -> None:
-        pytest.fail("the test took too long")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(BOUND_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

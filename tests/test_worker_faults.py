@@ -49,6 +49,8 @@ Send = Callable[[int, int], None]
 Start = Callable[..., subprocess.Popen[bytes]]
 
 PATIENCE_S = 90
+BOUND_S = PATIENCE_S
+pytestmark = pytest.mark.usefixtures("bounded")
 MEMORY_LIMIT = 600_000_000
 FINE, MEDIUM = (1, 1), (2_000, 5_000)  # outcomes per task: 34 and 11 tasks instead of 3
 MEDIUM_TASKS = 11
@@ -91,23 +93,6 @@ RAISED = "unexpected ValueError: invalid literal for int() with base 10: 'nothin
 KILLED = "killed {} workers that computed nothing else (crash, exit, or too much memory)"
 KILLED_ALONE = "killed the process that computed it alone, which {}"
 LATE = "no result within {} s (--task-timeout)"
-
-
-@pytest.fixture(autouse=True)
-def bounded() -> Iterator[None]:
-    """A run that waits for ever is a failed test, not a suite that hangs."""
-    expired: list[int] = []
-
-    def give_up(number: int, _: object) -> None:
-        expired.append(number)
-        pytest.fail("the test took too long")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(PATIENCE_S)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
-    assert not expired  # even where an interrupt has hidden it
 
 
 class Truth(NamedTuple):

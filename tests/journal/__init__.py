@@ -1,0 +1,1 @@
+"""What survives a crash, tested by crashing."""
