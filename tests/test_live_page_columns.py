@@ -27,6 +27,7 @@ from dask_validator.live import columns, markup
 from dask_validator.live.columns import View
 from dask_validator.live.progress import Message, Progress
 from dask_validator.model import WINDOW_TABLE, Answer, Gate, Status, TaskTiming, Verdict, WalkforwardResult
+from dask_validator.pace import duration
 from dask_validator.result import PHASE_NAMES
 
 HOSTILE = "<img src=x onerror=\"window.hacked='yes'\">&amp;'\"\n</div><script>window.hacked='yes'</script>"
@@ -291,7 +292,7 @@ def test_lost_tasks_count() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     """A time is given as people say it."""
-    assert columns.duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_everything_from_the_database_is_escaped() -> None:

@@ -39,7 +39,7 @@ def test_progress_has_counts_rate_and_time_left() -> None:
     view = after(*COMPUTING)
 
     for text in (as_text(view, 10.0), as_html(view, 10.0)):
-        assert "150 of 600 strategies, 15 a second, 30 s left" in text
+        assert "150 of 600 strategies (25%), 15 a second, 30 s left" in text
     assert "[#######                       ]" in as_text(view, 10.0)
     assert '<progress max="600" value="150"' in as_html(view, 10.0)
 

@@ -12,12 +12,13 @@ import pytest
 import dask_validator
 
 PACKAGE = Path(dask_validator.__file__).parent
-INNER = {"config", "errors", "model", "plain"}
+INNER = {"config", "errors", "model", "pace", "plain"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
     "model": set(),
     "plain": set(),
+    "pace": set(),
     "events": {"model"},
     "interrupts": set(),
     "rules": INNER,

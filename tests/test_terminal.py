@@ -45,8 +45,8 @@ def test_a_log_file_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -
     lines = capsys.readouterr().err.splitlines()
 
     assert [line for line in lines if line.startswith("Computing:")] == [
-        "Computing: 4,000 of 12,000 strategies (33%), 67 a second, 2 min 0 s left",
-        "Computing: 8,000 of 12,000 strategies (67%), 67 a second, 1 min 0 s left",
+        "Computing: 4,000 of 12,000 strategies (33%), 67 a second, 2 min 00 s left",
+        "Computing: 8,000 of 12,000 strategies (67%), 67 a second, 1 min 00 s left",
     ]
     assert len(lines) == 5
 

@@ -87,18 +87,6 @@ def speedup(message: Message) -> tuple[float, float]:
     return (round(message["sum_s"] / wall_s, 3), round(message["cpu_s"] / wall_s, 3)) if wall_s else (0.0, 0.0)
 
 
-def duration(seconds: float) -> str:
-    """In the two largest units that matter."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def state(message: Message) -> tuple[str, str]:
     """What the run is doing or how it has ended, and its kind: `busy`, `good` or `bad`."""
     text = str(message["state"])

@@ -7,6 +7,7 @@ from html import escape
 from dask_validator.live import columns
 from dask_validator.live.columns import View
 from dask_validator.live.progress import Message
+from dask_validator.pace import duration
 
 STYLE = """
 :host { width: 100%; color: #222; font: 14px Helvetica, Arial, sans-serif; }
@@ -85,13 +86,13 @@ def bar(view: View) -> str:
     eta = columns.eta_s(view)
     done, total = f"{columns.done(message):,}", f"{message['to_compute']:,}"
     taken_over = f", {message['taken_over']:,} of them from an earlier run" if message["taken_over"] else ""
-    ends = "" if eta is None else f"about {columns.duration(eta)} left &middot; "
+    ends = "" if eta is None else f"about {duration(eta)} left &middot; "
     return (
         f"<div class='bar {columns.state(message)[1]}' role='progressbar' aria-label='answers' aria-valuemin='0' "
         f"aria-valuemax='100' aria-valuenow='{percent}'><div style='width: {100 * share:.1f}%'></div></div>"
         f"<div class='spread'><span><b data-key='done'>{done}</b> of <b data-key='to_compute'>{total}</b> strategies "
         f"that need their outcomes ({percent} %){taken_over}</span>"
-        f"<span>{ends}{columns.duration(columns.elapsed_s(view))} since the start</span></div>"
+        f"<span>{ends}{duration(columns.elapsed_s(view))} since the start</span></div>"
     )
 
 

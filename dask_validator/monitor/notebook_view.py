@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.monitor.tunnel import tunnel
+from dask_validator.pace import progress
 
 BAR_CELLS = 30
 
@@ -100,13 +101,8 @@ def as_html(view: View, now: float) -> str:
 
 
 def _progress(view: View, now: float) -> str:
-    """`150 of 600 strategies, 300 a second, 2 s left`."""
-    text = f"{view.computed:,} of {view.to_compute:,} strategies"
-    if view.computing_since is None or now <= view.computing_since or not view.computed:
-        return text
-    rate = view.computed / (now - view.computing_since)
-    left_s = max(0, view.to_compute - view.computed) / rate
-    return f"{text}, {rate:,.0f} a second, {left_s:,.0f} s left"
+    since = now if view.computing_since is None else view.computing_since
+    return progress(view.computed, view.to_compute, now - since)
 
 
 def _counted(warnings: Iterable[str]) -> list[str]:

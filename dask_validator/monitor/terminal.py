@@ -13,36 +13,11 @@ import click
 
 from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.monitor.tunnel import tunnel
+from dask_validator.pace import progress
 from dask_validator.plain import plain
 
 CLEAR_LINE = "\r\x1b[K"
 EVERY_S = 60.0  # between two lines of progress in a log file
-
-
-class Progress:
-    """How far the computing is, in words."""
-
-    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.done = 0
-        self._total = total
-        self._clock = clock
-        self._started = clock()
-
-    @property
-    def rate(self) -> float:
-        """Strategies per second since the start."""
-        return self.done / max(self._clock() - self._started, 1e-9)
-
-    def __str__(self) -> str:
-        share, left_s = self.done / max(self._total, 1), (self._total - self.done) / max(self.rate, 1e-9)
-        left = f", {_duration(left_s)} left" if self.done else ""
-        return f"{self.done:,} of {self._total:,} strategies ({share:.0%}), {self.rate:,.0f} a second{left}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 class Terminal:
@@ -53,7 +28,8 @@ class Terminal:
         self._quiet = quiet
         self._clock = clock
         self._to_compute = 0
-        self._progress = Progress(0, clock)
+        self._done = 0
+        self._computing_since = 0.0
         self._next_line = 0.0
         self._bar: Any = None
         self._open = ExitStack()
@@ -122,8 +98,8 @@ class Terminal:
             self.say(f"  from another machine: {forward}, then open the link there")
 
     def _start_progress(self) -> None:
-        self._progress = Progress(self._to_compute, self._clock)
-        self._next_line = self._clock() + EVERY_S
+        self._done, self._computing_since = 0, self._clock()
+        self._next_line = self._computing_since + EVERY_S
         if not self._quiet and sys.stderr.isatty():
             bar: Any = click.progressbar(
                 length=self._to_compute,
@@ -131,17 +107,19 @@ class Terminal:
                 file=sys.stderr,
                 show_pos=True,
                 show_eta=True,
-                item_show_func=lambda _: f"{self._progress.rate:,.0f} a second",
+                item_show_func=lambda _: (
+                    f"{self._done / max(self._clock() - self._computing_since, 1e-9):,.0f} a second"
+                ),
             )
             self._bar = self._open.enter_context(bar)
 
     def _advance(self, strategies: int) -> None:
-        self._progress.done += strategies
+        self._done += strategies
         if self._bar is not None:
             self._bar.update(strategies)
         elif (now := self._clock()) >= self._next_line:
             self._next_line = now + EVERY_S
-            self.say(f"Computing: {self._progress}")
+            self.say(f"Computing: {progress(self._done, self._to_compute, now - self._computing_since)}")
 
 
 def echo(text: str, *, err: bool = True, **style: Any) -> None:
