@@ -154,6 +154,22 @@ def test_the_run_that_judged_is_the_one_that_explains(
         assert f"with --{next(iter(flags)).replace('_', '-')}" in str(explanation)
 
 
+def test_an_older_run_explains_what_only_it_has_judged(committed: tuple[Path, RunResult], tmp_path: Path) -> None:
+    """A strategy that a later run with other flags did not look at is explained by the run whose note it has."""
+    path, first = committed
+    copy = tmp_path / "older.duckdb"
+    copy.write_bytes(path.read_bytes())
+    passed = some(first, lambda verdict: verdict.status is Status.PASSED)
+    untouched = some(first, lambda verdict: verdict.phase == 3)
+    with duckdb.connect(str(copy)) as connection:
+        again = "UPDATE experimental_strategies SET validation_status = NULL WHERE strategy_id = ?"
+        connection.execute(again, [passed])
+    second = validate(copy, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl", min_sample=10_000)
+
+    assert second.summary["run_id"] in explain(copy, passed).source
+    assert first.summary["run_id"] in explain(copy, untouched).source  # which the later flags would reject earlier
+
+
 KILLING = """
 import sys, time
 from dask_validator import explanation
