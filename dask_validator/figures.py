@@ -22,20 +22,11 @@ LEFT, LOST, GOOD, BAD, GREY = "#0072b2", "#d9d9d9", "#009e73", "#d55e00", "#9999
 WIDTH = 760
 
 
-def funnel_columns(stages: Sequence[tuple[str, int]]) -> Columns:
-    """What each stage removed and what was left after it, in strategies.
-
-    `stages` is what `result.funnel` gives: processed, what each phase took away, passed.
-    """
-    (_, processed), *removals, (_, passed) = stages
-    columns: Columns = {"stage": ["processed"], "removed": [0], "left": [processed]}
-    for name, removed in removals:
-        columns["stage"].append(name.removeprefix("rejected in "))
-        columns["removed"].append(removed)
-        columns["left"].append(columns["left"][-1] - removed)
-    columns["stage"].append("passed")
-    columns["removed"].append(0)
-    columns["left"].append(passed)
+def funnel_columns(steps: Sequence[tuple[str, int, int]]) -> Columns:
+    """What each step removed and what it left, in strategies; `steps` is what `result.steps` gives."""
+    names, removed, left = zip(*steps, strict=True)
+    columns: Columns = {"stage": [name.removeprefix("rejected in ") for name in names]}
+    columns |= {"removed": list(removed), "left": list(left)}
     columns["before"] = [left + removed for left, removed in zip(columns["left"], columns["removed"], strict=True)]
     columns["label"] = [
         f"{left:,}" + (f" (\N{MINUS SIGN}{removed:,})" if removed else "")
@@ -44,11 +35,11 @@ def funnel_columns(stages: Sequence[tuple[str, int]]) -> Columns:
     return columns
 
 
-def funnel_figure(stages: Sequence[tuple[str, int]], title: str) -> figure:
+def funnel_figure(steps: Sequence[tuple[str, int, int]], title: str) -> figure:
     """How many strategies were left after each stage, and how many it removed."""
     from bokeh.models import ColumnDataSource, NumeralTickFormatter
 
-    columns = funnel_columns(stages)
+    columns = funnel_columns(steps)
     plot = _figure(
         title,
         height=60 + 28 * len(columns["stage"]),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import nlargest
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dask_validator import result_html
 from dask_validator.errors import InputError
@@ -120,14 +120,14 @@ class RunResult:
 
     def _repr_html_(self) -> str:
         """The funnel and what follows from it, for a notebook."""
-        return result_html.render(self.summary, funnel(self.summary), self.warnings)
+        return result_html.render(self.summary, steps(self.summary), self.warnings)
 
     def plot_funnel(self) -> figure:
         """Bokeh figure: strategies left after each phase."""
         from dask_validator import figures
 
         title = f"{self.summary['instrument']}: {self.summary['passed']:,} of {self.summary['rows']:,} passed"
-        return figures.funnel_figure(funnel(self.summary), title)
+        return figures.funnel_figure(steps(self.summary), title)
 
     def plot_windows(self, strategy_id: str) -> figure:
         """Bokeh figure: out-of-sample expectancy of one strategy by test window, in R per trade.
@@ -194,6 +194,24 @@ def funnel(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
         ("failed", summary["failed"]),
         ("passed", summary["passed"]),
     ]
+
+
+class Step(NamedTuple):
+    """One step of the funnel: how many strategies it took away, and how many it left."""
+
+    name: str
+    removed: int
+    left: int
+
+
+def steps(summary: Mapping[str, Any]) -> list[Step]:
+    """The funnel with what each of its steps leaves."""
+    (first, left), *removals, (last, _) = funnel(summary)
+    found = [Step(first, 0, left)]
+    for name, removed in removals:
+        left -= removed
+        found.append(Step(name, removed, left))
+    return [*found, Step(last, 0, left)]
 
 
 def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:

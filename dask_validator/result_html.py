@@ -16,12 +16,12 @@ TEXT = "text-align: left; padding: 1px 10px"
 MOST_WARNINGS = 20
 
 
-def render(summary: Mapping[str, Any], stages: Sequence[tuple[str, int]], warnings: Sequence[str]) -> str:
+def render(summary: Mapping[str, Any], steps: Sequence[tuple[str, int, int]], warnings: Sequence[str]) -> str:
     """The funnel with what each phase removed and what it left, and what follows from it.
 
-    `stages` is what `result.funnel` gives: processed, what each phase took away, passed.
+    `steps` is what `result.steps` gives: names, how many each removed, how many it left.
     """
-    parts = [f"<p><strong>{escape(_headline(summary))}</strong></p>", _funnel(stages), _facts(_facts_of(summary))]
+    parts = [f"<p><strong>{escape(_headline(summary))}</strong></p>", _funnel(steps), _facts(_facts_of(summary))]
     if warnings:
         items = "".join(f"<li>{escape(text)}</li>" for text in warnings[:MOST_WARNINGS])
         if (more := len(warnings) - MOST_WARNINGS) > 0:
@@ -34,14 +34,12 @@ def _headline(summary: Mapping[str, Any]) -> str:
     return f"{summary['instrument']}: {summary['passed']:,} of {summary['rows']:,} strategies passed"
 
 
-def _funnel(stages: Sequence[tuple[str, int]]) -> str:
-    (_, processed), *removals, (_, passed) = stages
-    rows = [_row("processed", "", processed, processed)]
-    left = processed
-    for name, removed in removals:
-        left -= removed
-        rows.append(_row(name, f"{removed:,}", left, processed))
-    rows.append(_row("passed", "", passed, processed, strong=True))
+def _funnel(steps: Sequence[tuple[str, int, int]]) -> str:
+    processed = steps[0][2]
+    rows = [
+        _row(name, "" if name in ("processed", "passed") else f"{removed:,}", left, processed, strong=name == "passed")
+        for name, removed, left in steps
+    ]
     heads = (("", TEXT), ("removed", NUMBER), ("left", NUMBER), ("share left", NUMBER), ("", TEXT))
     head = "".join(f'<th style="{style}">{name}</th>' for name, style in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

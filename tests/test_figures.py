@@ -12,7 +12,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from dask_validator import InputError, RunResult, validate
 from dask_validator.figures import funnel_columns, speedup_figure, windows_columns, windows_figure
 from dask_validator.model import WindowResult
-from dask_validator.result import funnel
+from dask_validator.result import funnel, steps
 from dask_validator.tuning import Forecast
 from tests.browser import console_errors
 
@@ -36,7 +36,7 @@ def result(small_source: Path) -> RunResult:
 
 def test_the_funnel_adds_up(result: RunResult) -> None:
     """What a stage leaves is what it was given less what it removed, down to those that passed."""
-    columns = funnel_columns(funnel(result.summary))
+    columns = funnel_columns(steps(result.summary))
 
     assert columns["left"][0] == result.summary["rows"]
     assert columns["left"][-2] == columns["left"][-1] == result.summary["passed"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator import result
 from dask_validator.config import RunConfig
 from dask_validator.model import TaskTiming
 from dask_validator.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
@@ -42,17 +43,13 @@ class Step(NamedTuple):
 
 def funnel_steps(summary: Mapping[str, Any]) -> list[Step]:
     """From all processed rows to the passed ones; FAILED ones, which fall at different places, leave last."""
-    left = summary["rows"]
-    steps = [Step(None, "processed", 0, left)]
-    removals: list[tuple[int | None, str, int]] = [(None, "skipped (aliases)", summary["skipped"])]
-    removals += [
-        (phase, f"phase {phase}: {name}", summary["rejected_by_phase"][str(phase)])
-        for phase, name in PHASE_NAMES.items()
+    names = {phase: f"phase {phase}: {name}" for phase, name in PHASE_NAMES.items()}
+    phases = [None, None, *PHASE_NAMES, None]
+    of_run = result.steps(summary)[:-1]
+    return [
+        Step(phase, step.name if phase is None else names[phase], step.removed, step.left)
+        for phase, step in zip(phases, of_run, strict=True)
     ]
-    for phase, name, removed in [*removals, (None, "failed", summary["failed"])]:
-        left -= removed
-        steps.append(Step(phase, name, removed, left))
-    return steps
 
 
 class Judged(NamedTuple):
