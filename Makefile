@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
 
-.PHONY: demo test lint types tests test-oldest bench fuzz crash notebooks clean
+.PHONY: demo test lint types tests test-oldest bench fuzz crash adversary notebooks clean
 
 demo: $(VENV)/runs
 	$(VENV)/bin/dask-validator demo --db demo.duckdb
@@ -35,6 +35,10 @@ fuzz: $(VENV)/tests
 # Kills runs at 150 moments and goes on with each, five minutes on two cores; CRASH="--kills 8 --commits 16" for less.
 crash: $(VENV)/tests
 	$(VENV)/bin/python -m tests.crash $(CRASH)
+
+# What neighbours, files, web pages and databases could do to a run, tried; the table says what held.
+adversary: $(VENV)/tests
+	$(VENV)/bin/python -m pytest tests/adversary $(ADVERSARY)
 
 # Runs the notebooks and saves them with their outputs; needs Chromium, which takes the pictures of their figures.
 notebooks: $(VENV)/tests

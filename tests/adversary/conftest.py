@@ -1,0 +1,32 @@
+"""The table of attacks that `make adversary` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+_WORDS = {"passed": "held", "failed": "BROKEN", "skipped": "skipped"}
+_OUTCOMES: dict[str, str] = {}
+_ATTACKS: dict[str, str] = {}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Remember what became of each attack; its name is the first line of the test's docstring."""
+    report = (yield).get_result()  # type: ignore[func-returns-value]
+    if "adversary" not in item.nodeid:
+        return
+    said = (getattr(item, "obj", item).__doc__ or "").strip().splitlines()
+    _ATTACKS[item.nodeid] = said[0] if said else item.name
+    if report.when == "call" or report.outcome != "passed":
+        _OUTCOMES[item.nodeid] = report.outcome
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line an attack, only when nothing else was asked for."""
+    if not _OUTCOMES or len(_OUTCOMES) != terminalreporter._numcollected:
+        return
+    terminalreporter.section("attacks")
+    for name, outcome in _OUTCOMES.items():
+        terminalreporter.write_line(f"{_WORDS[outcome]:<8} {_ATTACKS[name]}")
