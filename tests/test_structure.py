@@ -12,10 +12,11 @@ import pytest
 import dask_validator
 
 PACKAGE = Path(dask_validator.__file__).parent
-INNER = {"config", "errors", "model", "pace", "plain"}
+INNER = {"config", "errors", "memory", "model", "pace", "plain"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
+    "memory": set(),
     "model": set(),
     "plain": set(),
     "pace": set(),
