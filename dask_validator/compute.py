@@ -107,7 +107,7 @@ class Computer:
         self.workers = executor.workers  # batch systems give workers later
         tasks = work.tasks(agenda.open, executor.workers, carried=bool(blind))
         suspects = work.tasks(agenda.suspects, executor.workers, carried=bool(blind))
-        self._listener(Ready(executor.workers, len(tasks) + len(suspects), executor.dashboard_link, blind))
+        self._listener(Ready(executor.workers, len(tasks) + len(suspects), blind))
         name = f"{self._name}-{self._rounds}"
         with self._watch.stage("computing"):
             for result in executor.map(walkforward_task, self._noted(tasks), name, work, suspects):

@@ -2,7 +2,7 @@
 
 The order is Started, Screened, TakenOver, Ready, TaskDone ..., Computed, Decided, Committing, Committed, Ended. A run
 that finds nothing to do leaves some out, one that has to look at the database again goes back to Started, and Ended
-always comes.
+always comes. Opened comes in between, from another thread: a cluster starts while the run screens.
 """
 
 from __future__ import annotations
@@ -58,14 +58,19 @@ class TakenOver(NamedTuple):
     answers: Sequence[Answer]
 
 
+class Opened(NamedTuple):
+    """The cluster is up, and its dashboard can be looked at."""
+
+    dashboard_link: str
+    page_link: str | None = None  # of this run's page there; None: its scheduler cannot show one
+
+
 class Ready(NamedTuple):
     """The workers are there."""
 
     workers: int
     tasks: int
-    dashboard_link: str | None
-    blind: Sequence[str]  # workers that do not see the database: outcomes travel with the tasks
-    page_link: str | None = None  # of this run's page on the dashboard
+    blind: Sequence[str] = ()  # workers that do not see the database: outcomes travel with the tasks
 
 
 class Said(NamedTuple):
@@ -115,7 +120,20 @@ class Ended(NamedTuple):
     reason: str = ""
 
 
-Event = Started | Screened | TakenOver | Said | Ready | TaskDone | Computed | Decided | Committing | Committed | Ended
+Event = (
+    Started
+    | Opened
+    | Screened
+    | TakenOver
+    | Said
+    | Ready
+    | TaskDone
+    | Computed
+    | Decided
+    | Committing
+    | Committed
+    | Ended
+)
 Listener = Callable[[Event], None]
 
 

@@ -20,7 +20,8 @@ from distributed import Client, LocalCluster
 
 from dask_validator import __version__, validate
 from dask_validator.api import open_executor
-from dask_validator.events import Started
+from dask_validator.events import Ended, Ending, Event, Started
+from dask_validator.execution.client import ClientExecutor
 from dask_validator.live.plugin import MOST_RUNS, ValidationPage
 from dask_validator.live.progress import TOPIC, Progress
 from dask_validator.live.sender import Sender
@@ -47,6 +48,13 @@ MANY_TASKS = [
     "import math, sys; from dask_validator import cli, plan; plan.OUTCOMES_PER_TASK = 1, 1; "
     "plan.SCANNED_PER_OUTCOME = math.inf; cli.main(sys.argv[1:])",
 ]
+# And one whose screening lasts until a file is there.
+LONG_SCREENING = [
+    "-c",
+    "import sys, time; from pathlib import Path; from dask_validator import cli, run; screen = run._screen\n"
+    "def slowly(*args):\n    while not Path('go').exists(): time.sleep(0.05)\n    return screen(*args)\n"
+    "run._screen = slowly; cli.main(sys.argv[1:])",
+]
 
 
 class Running:
@@ -54,6 +62,7 @@ class Running:
 
     def __init__(self, args: list[object], folder: Path, python: list[str] | None = None) -> None:
         folder.mkdir()
+        self.folder = folder
         self._out, self._err = folder / "out", folder / "err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
             command = [sys.executable, *(python or ["-m", "dask_validator"]), *map(str, args)]
@@ -298,6 +307,23 @@ def test_while_running_and_two_runs(browser: Chrome, start: Callable[..., Runnin
     assert console_errors(browser) == []
 
 
+def test_screening_can_be_watched(browser: Chrome, small: Path, tmp_path: Path) -> None:
+    """The link is told as soon as there is a page, not when screening is over, and the page says what is going on."""
+    flags = ["--workers", 2, "--dry-run", "--json", "--dashboard-address", "127.0.0.1:0", "--keep-dashboard"]
+    running = Running(["run", "--db", small, *flags], tmp_path / "run", LONG_SCREENING)
+    try:
+        page = Page(browser, running.link)
+        said = running.stderr
+        assert page.word("state") == "screening"
+        (running.folder / "go").touch()
+        page.wait_for(lambda page: page.word("state") == "done · dry run")
+    finally:
+        running.end(signal.SIGINT)
+
+    assert "Screened" not in said
+    assert running.stderr.count("Dask dashboard:") == 1
+
+
 def test_a_run_that_is_killed(browser: Chrome, start: Callable[..., Running], small: Path) -> None:
     """A process that dies says no last word; the page says so in its place."""
     running = start(small, "--dry-run")
@@ -343,6 +369,19 @@ def test_a_scheduler_that_cannot_show_it(
     assert ran.code == 0, ran.stderr
     assert ran.stderr.count("No page of this run on the dashboard: its scheduler cannot show one (ModuleNotFound") == 1
     assert "/validation" not in ran.stderr
+
+
+def test_a_page_that_comes_too_late_is_not_told(cluster: LocalCluster) -> None:
+    """A cluster may be up only after the run has ended: what follows the end would be a link to nowhere."""
+    told: list[Event] = []
+    with Client(cluster, set_as_default=False) as client:
+        executor = ClientExecutor(client)
+        sender = Sender(executor, told.append)
+        for event in (Started("run-1", "MGC", "gold.db", False), Ended(Ending.DONE)):
+            sender.listen(event)
+        executor.start()
+
+    assert [type(event) for event in told] == [Started, Ended]
 
 
 @pytest.mark.parametrize(("workers", "address"), [(1, "127.0.0.1:0"), (2, None)])

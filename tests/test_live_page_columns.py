@@ -92,7 +92,7 @@ def task(*answers: Answer, worker: str = "host:1", wall_s: float = 1.0, cpu_s: f
 def started(strategies: int = 4, workers: int = 2, tasks: int = 2) -> Told:
     """A run whose workers have just begun."""
     told = Told()(Started("run-1", "MGC", "gold.db", False), screened(strategies + 6, strategies))
-    return told(Ready(workers, tasks, None, []), after_s=1.0)
+    return told(Ready(workers, tasks), after_s=1.0)
 
 
 def summary(**counts: int) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def test_states_in_their_order() -> None:
     events: list[Event] = [
         Started("run-1", "MGC", "gold.db", False),
         screened(),
-        Ready(2, 1, None, []),
+        Ready(2, 1),
         task(answer(), answer(), answer(), answer()),
         Computed(1.0),
         Decided(summary(passed=4), []),
@@ -297,7 +297,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_everything_from_the_database_is_escaped() -> None:
     """Names, reasons and file names are shown as they are, and are never part of the page's own HTML."""
-    told = Told()(Started(HOSTILE, HOSTILE, HOSTILE, False), screened(failed=(HOSTILE,)), Ready(1, 1, None, []))
+    told = Told()(Started(HOSTILE, HOSTILE, HOSTILE, False), screened(failed=(HOSTILE,)), Ready(1, 1))
     told(task(answer(HOSTILE, error=HOSTILE), answer(HOSTILE), worker=HOSTILE), Ended(Ending.FAILED, HOSTILE))
     shown = view(told.message)
     pieces = [

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TaskDone
+from dask_validator.events import Committed, Computed, Event, Opened, Ready, Said, Screened, TaskDone
 from dask_validator.monitor import notebook
 from dask_validator.monitor.notebook import PAUSE_S, Notebook, in_notebook
 from dask_validator.monitor.notebook_view import View, as_html, as_text
@@ -31,7 +31,7 @@ def after(*events: Any, now: float = 0.0) -> View:
     return view
 
 
-COMPUTING = (Screened(1_000, 600), Ready(4, 30, LINK, []), TaskDone(100), TaskDone(50))
+COMPUTING = (Screened(1_000, 600), Opened(LINK), Ready(4, 30), TaskDone(100), TaskDone(50))
 
 
 def test_progress_has_counts_rate_and_time_left() -> None:
@@ -65,14 +65,14 @@ def test_an_unknown_event_changes_nothing() -> None:
 
 def test_a_run_that_looks_again_counts_anew() -> None:
     """When others have changed the database, screening and computing start over."""
-    view = after(*COMPUTING, Computed(1.0), Screened(1_000, 20), Ready(4, 2, LINK, []))
+    view = after(*COMPUTING, Computed(1.0), Screened(1_000, 20), Ready(4, 2))
 
     assert "0 of 20 strategies" in as_text(view, 1.0)
 
 
 def test_workers_that_do_not_see_the_file_are_mentioned() -> None:
     """The outcomes then travel with the tasks, which takes longer."""
-    assert "2 worker(s) do not see the database" in as_text(after(Ready(4, 3, None, ["a", "b"])), 0.0)
+    assert "2 worker(s) do not see the database" in as_text(after(Ready(4, 3, ["a", "b"])), 0.0)
 
 
 def test_warnings_are_grouped() -> None:
@@ -100,8 +100,8 @@ def _tags(html: str) -> list[tuple[str, dict[str, str | None]]]:
 
 def test_the_dashboard_can_be_clicked() -> None:
     """The link opens beside the notebook; one of this machine says how to reach it from another."""
-    html = as_html(after(Ready(4, 3, LINK, [])), 0.0)
-    proxied = as_html(after(Ready(4, 3, "/proxy/8787/status", [])), 0.0)
+    html = as_html(after(Opened(LINK)), 0.0)
+    proxied = as_html(after(Opened("/proxy/8787/status")), 0.0)
 
     assert ("a", {"href": LINK, "target": "_blank", "rel": "noopener"}) in _tags(html)
     assert "ssh -L 8787:127.0.0.1:8787" in html
@@ -111,7 +111,7 @@ def test_the_dashboard_can_be_clicked() -> None:
 
 def test_everything_is_escaped() -> None:
     """Names of filters, files and errors come from elsewhere: none of them becomes a tag or a link to run."""
-    events = (Said(HOSTILE), Said(HOSTILE, warning=True), Ready(1, 1, f"javascript:alert(1)//{HOSTILE}", []))
+    events = (Said(HOSTILE), Said(HOSTILE, warning=True), Opened(f"javascript:alert(1)//{HOSTILE}"))
     view = after(*events)._replace(title=HOSTILE).ended(HOSTILE)
 
     assert {tag for tag, _ in _tags(as_html(view, 0.0))} == {"div", "strong", "details", "summary", "ul", "li"}
@@ -163,7 +163,7 @@ def screen(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Screen:
 def test_at_most_four_updates_a_second(clock: Clock, screen: Screen) -> None:
     """A task a millisecond is shown four times a second, the steps of a run and its end at once."""
     with Notebook("MGC", clock=clock) as listener:
-        steps: list[Event] = [Screened(9_000, 3_000), Ready(4, 3_000, None, [])]
+        steps: list[Event] = [Screened(9_000, 3_000), Ready(4, 3_000)]
         for event in steps:
             listener.listen(event)
         for _ in range(3_000):

@@ -37,7 +37,7 @@ def test_a_log_file_gets_one_line_a_minute(capsys: pytest.CaptureFixture[str]) -
     with Terminal(clock=clock) as terminal:
         terminal.listen(Screened(20_000, 14_000))
         terminal.listen(TakenOver([Answer("MGC", None, None, None, None, 0.0)] * 2_000))
-        terminal.listen(Ready(2, 120, None, []))
+        terminal.listen(Ready(2, 120))
         for _ in range(100):
             clock.now += 1.5
             terminal.listen(TaskDone(100))
@@ -55,7 +55,7 @@ def test_quiet_means_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     """`-q` shows warnings and nothing else."""
     clock = Clock()
     with Terminal(quiet=True, clock=clock) as terminal:
-        terminal.listen(Ready(2, 120, "http://127.0.0.1:8787/status", []))
+        terminal.listen(Ready(2, 120))
         clock.now += 100
         terminal.listen(TaskDone(100))
         terminal.warn(["look"])
@@ -124,7 +124,7 @@ from dask_validator.events import Computed, Ready, Said, Screened, TaskDone
 from dask_validator.monitor.terminal import Terminal
 
 with Terminal() as terminal:
-    for event in (Screened(9, 9), Ready(1, 9, None, []), TaskDone(3), Said("hello"), TaskDone(6), Computed(1.0)):
+    for event in (Screened(9, 9), Ready(1, 9), TaskDone(3), Said("hello"), TaskDone(6), Computed(1.0)):
         terminal.listen(event)
 """
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TakenOver, TaskDone
+from dask_validator.events import Committed, Computed, Event, Opened, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.monitor.tunnel import tunnel
 from dask_validator.pace import progress
 
@@ -37,13 +37,15 @@ class View(NamedTuple):
                 return self.warning([text])
             case Said(text=text):
                 return self.saying(text)
-            case Ready(workers=workers, tasks=tasks, dashboard_link=link, blind=blind, page_link=page):
+            case Opened(dashboard_link=link, page_link=page):
+                return self._replace(dashboard=page or link)
+            case Ready(workers=workers, tasks=tasks, blind=blind):
                 view = self.saying(f"{tasks:,} tasks for {workers:,} worker(s)")
                 if blind:
                     view = view.saying(
                         f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks"
                     )
-                return view._replace(state="computing", dashboard=page or link, computing_since=now)
+                return view._replace(state="computing", computing_since=now)
             case TakenOver(answers=answers):
                 return self._replace(to_compute=self.to_compute - len(answers))
             case TaskDone(strategies=strategies):

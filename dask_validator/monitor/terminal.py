@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from dask_validator.events import Committed, Computed, Event, Ready, Said, Screened, TakenOver, TaskDone
+from dask_validator.events import Committed, Computed, Event, Opened, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.monitor.tunnel import tunnel
 from dask_validator.pace import progress
 from dask_validator.plain import plain
@@ -73,8 +73,9 @@ class Terminal:
                 self._to_compute -= len(answers)
             case Said(text, warning):
                 self.warn([text]) if warning else self.say(text)
-            case Ready(workers, tasks, link, blind):
-                self._show_dashboard(link, event.page_link)
+            case Opened(link, page):
+                self._show_dashboard(link, page)
+            case Ready(workers, tasks, blind):
                 self.say(f"{tasks:,} tasks for {workers:,} worker(s)")
                 if blind:
                     self.say(f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks")
@@ -88,9 +89,7 @@ class Terminal:
                 self.committed = True
                 self.say(f"Committed {strategies:,} verdicts")
 
-    def _show_dashboard(self, link: str | None, page: str | None) -> None:
-        if link is None:
-            return
+    def _show_dashboard(self, link: str, page: str | None) -> None:
         self.say(f"Dask dashboard: {link}")
         if page is not None:
             self.say(f"  this run: {page}")
