@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from html import escape
 from typing import Any, NamedTuple
 
 from dask_validator.config import RunConfig
 from dask_validator.model import Discovery, Gate, SeasonSplit, Verdict, WindowResult
-from dask_validator.plain import plain
+from dask_validator.plain import escaped, plain
 from dask_validator.rules.notes import note, reason
 from dask_validator.rules.remedies import Remedy
 
@@ -109,15 +108,15 @@ def _as_text(explanation: Explanation) -> str:
 
 def _as_html(explanation: Explanation) -> str:
     """For a notebook; everything is escaped."""
-    parts = [f"<p>{'<br>'.join(map(escape, _head(explanation)))}</p>", *map(_html, _tables(explanation))]
-    return "".join([*parts, f"<p>{'<br>'.join(map(escape, _ending(explanation)))}</p>"])
+    parts = [f"<p>{'<br>'.join(map(escaped, _head(explanation)))}</p>", *map(_html, _tables(explanation))]
+    return "".join([*parts, f"<p>{'<br>'.join(map(escaped, _ending(explanation)))}</p>"])
 
 
 def _html(table: Table) -> str:
-    head = "".join(f"<th>{escape(text)}</th>" for text in table.rows[0])
-    rows = ("".join(f"<td>{escape(text)}</td>" for text in row) for row in table.rows[1:])
+    head = "".join(f"<th>{escaped(text)}</th>" for text in table.rows[0])
+    rows = ("".join(f"<td>{escaped(text)}</td>" for text in row) for row in table.rows[1:])
     body = "".join(f"<tr>{row}</tr>" for row in rows)
-    caption = f"<caption>{escape(table.caption)}</caption>"
+    caption = f"<caption>{escaped(table.caption)}</caption>"
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 

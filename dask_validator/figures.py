@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.model import WindowResult
+from dask_validator.plain import plain
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -177,6 +178,6 @@ def _figure(title: str, **more: Any) -> figure:
     from bokeh.plotting import figure
 
     # As plain text, or a strategy_id with $$ in it would be taken for TeX.
-    plot = figure(width=WIDTH, title=Title(text=PlainText(text=title)), tools="hover,save", **more)
+    plot = figure(width=WIDTH, title=Title(text=PlainText(text=plain(title))), tools="hover,save", **more)
     plot.toolbar.logo = None
     return plot

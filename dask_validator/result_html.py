@@ -7,8 +7,9 @@ trusted, or shown where styles are taken away, still has every number as text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
+
+from dask_validator.plain import escaped
 
 BAR = "#5b8def"
 NUMBER = "text-align: right; padding: 1px 10px"
@@ -21,9 +22,9 @@ def render(summary: Mapping[str, Any], steps: Sequence[tuple[str, int, int]], wa
 
     `steps` is what `result.steps` gives: names, how many each removed, how many it left.
     """
-    parts = [f"<p><strong>{escape(_headline(summary))}</strong></p>", _funnel(steps), _facts(_facts_of(summary))]
+    parts = [f"<p><strong>{escaped(_headline(summary))}</strong></p>", _funnel(steps), _facts(_facts_of(summary))]
     if warnings:
-        items = "".join(f"<li>{escape(text)}</li>" for text in warnings[:MOST_WARNINGS])
+        items = "".join(f"<li>{escaped(text)}</li>" for text in warnings[:MOST_WARNINGS])
         if (more := len(warnings) - MOST_WARNINGS) > 0:
             items += f"<li>and {more:,} more: result.warnings</li>"
         parts.append(f"<details><summary>{len(warnings):,} warning(s)</summary><ul>{items}</ul></details>")
@@ -49,7 +50,7 @@ def _row(name: str, removed: str, left: int, processed: int, *, strong: bool = F
     share = left / processed if processed else 0.0
     bar = f'<div style="width: {round(160 * share)}px; height: 10px; background-color: {BAR}"></div>'
     kind = "th" if strong else "td"
-    cells = ((TEXT, escape(name)), (NUMBER, removed), (NUMBER, f"{left:,}"), (NUMBER, f"{share:.1%}"))
+    cells = ((TEXT, escaped(name)), (NUMBER, removed), (NUMBER, f"{left:,}"), (NUMBER, f"{share:.1%}"))
     row = "".join(f'<{kind} style="{style}">{text}</{kind}>' for style, text in cells)
     return f'<tr>{row}<td style="{TEXT}">{bar}</td></tr>'
 
@@ -87,6 +88,7 @@ def _written(summary: Mapping[str, Any]) -> str:
 
 def _facts(facts: Iterable[tuple[str, str]]) -> str:
     rows = "".join(
-        f'<tr><th style="{TEXT}">{escape(name)}</th><td style="{TEXT}">{escape(text)}</td></tr>' for name, text in facts
+        f'<tr><th style="{TEXT}">{escaped(name)}</th><td style="{TEXT}">{escaped(text)}</td></tr>'
+        for name, text in facts
     )
     return f"<table><tbody>{rows}</tbody></table>"

@@ -12,6 +12,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from dask_validator import InputError, RunResult, validate
 from dask_validator.figures import funnel_columns, speedup_figure, windows_columns, windows_figure
 from dask_validator.model import WindowResult
+from dask_validator.plain import plain
 from dask_validator.result import funnel, steps
 from dask_validator.tuning import Forecast
 from tests.browser import console_errors
@@ -135,7 +136,7 @@ def test_names_from_the_database_are_plain_text(browser: Chrome, tmp_path: Path)
     browser.get(_page(tmp_path / "figure.html", windows_figure(HOSTILE, WINDOWS, 15)))
     WebDriverWait(browser, 20).until(lambda page: page.execute_script(drawn))
 
-    assert browser.execute_script(title) == ["PlainText", HOSTILE]
+    assert browser.execute_script(title) == ["PlainText", plain(HOSTILE)]
     assert browser.title == "windows"
     assert console_errors(browser) == []
 

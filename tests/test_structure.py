@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "report": INNER | {"result", "rules"},
     "reporting": INNER | {"instruments", "provenance", "report", "result", "results_lines", "rules", "store"},
     "result": INNER | {"explanation", "figures", "result_html", "rules", "tuning"},
-    "result_html": set(),
+    "result_html": INNER,
     "figures": INNER,
     "explained": INNER | {"rules"},
     "results_file": INNER,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from dask_validator.events import Ending
 from dask_validator.live.progress import COUNTED, Message, State
+from dask_validator.plain import plain
 from dask_validator.result import PHASE_NAMES
 
 Columns = Mapping[str, Sequence[Any]]  # as Bokeh takes them
@@ -171,7 +172,7 @@ def by_worker(message: Message) -> Columns:
     hosts = {str(row[0]).rpartition(":")[0] for row in rows}
     names = [str(row[0]).rpartition(":")[2] if len(hosts) == 1 else str(row[0]) for row in rows]
     return {
-        "worker": [f"pid {name}" if len(hosts) == 1 else name for name in names],
+        "worker": [plain(f"pid {name}" if len(hosts) == 1 else name) for name in names],
         "tasks": [row[1] for row in rows],
         "strategies": [row[2] for row in rows],
         "busy_s": [row[3] for row in rows],

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from dask_validator.live import columns
 from dask_validator.live.columns import View
 from dask_validator.live.progress import Message
 from dask_validator.pace import duration
+from dask_validator.plain import escaped, plain
 
 STYLE = """
 :host { width: 100%; color: #222; font: 14px Helvetica, Arial, sans-serif; }
@@ -55,17 +54,17 @@ def title(message: Message) -> str:
     """Which run, and what it does or how it ended."""
     text, kind = columns.state(message)
     database = str(message["database"])[-200:]
-    reason = f"<p>{escape(message['reason'])}</p>" if message["reason"] else ""
+    reason = f"<p>{escaped(message['reason'])}</p>" if message["reason"] else ""
     return (
-        f"<h2>{escape(message['instrument'])}<span class='badge {kind}' data-key='state'>{escape(text)}</span></h2>"
-        f"<p class='muted'>{escape(database)} &middot; run {escape(message['run_id'])}</p>{reason}"
+        f"<h2>{escaped(message['instrument'])}<span class='badge {kind}' data-key='state'>{escaped(text)}</span></h2>"
+        f"<p class='muted'>{escaped(database)} &middot; run {escaped(message['run_id'])}</p>{reason}"
     )
 
 
 def choice(message: Message) -> str:
     """A run among others, as plain text."""
     text, _ = columns.state(message)
-    return f"{message['run_id']} {message['instrument']} ({text})"
+    return plain(f"{message['run_id']} {message['instrument']} ({text})")
 
 
 def figures(view: View) -> str:
@@ -74,8 +73,8 @@ def figures(view: View) -> str:
 
 
 def _figure(figure: columns.Figure) -> str:
-    value = f"<b data-key='{figure.key}'>{escape(figure.text)}</b>"
-    return f"<div class='figure {figure.kind}'>{value}<span>{escape(figure.label)}</span></div>"
+    value = f"<b data-key='{figure.key}'>{escaped(figure.text)}</b>"
+    return f"<div class='figure {figure.kind}'>{value}<span>{escaped(figure.label)}</span></div>"
 
 
 def bar(view: View) -> str:
@@ -101,7 +100,7 @@ def rejections(message: Message) -> str:
     rows = columns.phases(message)
     most = max(count for _, count in rows) or 1
     cells = (
-        f"<tr><td class='name'>{escape(name)}</td>"
+        f"<tr><td class='name'>{escaped(name)}</td>"
         f"<td class='number' data-key='phase_{name.split()[0]}'>{count:,}</td>"
         f"<td class='share'><div style='width: {100 * count / most:.1f}%'></div></td></tr>"
         for name, count in rows
@@ -112,7 +111,7 @@ def rejections(message: Message) -> str:
 def slowest(message: Message) -> str:
     """The strategies that took longest."""
     cells = (
-        f"<tr><td>{escape(strategy_id)}</td><td class='number'>{1000 * seconds:,.1f}</td></tr>"
+        f"<tr><td>{escaped(strategy_id)}</td><td class='number'>{1000 * seconds:,.1f}</td></tr>"
         for strategy_id, seconds in message["slowest"]
     )
     table = f"<table><tr><th>strategy</th><th class='number'>ms</th></tr>{''.join(cells)}</table>"
@@ -124,6 +123,6 @@ def failures(message: Message) -> str:
     failed, known = message["counts"]["failed"], message["failures"]
     hidden = f"<p class='muted'>the latest of {failed:,}</p>" if failed > len(known) else ""
     items = "".join(
-        f"<p class='item'><b>{escape(strategy_id)}</b><br>{escape(reason)}</p>" for strategy_id, reason in known
+        f"<p class='item'><b>{escaped(strategy_id)}</b><br>{escaped(reason)}</p>" for strategy_id, reason in known
     )
     return f"<h3>Latest failures</h3><div class='scroll' tabindex='0'>{items or NONE}{hidden}</div>"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from html import escape
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from dask_validator.events import Committed, Computed, Event, Opened, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.monitor.tunnel import tunnel
 from dask_validator.pace import progress
+from dask_validator.plain import escaped, plain
 
 BAR_CELLS = 30
 
@@ -83,20 +83,20 @@ def as_text(view: View, now: float) -> str:
     if view.computing_since is not None:
         filled = BAR_CELLS * view.computed // max(1, view.to_compute)
         lines.append(f"[{'#' * filled:<{BAR_CELLS}}] {_progress(view, now)}")
-    return "\n".join([*lines, *(f"warning: {text}" for text in _counted(view.warnings))])
+    return "\n".join(map(plain, [*lines, *(f"warning: {text}" for text in _counted(view.warnings))]))
 
 
 def as_html(view: View, now: float) -> str:
     """The same for a browser; colours are the page's own, so that it reads in the dark as in the light."""
-    parts = [f"<div><strong>{escape(view.title)}</strong>: {escape(view.state)}</div>"]
+    parts = [f"<div><strong>{escaped(view.title)}</strong>: {escaped(view.state)}</div>"]
     if view.dashboard:
         parts.append(f"<div>Dask dashboard: {_link(view.dashboard)}</div>")
-    parts += [f"<div>{escape(line)}</div>" for line in view.lines]
+    parts += [f"<div>{escaped(line)}</div>" for line in view.lines]
     if view.computing_since is not None:
         bar = f'<progress max="{max(1, view.to_compute)}" value="{view.computed}" style="width: 20em"></progress>'
-        parts.append(f"<div>{bar} {escape(_progress(view, now))}</div>")
+        parts.append(f"<div>{bar} {escaped(_progress(view, now))}</div>")
     if view.warnings:
-        items = "".join(f"<li>{escape(text)}</li>" for text in _counted(view.warnings))
+        items = "".join(f"<li>{escaped(text)}</li>" for text in _counted(view.warnings))
         heading = f"{len(view.warnings):,} warning{'s' if len(view.warnings) > 1 else ''}"
         parts.append(f'<details open="open"><summary>{heading}</summary><ul style="margin: 0">{items}</ul></details>')
     return f'<div style="border-left: 3px solid #5b8def; padding-left: 0.8em">{"".join(parts)}</div>'
@@ -116,7 +116,7 @@ def _link(address: str) -> str:
     """To be clicked, and how to reach it from elsewhere; only what a browser opens as a page becomes a link."""
     url = urlsplit(address)
     if url.scheme not in ("", "http", "https"):
-        return escape(address)
-    anchor = f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(address)}</a>'
+        return escaped(address)
+    anchor = f'<a href="{escaped(address)}" target="_blank" rel="noopener">{escaped(address)}</a>'
     forward = tunnel(address)
     return anchor if forward is None else f"{anchor}, from another machine first <code>{forward}</code>"

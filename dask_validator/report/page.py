@@ -15,6 +15,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from dask_validator.plain import plain
 from dask_validator.report import figures, tables
 from dask_validator.report.distributions import histogram, round_step, share_histogram, shared_edges
 from dask_validator.report.misses import MOST_MISSES, Miss
@@ -81,7 +82,9 @@ def _source(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_plain
+    )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     environment.filters |= {
         "count": _count,
@@ -92,6 +95,11 @@ def _environment() -> Environment:
         "nested": _nested,
     }
     return environment
+
+
+def _plain(value: Any) -> Any:
+    """Whatever is put into the page, but for what is its own."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _count(value: int) -> str:
@@ -114,7 +122,7 @@ def _p(value: float | None) -> str:
 
 
 def _clip(text: object, most: int = LONGEST) -> str:
-    clipped = str(text)
+    clipped = plain(str(text))
     return clipped if len(clipped) <= most else clipped[: most - 1] + "…"
 
 
@@ -126,10 +134,10 @@ def _details(listed: Sequence[tables.Listed]) -> list[dict[str, Any]]:
     """What a row opens to, in the order of the rows."""
     return [
         {
-            "windows": row.windows,
-            "end": row.end,
+            "windows": [(plain(start), n, exp_r) for start, n, exp_r in row.windows],
+            "end": plain(row.end),
             "split": row.split,
-            "season": row.season,
+            "season": _clip(row.season),
             "p": _p(row.p_value),
             "adjusted": _p(row.adjusted_p),
             "significant": row.significant,
