@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
-import shlex
 import signal
 import sys
 import threading
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from click.core import ParameterSource
 
-from dask_validator import __version__, options
+from dask_validator import __version__, going_on, options
 from dask_validator.api import commit_kept, default_workers, open_executor, prepared
+from dask_validator.closing import check_report, close, keep_dashboard
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.execution.dashboard import free_address
@@ -28,6 +27,7 @@ from dask_validator.interrupts import INTERRUPTED, Insistent
 from dask_validator.journal.journal import Journal, default_path, left_in
 from dask_validator.live.sender import Sender
 from dask_validator.monitor import summary
+from dask_validator.monitor.streams import forgive, forgiving
 from dask_validator.monitor.terminal import Terminal, echo
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
@@ -48,13 +48,14 @@ class _Commands(click.Group):
     """Turns what a command raises into one line and the exit code of the interface."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        forgive()
         _listen_to_ctrl_c_and_sigterm()
         try:
             return super().invoke(ctx)
         except ValidatorError as error:
             raise _Shown(error) from error
         except KeyboardInterrupt:
-            click.echo("\nInterrupted", err=True)
+            echo("\nInterrupted")
             ctx.exit(INTERRUPTED)
 
 
@@ -111,9 +112,9 @@ def demo(
     if os.path.exists(db) and not is_demo(db):
         raise InputError(f"{db} is there and was not made by this command; give another file with --db PATH")
     started = time.perf_counter()
-    click.echo(f"Making {db}: {strategies:,} strategies over ten years, with planted edges ...", err=True)
+    echo(f"Making {db}: {strategies:,} strategies over ten years, with planted edges ...")
     build_demo(db, strategies=strategies, seed=seed)
-    click.echo(f"Made in {time.perf_counter() - started:.1f} s", err=True)
+    echo(f"Made in {time.perf_counter() - started:.1f} s")
     if build_only:
         return
 
@@ -135,15 +136,15 @@ def commit(
 ) -> None:
     """Write what a run computed but could not commit; computes nothing."""
     safeguards = Safeguards(journal=journal, wait_for_lock=wait_for_lock)
-    _check_report({**flags, "journal": journal}, db, instrument)
+    check_report({**flags, "journal": journal}, db, instrument)
     with Terminal(quiet=flags["quiet"]) as terminal:
         try:
             result = commit_kept(db, instrument, safeguards, terminal.listen)
         except NotCommitted as error:
-            error.details = f"It is still kept; try again with\n  {_command(ctx, 'commit')}"
+            error.details = f"It is still kept; try again with\n  {going_on.command(ctx, 'commit')}"
             raise
         if result is not None:
-            _report(terminal, result, flags)
+            close(terminal, result, flags)
             ctx.exit(SOME_FAILED if result.summary["failed"] else 0)
 
 
@@ -177,10 +178,10 @@ def check(db: Path, instrument: str, instruments: Path | None, strict_filters: b
     from dask_validator.store.checkup import examine
 
     costs_of(instrument, instruments)
-    click.echo(summary.checkup(examine(db, instrument, strict_filters)))
+    echo(summary.checkup(examine(db, instrument, strict_filters)), err=False)
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
-        click.echo(line)
+        echo(line, err=False)
 
 
 @cli.command()
@@ -197,6 +198,7 @@ def explain(strategy_id: str, db: Path, run_id: str | None, instruments: Path | 
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run a command; a failure is one line on stderr."""
+    forgive()
     try:
         code = cli.main(args, prog_name="dask-validator", standalone_mode=False)
     except click.ClickException as error:
@@ -205,14 +207,22 @@ def main(args: list[str] | None = None) -> NoReturn:
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
+    sys.stdout.flush()
+    _name_what_is_lost(forgiving(sys.stdout).lost)
     sys.exit(code)
+
+
+def _name_what_is_lost(reason: Exception | None) -> None:
+    """A full disk is not a reader who has gone: somebody counts on what was sent there."""
+    if isinstance(reason, OSError) and reason.errno == errno.ENOSPC:
+        echo(f"warning: stdout could not be written ({reason.strerror}): what belongs there is lost", fg="yellow")
 
 
 def _preflight_of_demo(db: Path, flags: dict[str, Any]) -> None:
     """Bad flags are refused before the file is made, not after."""
     costs_of("MGC", _config(flags).instruments)
     _safeguards(flags)
-    _check_report(flags, db, "MGC")
+    check_report(flags, db, "MGC")
     if not flags["no_dashboard"]:
         free_address(flags["dashboard_address"])
 
@@ -241,7 +251,7 @@ def _run(
 ) -> int:
     """Validate and report; the exit code."""
     config, safeguards = _config(flags), _safeguards(flags)
-    _check_report(flags, db, instrument)
+    check_report(flags, db, instrument)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
@@ -252,8 +262,8 @@ def _run(
         terminal.warn(executor.warnings)
         page = Sender(executor, terminal.listen)
         result = run_validation(order, executor, page.listen, journal)
-        _report(terminal, result, flags, appendix)
-        _keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
+        close(terminal, result, flags, appendix)
+        keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
     return SOME_FAILED if result.summary["failed"] else 0
 
 
@@ -265,106 +275,16 @@ def _explained(ctx: click.Context, terminal: Terminal, journal: Journal, flags: 
     except (NotCommitted, Incomplete) as error:
         terminal.end_progress()
         if error.result:
-            _report(terminal, error.result, flags)
+            close(terminal, error.result, flags)
         if not terminal.committed:
-            error.details = _next(ctx, journal, "commit" if isinstance(error, NotCommitted) else "run")
+            error.details = going_on.next_step(ctx, journal, "commit" if isinstance(error, NotCommitted) else "run")
         elif journal.keeps:
-            error.details = f"Append them with\n  {_command(ctx, 'commit')}"
+            error.details = f"Append them with\n  {going_on.command(ctx, 'commit')}"
         raise
     except KeyboardInterrupt:
         terminal.end_progress()
         if terminal.committed:
             terminal.warn(["interrupted; the run is committed as a whole"])
         else:
-            terminal.warn([f"interrupted; the database is as it was. {_next(ctx, journal)}"])
+            terminal.warn([f"interrupted; the database is as it was. {going_on.next_step(ctx, journal)}"])
         raise
-
-
-def _next(ctx: click.Context, journal: Journal, name: str = "run") -> str:
-    if not journal.keeps:
-        return f"Nothing is kept ({journal.reason or 'nothing was computed yet, or it was a dry run'}); run again"
-    what = f"Part of what is computed ({journal.reason})" if journal.reason else "What is computed"
-    return f"{what} is kept in {journal.path}; go on with\n  {_command(ctx, name if journal.computed_all else 'run')}"
-
-
-def _command(ctx: click.Context, name: str) -> str:
-    """The command that goes on, with the flags of this one that it knows."""
-    command = cli.commands[name]
-    known = {param.name for param in command.params} - {"resume", "discard"}
-    words = ["dask-validator", name]
-    for param in ctx.command.params:
-        given = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
-        if param.name in known and (given or param.name == "db"):  # whose default is another one here and there
-            words += _spelled_out(param, ctx.params[str(param.name)])
-    return shlex.join([*words, "--resume"] if name == "run" else words)
-
-
-def _spelled_out(param: click.Parameter, value: Any) -> list[str]:
-    if isinstance(param, click.Option) and param.is_flag:
-        return [param.opts[0]]
-    return [word for single in (value if param.multiple else [value]) for word in (param.opts[0], str(single))]
-
-
-def _report(
-    terminal: Terminal,
-    result: RunResult,
-    flags: dict[str, Any],
-    appendix: Callable[[RunResult], str] | None = None,
-) -> None:
-    terminal.warn(result.warnings)
-    terminal.warn(summary.failures(result.verdicts, most=None if flags["verbose"] else 10))
-    terminal.say(summary.render(result.summary))
-    terminal.say(summary.tuning(result))
-    if appendix:
-        terminal.say(appendix(result))
-    if flags["report"]:
-        _write_report(terminal, result, flags)
-    if flags["as_json"]:
-        echo(json.dumps(result.summary), err=False)
-
-
-def _check_report(flags: dict[str, Any], db: Path, instrument: str) -> None:
-    """A file that must not become the report is refused before any work is done."""
-    if flags["report"]:
-        from dask_validator.report.output import check_output
-
-        others = {
-            "the database": db,
-            "the journal": flags["journal"] or default_path(db, instrument),
-            "the --wf-output": flags.get("wf_output"),
-            "the --instruments": flags.get("instruments"),
-        }
-        check_output("--report", flags["report"], others)
-
-
-def _write_report(terminal: Terminal, result: RunResult, flags: dict[str, Any]) -> None:
-    """A report that cannot be written does not change how the run has ended."""
-    from dask_validator.reporting import report_result
-
-    later = "a committed run has one at any time: dask-validator report"
-    if not result.summary["rows"]:
-        terminal.say(f"Nothing was waiting, no report written; {later}")
-        return
-    try:
-        report_result(result, _config(flags), flags["report"])
-        terminal.say(f"Report: {flags['report']}")
-    except InputError as error:
-        terminal.warn([f"{error}; {later}"])
-    except Exception as error:
-        terminal.warn([f"the report could not be made ({type(error).__name__}: {error}); {later}"])
-
-
-def _keep_dashboard(terminal: Terminal, link: str | None, seconds: float | None) -> None:
-    if seconds is None:
-        return
-    if link is None:
-        terminal.warn(["--keep-dashboard has nothing to keep: no cluster was needed, or it has no dashboard"])
-        return
-    until = "Ctrl-C" if seconds == options.UNTIL_INTERRUPT else f"Ctrl-C or {seconds:g} s have passed"
-    click.echo(f"The dashboard stays at {link} until {until}", err=True)
-    deadline = time.monotonic() + seconds
-    try:
-        while (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, 1.0))
-    except KeyboardInterrupt:
-        pass  # the way out that the line above offers

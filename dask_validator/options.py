@@ -129,7 +129,7 @@ def safeguards(command: Callable[..., Any]) -> Callable[..., Any]:
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
 _OUTPUTS = [
     click.option("--report", type=click.Path(path_type=Path), metavar="HTML", help="Write a report of the run."),
-    click.option("--json", "as_json", is_flag=True, help="Print the summary as the last line on stdout."),
+    click.option("--json", "as_json", is_flag=True, help="Print the summary as one object, alone on stdout."),
     click.option("-v", "--verbose", is_flag=True, help="List every FAILED strategy."),
     quiet,
 ]

@@ -67,6 +67,17 @@ def test_exclude_years_as_a_list_or_repeated(years: list[str], small: Path, comm
     assert ran.summary["rejected_by_phase"] == expected["rejected_by_phase"]
 
 
+def test_the_summary_is_on_stdout_and_the_rest_on_stderr(small: Path, command: Command) -> None:
+    """`run > night.log` keeps what the run has found; what it says on its way is for whoever watches."""
+    ran = command("run", "--db", small, "--workers", 1, "--dry-run")
+
+    assert "rejected in phase 3" in ran.stdout
+    assert "False discovery rate" in ran.stdout
+    assert "Screened 591" in ran.stderr
+    assert "unknown filters" in ran.stderr
+    assert not set(ran.stdout.splitlines()) & set(ran.stderr.splitlines())
+
+
 def test_json_is_the_last_line_and_the_rest_goes_to_stderr(small: Path, command: Command) -> None:
     """`--json` leaves stdout to the summary, ready for a pipe."""
     ran = command("run", "--db", small, "--workers", 1, "--dry-run", "--json")

@@ -70,7 +70,7 @@ EDGES = {
     "click": {"monitor"},
     "jinja2": {"report"},
 }
-ROOTS = {"__init__", "__main__", "api", "cli", "explanation", "options", "run", "demo"}
+ROOTS = {"__init__", "__main__", "api", "cli", "closing", "explanation", "going_on", "options", "run", "demo"}
 
 
 def _modules() -> list[Path]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from dask_validator.events import Committed, Computed, Event, Opened, Ready, Said, Screened, TakenOver, TaskDone
+from dask_validator.monitor.streams import forgiving, occupy_descriptors
 from dask_validator.monitor.tunnel import tunnel
 from dask_validator.pace import progress
 from dask_validator.plain import plain
@@ -35,6 +36,7 @@ class Terminal:
         self._open = ExitStack()
 
     def __enter__(self) -> Terminal:
+        occupy_descriptors()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,7 +60,7 @@ class Terminal:
     def _show(self, text: str, **style: Any) -> None:
         """Above the bar, if there is one."""
         if self._bar is not None:
-            click.echo(CLEAR_LINE, err=True, nl=False)
+            forgiving(sys.stderr).write(CLEAR_LINE)
         echo(text, **style)
         if self._bar is not None:
             self._bar.render_progress()
@@ -99,11 +101,12 @@ class Terminal:
     def _start_progress(self) -> None:
         self._done, self._computing_since = 0, self._clock()
         self._next_line = self._computing_since + EVERY_S
-        if not self._quiet and sys.stderr.isatty():
+        stream: Any = forgiving(sys.stderr)
+        if not self._quiet and stream.is_terminal:
             bar: Any = click.progressbar(
                 length=self._to_compute,
                 label="Computing",
-                file=sys.stderr,
+                file=stream,
                 show_pos=True,
                 show_eta=True,
                 item_show_func=lambda _: (
@@ -122,9 +125,10 @@ class Terminal:
 
 
 def echo(text: str, *, err: bool = True, **style: Any) -> None:
-    """Nobody reads any longer once a pipe is closed, as by `head`: what goes on goes on all the same."""
-    try:
-        click.secho(plain(text, keep="\n"), err=err, **style)
-    except BrokenPipeError:
-        stream = sys.stderr if err else sys.stdout
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    """One or more lines; control characters are spelled out, colours are for terminals whose user wants them."""
+    stream = forgiving(sys.stderr if err else sys.stdout)
+    text = plain(text, keep="\n")
+    if style and stream.is_terminal and not os.environ.get("NO_COLOR"):
+        text = click.style(text, **style)
+    stream.write(f"{text}\n")
+    stream.flush()

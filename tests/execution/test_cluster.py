@@ -47,7 +47,7 @@ def test_nothing_waiting_starts_nothing(tmp_path: Path, command: Command) -> Non
 
     assert again.code == 0, again.stderr
     assert "dashboard" not in again.stderr
-    assert "Nothing was waiting" in again.stderr
+    assert "Nothing was waiting" in again.stdout
 
 
 SCRIPT = """

@@ -1,0 +1,85 @@
+"""How a command ends: its summary and report, and the dashboard kept for a while."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dask_validator.config import RunConfig
+from dask_validator.errors import InputError
+from dask_validator.journal.journal import default_path
+from dask_validator.monitor import summary
+from dask_validator.monitor.terminal import Terminal, echo
+from dask_validator.options import UNTIL_INTERRUPT
+from dask_validator.result import RunResult
+
+Flags = dict[str, Any]
+
+
+def close(
+    terminal: Terminal,
+    result: RunResult,
+    flags: Flags,
+    appendix: Callable[[RunResult], str] | None = None,
+) -> None:
+    """The summary on stdout, or its object with `--json`; warnings and the rest on stderr."""
+    terminal.warn(result.warnings)
+    terminal.warn(summary.failures(result.verdicts, most=None if flags["verbose"] else 10))
+    parts = [summary.render(result.summary), summary.tuning(result), *([appendix(result)] if appendix else [])]
+    if not flags["quiet"]:
+        echo("\n".join(parts), err=flags["as_json"])
+    if flags["report"]:
+        _write_report(terminal, result, flags["report"])
+    if flags["as_json"]:
+        echo(json.dumps(result.summary), err=False)
+
+
+def check_report(flags: Flags, db: Path, instrument: str) -> None:
+    """A file that must not become the report is refused before any work is done."""
+    if flags["report"]:
+        from dask_validator.report.output import check_output
+
+        others = {
+            "the database": db,
+            "the journal": flags["journal"] or default_path(db, instrument),
+            "the --wf-output": flags.get("wf_output"),
+            "the --instruments": flags.get("instruments"),
+        }
+        check_output("--report", flags["report"], others)
+
+
+def _write_report(terminal: Terminal, result: RunResult, path: Path) -> None:
+    """A report that cannot be written does not change how the run has ended."""
+    from dask_validator.reporting import report_result
+
+    later = "a committed run has one at any time: dask-validator report"
+    if not result.summary["rows"]:
+        terminal.warn([f"nothing was waiting, no report written; {later}"])
+        return
+    try:
+        report_result(result, result.order.config if result.order else RunConfig(), path)
+        terminal.say(f"Report: {path}")
+    except InputError as error:
+        terminal.warn([f"{error}; {later}"])
+    except Exception as error:
+        terminal.warn([f"the report could not be made ({type(error).__name__}: {error}); {later}"])
+
+
+def keep_dashboard(terminal: Terminal, link: str | None, seconds: float | None) -> None:
+    """Wait with the cluster still there, when that was asked for."""
+    if seconds is None:
+        return
+    if link is None:
+        terminal.warn(["--keep-dashboard has nothing to keep: no cluster was needed, or it has no dashboard"])
+        return
+    until = "Ctrl-C" if seconds == UNTIL_INTERRUPT else f"Ctrl-C or {seconds:g} s have passed"
+    echo(f"The dashboard stays at {link} until {until}")
+    deadline = time.monotonic() + seconds
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 1.0))
+    except KeyboardInterrupt:
+        pass  # the way out that the line above offers
