@@ -52,6 +52,8 @@ class Explanation(NamedTuple):
         Test windows in time order; expectancy in R per trade.
     remedy
         What would have to change for the strategy to pass; empty when it passes.
+    unknown_filter
+        The filter in whose place walk-forward took every day, if it did.
     """
 
     strategy_id: str
@@ -66,6 +68,7 @@ class Explanation(NamedTuple):
     p_value: float | None
     discovery: Discovery | None
     remedy: Remedy
+    unknown_filter: str | None = None
 
     @property
     def agrees(self) -> bool:
@@ -132,13 +135,24 @@ def _head(explanation: Explanation) -> list[str]:
         f"  {note(verdict)}",
         f"  by {explanation.source}{_flags(explanation.config)}",
     ]
+    if explanation.unknown_filter is not None:
+        lines.append(f"  {_every_day(explanation)}")
     if stored is None:
         lines.append("  in the database it is still waiting")
     elif not explanation.agrees:
-        lines.append(
-            f"  in the database it is {stored[0]} ({stored[1]}): by other flags, or its data have changed since"
-        )
+        since = "by other flags or another version, or its data have changed since"
+        lines.append(f"  in the database it is {stored[0]} ({stored[1]}): {since}")
     return lines
+
+
+def _every_day(explanation: Explanation) -> str:
+    """How far the trades of the windows are from those of the backtest."""
+    tested = sum(window.test_n for window in explanation.windows)
+    trades = next((gate.observed for gate in explanation.gates if gate.name == "sample_size"), None)
+    return (
+        f"filter {explanation.unknown_filter!r} is unknown, walk-forward took every day: "
+        f"{tested} trades in the test windows, {_number(trades)} in the backtest"
+    )
 
 
 def _flags(config: RunConfig) -> str:

@@ -29,7 +29,6 @@ from dask_validator.model import (
 )
 from dask_validator.order import Order
 from dask_validator.rules import notes
-from dask_validator.rules.fdr import Correction
 from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
 from dask_validator.rules.screening import every_gate
 from dask_validator.rules.walkforward import Window, judge, out_of_sample
@@ -37,7 +36,7 @@ from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
 from dask_validator.task import Group, InDatabase, TaskResult, WalkforwardTask, identity, walkforward_task
-from dask_validator.verdicts import consider, corrected_p_value, decide, split_of, unusable
+from dask_validator.verdicts import consider, corrected_p_value, decide, split_of, unknown_filter, unusable
 
 if TYPE_CHECKING:
     from dask_validator.store.reader import Facts, Stored
@@ -131,7 +130,7 @@ def _explain(
     answer = _answer(order, strategy, walked, apart=apart or stored.status == Status.FAILED)
     if walked is None and answer.walkforward is not None:
         source += "; walk-forward computed now"
-    correction = Correction.over(facts.p_values)
+    correction = facts.correction
     verdict = (
         considered if isinstance(considered, Verdict) else decide(considered, answer, correction, facts.setups_not_null)
     )
@@ -149,6 +148,7 @@ def _explain(
         strategy.p_value,
         None if p_value is None else correction.of(p_value),
         Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(order, strategy, facts, answer, verdict),
+        unknown_filter(strategy, config) if answer.walkforward else None,
     )
 
 

@@ -252,6 +252,8 @@ class Verdict(NamedTuple):
     all_years_positive: bool | None = None
     regime_waivers: tuple[int, ...] = ()
     discovery: Discovery | None = None  # None without a p-value, or for an unknown `is_canonical`
+    every_day: bool = False  # walk-forward took every day, because the filter is unknown
+    earns: bool = False  # significantly, by the one-sided p-value after correction
 
     @property
     def phase(self) -> int | None:

@@ -113,7 +113,7 @@ class _Tables:
     def correction(self) -> tuple[Correction, Mapping[int, float]]:
         """Of all p-values, and mean ATR by year."""
         facts = read_facts(self._path, self._run.instrument, self.condition)
-        return Correction.over(facts.p_values), facts.atr_by_year
+        return facts.correction, facts.atr_by_year
 
     def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[Miss]]:
         """The nearest ones of phases 1-5."""
@@ -184,7 +184,9 @@ def _view(run: PastRun, present: _Tables) -> View:
         run,
         datetime.now(UTC),
         judged,
-        tables.listed_strategies(judged.listed, rows, correction),
+        tables.listed_strategies(
+            judged.listed, rows, correction, strict_filters=run.parameters.get("strict_filters", False)
+        ),
         {**misses, 6: judged.misses},
         rescreened,
         None if correction is None else tables.discovery_curve(correction),

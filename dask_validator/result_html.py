@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dask_validator import sentences
 from dask_validator.plain import escaped
 
 BAR = "#5b8def"
@@ -56,14 +57,12 @@ def _row(name: str, removed: str, left: int, processed: int, *, strong: bool = F
 
 
 def _facts_of(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    fdr, walkforward = summary["fdr"], summary["walkforward"]
+    walkforward = summary["walkforward"]
     if walkforward:
         yield "walk-forward", f"{walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed"
-    yield (
-        "false discovery rate",
-        f"{fdr['significant']:,} of {fdr['tested']:,} tested strategies are significant at 5 %, "
-        f"{fdr['passed_significant']:,} of those passed in this run",
-    )
+    if doubt := sentences.unknown_filters(summary):
+        yield "unknown filters", doubt
+    yield "p-values", ". ".join(sentences.discoveries(summary["fdr"]))
     if summary["retired"]:
         yield "retired setups", f"{summary['retired']:,}"
     yield "run time", f"{summary['total_s']:.2f} s{_computing(walkforward)}"

@@ -137,7 +137,7 @@ class _Run:
         # Closed here, before anything is written: a reader would lock the commit out.
         used = [c.screened.filter_type for c in screened.open if isinstance(c.screened, Survivor)]
         with self._watch.stage("deciding"), collector.paused():
-            correction = Correction.over(facts.p_values)
+            correction = facts.correction
             verdicts, unanswered = _decide(self._order, screened, answers, correction, facts)
         if verdicts and not unanswered:
             self._journal.computed()

@@ -45,15 +45,19 @@ def walkforward_summary(verdicts: Sequence[Verdict], cost: Cost) -> dict[str, An
         "workers": cost.workers,
         "tasks": len(timings),
         "reused": cost.reused,
+        "passed_on_unknown_filters": sum(v.every_day and v.status is Status.PASSED for v in verdicts),
     }
 
 
 def fdr_summary(verdicts: Sequence[Verdict], correction: Correction) -> dict[str, int]:
-    """The false discovery correction, counted."""
+    """The correction, counted: two-sided as it is stored, then one-sided, as an edge is a positive mean."""
     return {
         "tested": correction.tested,
         "significant": correction.significant,
         "passed_significant": sum(v.discovery is not None and v.discovery.significant for v in verdicts),
+        "earning": correction.earning,
+        "losing": correction.losing,
+        "passed_earning": sum(v.earns for v in verdicts),
     }
 
 

@@ -15,7 +15,7 @@ from dask_validator.model import Answer, Gate, Request, SeasonSplit, SplitRule, 
 from dask_validator.rules import notes
 from dask_validator.rules.costs import Costs
 from dask_validator.rules.fdr import Correction
-from dask_validator.rules.filters import SESSIONS, resolve
+from dask_validator.rules.filters import SESSIONS, is_known, resolve
 from dask_validator.rules.promotion import computed_columns, split_columns
 from dask_validator.rules.screening import Screening, screen
 from dask_validator.rules.seasons import known_split, split_rule
@@ -28,6 +28,7 @@ class Survivor(NamedTuple):
     filter_type: str
     p_value: float | None  # None: not part of the false discovery correction
     missing: str  # columns that promotion needs and that are NULL, comma-separated
+    every_day: bool  # walk-forward takes every day, because the filter is unknown
 
 
 class Candidate(NamedTuple):
@@ -62,7 +63,8 @@ def consider(
         return _failed(strategy_id, reason)
     if isinstance(split, str):
         return _failed(strategy_id, split)
-    survivor = Survivor(screening, str(strategy.filter_type), corrected_p_value(strategy), strategy.missing)
+    every_day = unknown_filter(strategy, config) is not None
+    survivor = Survivor(screening, str(strategy.filter_type), corrected_p_value(strategy), strategy.missing, every_day)
     return Candidate(strategy_id, survivor, split, keeps_split, strategy.fingerprint)
 
 
@@ -89,6 +91,14 @@ def unusable(strategy: Strategy, config: RunConfig) -> str | None:
     except UnusableStrategy as error:
         return str(error)
     return None
+
+
+def unknown_filter(strategy: Strategy, config: RunConfig) -> str | None:
+    """The filter in whose place walk-forward takes every day, if it does."""
+    name = strategy.filter_type
+    if name is None or config.no_walkforward or config.strict_filters or is_known(name, strict=False):
+        return None
+    return name
 
 
 def corrected_p_value(strategy: Strategy) -> float | None:
@@ -142,12 +152,14 @@ def _decide_survivor(
     if answer and (error := answer.lost or answer.error or answer.split_error):
         return _failed(strategy_id, error)
     walkforward = answer.walkforward if answer else None
+    doubt = notes.every_day(survivor.filter_type) if survivor.every_day else ""
     if walkforward and (gate := walkforward.failed):
-        return Verdict(strategy_id, Status.REJECTED, "", gate, split, candidate.keeps_split, walkforward)
+        rejected = Verdict(strategy_id, Status.REJECTED, doubt, gate, split, candidate.keeps_split, walkforward)
+        return rejected._replace(every_day=survivor.every_day)
     return Verdict(
         strategy_id,
         Status.PASSED,
-        "; ".join(screening.warnings) or notes.PASSED,
+        "; ".join(filter(None, [*screening.warnings, doubt])) or notes.PASSED,
         None,
         split,
         candidate.keeps_split,
@@ -156,6 +168,8 @@ def _decide_survivor(
         screening.all_years_positive,
         screening.regime_waivers,
         None if survivor.p_value is None else correction.of(survivor.p_value),
+        survivor.every_day,
+        survivor.p_value is not None and correction.earns(survivor.p_value),
     )
 
 

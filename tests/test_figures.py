@@ -142,7 +142,7 @@ def test_names_from_the_database_are_plain_text(browser: Chrome, tmp_path: Path)
 
 
 def test_the_result_is_a_table(result: RunResult) -> None:
-    """Jupyter shows the funnel with its shares, walk-forward, the false discovery rate and the run time."""
+    """Jupyter shows the funnel with its shares, walk-forward, what the p-values say and the run time."""
     html = result._repr_html_()
     summary = result.summary
 
@@ -151,7 +151,8 @@ def test_the_result_is_a_table(result: RunResult) -> None:
         assert f">{count:,}<" in html
     assert f"{summary['passed'] / summary['rows']:.1%}" in html
     assert f"{summary['walkforward']['passed']:,} of {summary['walkforward']['strategies']:,} strategies" in html
-    assert f"{summary['fdr']['significant']:,} of {summary['fdr']['tested']:,} tested" in html
+    assert f"{summary['fdr']['earning']:,} of {summary['fdr']['tested']:,} earn significantly" in html
+    assert f"; {summary['fdr']['losing']:,} lose significantly" in html
     assert f"{summary['total_s']:.2f} s" in html
     assert "dry run, nothing written" in html
     assert "color: " not in html.replace("background-color: ", "")  # the page's own text colour, dark or light

@@ -353,7 +353,8 @@ def test_nan_p_value_is_no_p_value(tmp_path: Path, p_value: float | None) -> Non
 
     assert setups[BAD] == {"fdr_significant": None, "fdr_adjusted_p": None}
     assert setups[FIRST] == setups[LAST] == {"fdr_significant": True, "fdr_adjusted_p": 0.001}
-    assert found.result.summary["fdr"] == {"tested": 2, "significant": 2, "passed_significant": 2}
+    two_sided = {"tested": 2, "significant": 2, "passed_significant": 2}
+    assert found.result.summary["fdr"] == {**two_sided, "earning": 2, "losing": 0, "passed_earning": 2}
 
 
 @pytest.mark.filterwarnings("error")

@@ -12,7 +12,7 @@ import pytest
 import dask_validator
 
 PACKAGE = Path(dask_validator.__file__).parent
-INNER = {"config", "errors", "memory", "model", "pace", "plain"}
+INNER = {"config", "errors", "memory", "model", "pace", "plain", "sentences"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "model": set(),
     "plain": set(),
     "pace": set(),
+    "sentences": set(),
     "events": {"model"},
     "interrupts": set(),
     "rules": INNER,

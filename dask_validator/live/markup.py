@@ -54,10 +54,10 @@ def title(message: Message) -> str:
     """Which run, and what it does or how it ended."""
     text, kind = columns.state(message)
     database = str(message["database"])[-200:]
-    reason = f"<p>{escaped(message['reason'])}</p>" if message["reason"] else ""
+    lines = "".join(f"<p>{escaped(message[name])}</p>" for name in ("reason", "doubt") if message[name])
     return (
         f"<h2>{escaped(message['instrument'])}<span class='badge {kind}' data-key='state'>{escaped(text)}</span></h2>"
-        f"<p class='muted'>{escaped(database)} &middot; run {escaped(message['run_id'])}</p>{reason}"
+        f"<p class='muted'>{escaped(database)} &middot; run {escaped(message['run_id'])}</p>{lines}"
     )
 
 

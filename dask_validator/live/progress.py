@@ -8,6 +8,7 @@ from enum import StrEnum
 from heapq import nlargest
 from typing import Any
 
+from dask_validator import sentences
 from dask_validator.events import (
     Committed,
     Committing,
@@ -119,6 +120,7 @@ class Progress:
             "tasks": self._tasks,
             "tasks_done": self._tasks_done,
             "counts": self._current_counts(),
+            "doubt": sentences.unknown_filters(self._summary),
             "computing_s": self._computing_s(),
             "sum_s": self._sum_s,
             "cpu_s": self._cpu_s,

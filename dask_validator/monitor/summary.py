@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from dask_validator import sentences
 from dask_validator.model import Status, Verdict
 from dask_validator.plain import plain
 from dask_validator.result import RunResult, funnel
@@ -26,20 +27,20 @@ def render(summary: Mapping[str, Any]) -> str:
     rows = max(summary["rows"], 1)
     lines += [f"  {name:<40}{count:>9,}{count / rows:>8.1%}" for name, count in funnel(summary)]
     if summary["walkforward"]:
-        lines += _walkforward(summary["walkforward"])
-    fdr = summary["fdr"]
-    lines.append(
-        f"False discovery rate: {fdr['significant']:,} of {fdr['tested']:,} tested strategies are significant at 5 %, "
-        f"{fdr['passed_significant']:,} of those passed in this run"
-    )
+        lines += _walkforward(summary)
+    of_all, of_passed = sentences.discoveries(summary["fdr"])
+    lines += [f"P-values: {of_all}", f"  {of_passed}"]
     if summary["retired"]:
         lines.append(f"Retired setups: {summary['retired']:,}")
     lines.append(f"{_ending(summary)} in {summary['total_s']:.2f} s")
     return "\n".join(lines)
 
 
-def _walkforward(walkforward: Mapping[str, Any]) -> list[str]:
+def _walkforward(summary: Mapping[str, Any]) -> list[str]:
+    walkforward = summary["walkforward"]
     lines = [f"Walk-forward: {walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed"]
+    if doubt := sentences.unknown_filters(summary):
+        lines.append(f"  {doubt}")
     if walkforward["reused"]:
         lines.append(f"Taken over from an earlier run: {walkforward['reused']:,} results")
     if not walkforward["tasks"]:

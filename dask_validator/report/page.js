@@ -122,12 +122,14 @@
   }
 
   const search = document.getElementById("search");
+  const known = document.getElementById("known"); // where some filters are unknown
   const count = document.getElementById("count");
   function filter() {
     const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of rows) {
-      const hidden = !wanted.every((word) => words[row.dataset.row].includes(word));
+      const unwanted = known?.checked && "everyDay" in row.dataset;
+      const hidden = unwanted || !wanted.every((word) => words[row.dataset.row].includes(word));
       const opened = row.nextElementSibling;
       row.hidden = hidden;
       if (opened && opened.classList.contains("detail")) opened.hidden = hidden;
@@ -143,6 +145,7 @@
   }
 
   search.addEventListener("input", filter);
+  known?.addEventListener("change", filter);
   table.tHead.addEventListener("click", (event) => {
     const header = event.target.closest("th");
     if (header) sortBy(header);

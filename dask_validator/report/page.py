@@ -15,6 +15,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from dask_validator import sentences
 from dask_validator.plain import plain
 from dask_validator.report import figures, tables
 from dask_validator.report.distributions import histogram, round_step, share_histogram, shared_edges
@@ -70,6 +71,8 @@ def render(view: View) -> str:
             min_pct_positive=view.run.parameters.get("wf_min_pct_positive", 0.0),
             details=_details(view.listed),
             min_trades=view.run.parameters.get("wf_min_trades", 1),
+            doubt=sentences.unknown_filters(view.run.summary),
+            discoveries=sentences.discoveries(view.run.summary["fdr"]),
             stream=(stream := tables.task_stream(view.run.timings)),
             figures=_figures(view, stream),
         )

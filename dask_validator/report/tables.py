@@ -18,6 +18,7 @@ from dask_validator.model import TaskTiming
 from dask_validator.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
 from dask_validator.result import PHASE_NAMES
 from dask_validator.rules.fdr import ALPHA, Correction
+from dask_validator.rules.filters import is_known
 
 if TYPE_CHECKING:
     from dask_validator.store.past_runs import PastRun
@@ -121,16 +122,21 @@ class Listed(NamedTuple):
     split: Sequence[Any]
     windows: list[tuple[str, int, float | None]]  # first day, test_n, test_exp_r
     end: str  # of the last window, exclusive
+    every_day: bool = False  # walk-forward took every day, because the filter is unknown
 
 
 def listed_strategies(
-    records: Iterable[Record], rows: Mapping[str, Present], correction: Correction | None
+    records: Iterable[Record],
+    rows: Mapping[str, Present],
+    correction: Correction | None,
+    *,
+    strict_filters: bool = False,
 ) -> list[Listed]:
     """Each line with what its row says now; a row that is no longer there leaves its columns empty."""
-    return [_listed(record, rows.get(record["strategy_id"]), correction) for record in records]
+    return [_listed(record, rows.get(record["strategy_id"]), correction, strict_filters) for record in records]
 
 
-def _listed(record: Record, row: Present | None, correction: Correction | None) -> Listed:
+def _listed(record: Record, row: Present | None, correction: Correction | None, strict: bool) -> Listed:
     windows = record["windows"]
     p_value = row.p_value if row else None
     corrected = correction is not None and p_value is not None and p_value in correction.p_values
@@ -156,6 +162,7 @@ def _listed(record: Record, row: Present | None, correction: Correction | None) 
         [_finite(value) for value in row.split[:4]] if row else [None] * 4,
         [(window["window_start"], window["test_n"], _finite(window["test_exp_r"])) for window in windows],
         windows[-1]["window_end"] if windows else "",
+        bool(row and row.filter_type and not is_known(row.filter_type, strict)),
     )
 
 

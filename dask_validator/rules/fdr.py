@@ -36,17 +36,38 @@ def adjusted_p_values(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
     return adjusted
 
 
-class Correction(NamedTuple):
-    """All tested strategies of an instrument; two ascending columns of shape (n_strategies,)."""
+def one_sided(p_values: NDArray[np.float64], expectancy_r: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From two-sided p-values those against "the mean R is not above zero": half for who earns, else what that leaves.
 
-    p_values: NDArray[np.float64]
+    Both of shape (n_strategies,); an unknown expectancy (NaN) earns nothing.
+    """
+    half = np.minimum(p_values, 1.0) / 2
+    return np.where(expectancy_r > 0, half, 1 - half)
+
+
+class Correction(NamedTuple):
+    """All tested strategies of an instrument: two ascending columns of shape (n_strategies,), and where they point."""
+
+    p_values: NDArray[np.float64]  # two-sided
     adjusted: NDArray[np.float64]  # unrounded
+    earning: int = 0  # earn significantly, one-sided
+    losing: int = 0  # of the discoveries, which are two-sided, those that lose
+    earns_up_to: float = -np.inf  # the largest one-sided p-value of who earns significantly
 
     @classmethod
-    def over(cls, p_values: NDArray[np.float64]) -> Correction:
-        """Correct these p-values (no NaN, any order) for each other."""
+    def over(cls, p_values: NDArray[np.float64], expectancy_r: NDArray[np.float64] | None = None) -> Correction:
+        """Correct these p-values (no NaN, any order) for each other; expectancies (R) say which way."""
         ascending = np.sort(p_values)
-        return cls(ascending, adjusted_p_values(ascending))
+        correction = cls(ascending, adjusted_p_values(ascending))
+        if expectancy_r is None:
+            return correction
+        earns = one_sided(p_values, expectancy_r)
+        found = earns[adjusted_p_values(earns) < ALPHA]
+        losing = p_values[expectancy_r < 0]
+        discovered = correction.adjusted[np.searchsorted(ascending, losing)] < ALPHA
+        return correction._replace(
+            earning=found.size, losing=int(discovered.sum()), earns_up_to=float(found.max(initial=-np.inf))
+        )
 
     @property
     def tested(self) -> int:
@@ -62,3 +83,7 @@ class Correction(NamedTuple):
         """What the correction says of one of them: ties share their adjusted value. Judged unrounded."""
         adjusted = float(self.adjusted[np.searchsorted(self.p_values, p_value)])
         return Discovery(adjusted < ALPHA, round(adjusted, 6))
+
+    def earns(self, p_value: float) -> bool:
+        """Whether a strategy of positive expectancy, with that two-sided p-value, earns significantly, one-sided."""
+        return min(p_value, 1.0) / 2 <= self.earns_up_to

@@ -39,6 +39,11 @@ def note(verdict: Verdict) -> str:
     return f"{rejection}; {verdict.remark}" if verdict.remark else rejection
 
 
+def every_day(filter_type: str) -> str:
+    """The remark on a strategy whose walk-forward may have seen other trades than its backtest."""
+    return f"filter {filter_type!r} is unknown, walk-forward took every day"
+
+
 def no_split(reason: str) -> str:
     """The remark on a rejected strategy whose season split cannot be computed."""
     return f"no season split: {reason}"

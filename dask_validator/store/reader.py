@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
 from dask_validator.model import Extent, OutcomeKey, Strategy
+from dask_validator.rules.fdr import Correction
 from dask_validator.store.connection import reading
 from dask_validator.store.contract import Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, row_fingerprint
@@ -38,9 +39,15 @@ class Facts(NamedTuple):
     waiting: int
     atr_by_year: Mapping[int, float]  # mean atr_20 in points
     p_values: NDArray[np.float64]  # of all canonical strategies that have one, no NaN, in no order
+    expectancies: NDArray[np.float64]  # mean R of the same strategies, NaN where it is unknown
     active_setups: frozenset[str]  # strategy_ids that are promoted now
     setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
     instruments: tuple[str, ...] = ()  # that have strategies; asked for only when nothing is waiting
+
+    @property
+    def correction(self) -> Correction:
+        """The tested strategies, corrected for each other."""
+        return Correction.over(self.p_values, self.expectancies)
 
 
 class Survey(NamedTuple):
@@ -63,10 +70,12 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
         refuse_repeated_features(connection, instrument)
         refuse_nameless(connection, instrument, waiting)
         count = _count_waiting(connection, instrument, waiting)
+        p_values, expectancies = _tested(connection, instrument)
         return Facts(
             count,
             _atr_by_year(connection, instrument),
-            _p_values(connection, instrument),
+            p_values,
+            expectancies,
             _active_setups(connection),
             catalogue.not_null("validated_setups"),
             () if count else _instruments(connection),
@@ -199,13 +208,14 @@ def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict
     return dict(zip(years.tolist(), means.tolist(), strict=True))
 
 
-def _p_values(connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray[np.float64]:
+def _tested(connection: duckdb.DuckDBPyConnection, instrument: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """P-values and expectancies of the strategies that are corrected for each other."""
     columns = connection.execute(
-        "SELECT p_value::DOUBLE AS p FROM experimental_strategies "
+        "SELECT p_value::DOUBLE AS p, ifnull(expectancy_r::DOUBLE, 'NaN') AS r FROM experimental_strategies "
         "WHERE instrument = ? AND is_canonical AND NOT isnan(p_value::DOUBLE)",
         [instrument],
     ).fetchnumpy()
-    return np.asarray(columns["p"], dtype=np.float64)
+    return np.asarray(columns["p"], dtype=np.float64), np.asarray(columns["r"], dtype=np.float64)
 
 
 def _active_setups(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

@@ -23,6 +23,19 @@ def benjamini_hochberg(p_values: Mapping[str, float | None]) -> dict[str, float]
     return adjusted
 
 
+def earning_and_losing(tested: Mapping[str, tuple[float | None, float | None]]) -> tuple[set[str], set[str]]:
+    """Who earns significantly, by one-sided p-values, and who loses among the two-sided discoveries.
+
+    `tested` gives the two-sided p-value and the expectancy in R (statistics, section 7).
+    """
+    known = {name: (p, r) for name, (p, r) in tested.items() if p is not None and not math.isnan(p)}
+    earns = {name: p / 2 if r is not None and r > 0 else 1 - p / 2 for name, (p, r) in known.items()}
+    one_sided = benjamini_hochberg(earns)
+    two_sided = benjamini_hochberg({name: p for name, (p, _) in known.items()})
+    losing = {name for name, (_, r) in known.items() if two_sided[name] < ALPHA and r is not None and r < 0}
+    return {name for name in known if one_sided[name] < ALPHA}, losing
+
+
 def promoted_fdr(adjusted: Mapping[str, float], strategy_id: str) -> tuple[bool | None, float | None]:
     """`fdr_significant` on the unrounded value and `fdr_adjusted_p` rounded to 6 (rules, section 6)."""
     if strategy_id not in adjusted:
