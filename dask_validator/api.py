@@ -118,7 +118,8 @@ def prepared(
     Raises
     ------
     InputError
-        Unknown instrument, unusable database, somebody holds it, another run is on it, or the JSONL cannot be written.
+        Unknown or absent instrument, unusable database, somebody holds it, another run is on it, or the JSONL cannot
+        be written.
     NotCommitted
         An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
@@ -186,6 +187,7 @@ def _database(
     database = Database.at(
         db,
         to_write=to_write,
+        instrument=instrument,
         retry_failed=safeguards.resume,
         wait_s=safeguards.wait_for_lock,
         say=lambda text: listener(Said(text)),

@@ -44,7 +44,24 @@ db = click.option(
     show_default="$DASK_VALIDATOR_DB, else gold.db",
     help="The DuckDB file.",
 )
-instrument = click.option("--instrument", default="MGC", show_default=True, help="Symbol to validate.")
+
+
+def _only_one(ctx: click.Context, param: click.Parameter, symbols: tuple[str, ...]) -> str:
+    """Click would let the last one win, and a run of the first never happen."""
+    if len(symbols) > 1:
+        raise click.UsageError(f"--instrument got {' and '.join(symbols)}; needed one: give each its own command")
+    return symbols[0]
+
+
+instrument = click.option(
+    "--instrument",
+    multiple=True,
+    callback=_only_one,
+    default=["MGC"],
+    show_default="MGC",
+    metavar="SYM",
+    help="Symbol to validate.",
+)
 instruments = click.option(
     "--instruments", type=click.Path(path_type=Path), metavar="TOML", help="Costs of further symbols."
 )

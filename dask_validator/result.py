@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dask_validator.explained import Explanation
     from dask_validator.order import Order
+    from dask_validator.store.past_runs import LastRun
 
 PHASE_NAMES = {
     1: "sample size",
@@ -55,6 +56,8 @@ class RunResult:
         Seconds that the worker processes took to start, beside the screening; None when there were none to start.
     order
         What the run was asked to do.
+    last_run
+        The run before this one; known only when nothing was waiting.
     """
 
     summary: dict[str, Any]
@@ -64,6 +67,7 @@ class RunResult:
     stages: Mapping[str, float] = field(default_factory=dict)
     start_up_s: float | None = None
     order: Order | None = None
+    last_run: LastRun | None = None
 
     def explain(self, strategy_id: str) -> Explanation:
         """Why this strategy passed or fell; what the run has not computed is, read-only.

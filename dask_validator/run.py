@@ -142,7 +142,6 @@ class _Run:
         if verdicts and not unanswered:
             self._journal.computed()
         warnings = [
-            *tally.no_strategies(self._order.instrument, facts.waiting, facts.instruments),
             *tally.unknown_filters(used, self._order.config.strict_filters),
             *tally.still_active(verdicts, facts.active_setups),
             *tally.left_waiting(unanswered),
@@ -159,6 +158,7 @@ class _Run:
             self._watch.stages,
             self._executor.start_up_s,
             self._order,
+            facts.last_run,
         )
         if (ended := self._computer.ended_early) is not None:
             raise Incomplete(str(ended), result) from ended

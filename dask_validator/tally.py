@@ -67,13 +67,6 @@ def count_retired(verdicts: Sequence[Verdict], active_setups: Set[str]) -> int:
     return sum(v.strategy_id in active_setups and v.status in retiring for v in verdicts)
 
 
-def no_strategies(instrument: str, waiting: int, instruments: Sequence[str]) -> list[str]:
-    """A sentence when the database has none of the instrument's, waiting or not."""
-    if waiting or instrument in instruments:
-        return []
-    return [f"the database has no strategies of {instrument}; it has those of {plain(_listed(instruments)) or 'none'}"]
-
-
 def unknown_filters(filter_types: Iterable[str], strict: bool) -> list[str]:
     """A sentence that names every filter that is not known, with the number of strategies that use it."""
     counts = {name: count for name, count in sorted(Counter(filter_types).items()) if not is_known(name, strict)}

@@ -10,8 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dask_validator import InputError, validate
 from tests.conftest import Command, everything_in
 from tests.recorded import SMALL, except_ids
+from tests.tiny import tiny_database
 
 Found = tuple[dict[str, bytes], dict[str, int]]
 
@@ -54,12 +56,39 @@ def test_dry_run_reports_the_recorded_counts(command: Command, small: Path) -> N
     assert sum(summary["rejected_by_phase"].values()) == summary["rejected"]
 
 
-def test_an_instrument_that_is_not_there(command: Command, small: Path) -> None:
-    """A symbol without any strategy is most likely a slip: the run, which has nothing to do, names those there are."""
-    ran = command("run", "--dry-run", "--instrument", "MNQ", "--db", small)
+@pytest.mark.parametrize("args", [["check"], ["run"], ["run", "--dry-run"], ["run", "--workers", "2"]], ids=" ".join)
+def test_an_instrument_that_is_not_there(command: Command, small: Path, args: list[str]) -> None:
+    """A symbol without any strategy is a slip: one line names those there are, and nothing is touched."""
+    before = everything_in(small.parent)
+    ran = command(*args, "--instrument", "MNQ", "--db", small)
 
-    assert ran.code == 0
-    assert "warning: the database has no strategies of MNQ; it has those of MES, MGC\n" in ran.stderr
+    assert (ran.code, ran.stdout) == (2, "")
+    has = "has no strategies of MNQ; it has those of MES, MGC: give one of these"
+    assert ran.stderr == f"dask-validator: {small} {has}\n"
+    assert everything_in(small.parent) == before
+
+
+def test_an_instrument_that_is_not_there_in_python(small: Path) -> None:
+    """`validate()` refuses it as the command does."""
+    with pytest.raises(InputError, match="it has those of MES, MGC"):
+        validate(small, "MNQ", workers=1)
+
+
+def test_a_database_without_strategies(command: Command, tmp_path: Path) -> None:
+    """Where there are none at all, that is said."""
+    ran = command("check", "--db", tiny_database(tmp_path / "tiny.duckdb", []))
+
+    assert ran.code == 2
+    assert "has no strategies of MGC; experimental_strategies is empty" in ran.stderr
+
+
+@pytest.mark.parametrize("args", [["check"], ["run", "--dry-run"], ["commit"], ["report", "--output", "r.html"]])
+def test_only_one_instrument(command: Command, small: Path, args: list[str]) -> None:
+    """Of two symbols none is dropped in silence: the command refuses both."""
+    ran = command(*args, "--instrument", "MES", "--instrument", "MGC", "--db", small)
+
+    assert (ran.code, ran.stdout) == (2, "")
+    assert ran.stderr == "dask-validator: --instrument got MES and MGC; needed one: give each its own command\n"
 
 
 def test_dry_run_says_what_the_run_then_does(command: Command, small: Path) -> None:

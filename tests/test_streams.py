@@ -155,7 +155,7 @@ from dask_validator.monitor.terminal import Terminal
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 with Terminal() as terminal:
     terminal.listen(Screened(9, 9))
-    terminal.listen(Ready(1, 9, None, []))
+    terminal.listen(Ready(1, 9, []))
     print(flush=True)
     sys.stdin.readline()
     for event in (TaskDone(3), Said("hello"), TaskDone(6), Computed(1.0)):

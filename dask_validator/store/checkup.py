@@ -9,7 +9,7 @@ from dask_validator.rules.filters import is_known
 from dask_validator.store.connection import check_is_file, reading, refuse_truncated
 from dask_validator.store.contract import OPTIONAL, read_catalogue
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
-from dask_validator.store.reader import WAITING, refuse_nameless, refuse_repeated_features
+from dask_validator.store.reader import WAITING, refuse_absent, refuse_nameless, refuse_repeated_features
 
 
 class Checkup(NamedTuple):
@@ -39,6 +39,7 @@ def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checku
     with reading(path) as connection:
         refuse_truncated(connection, path)
         catalogue = read_catalogue(connection)
+        refuse_absent(connection, path, instrument)
         refuse_repeated_features(connection, instrument)
         refuse_nameless(connection, instrument)
         of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"

@@ -24,6 +24,7 @@ from dask_validator.store.reader import (
     read_results,
     read_strategy,
     read_waiting,
+    refuse_absent,
     survey,
 )
 
@@ -46,6 +47,7 @@ class Database:
         path: str | Path,
         *,
         to_write: bool,
+        instrument: str | None = None,
         retry_failed: bool = False,
         wait_s: float = 0.0,
         say: Callable[[str], None] = lambda text: None,
@@ -56,7 +58,8 @@ class Database:
         Raises
         ------
         InputError
-            No such file, not a database, somebody holds it, or it does not keep the data contract.
+            No such file, not a database, somebody holds it, it does not keep the data contract, or it has no
+            strategies of the instrument, where one is given.
         """
         connection.check_is_file(path)
         lock.wait_until_free(path, wait_s, say, passing, to_write=to_write)
@@ -65,6 +68,8 @@ class Database:
         with connection.reading(path) as opened:
             connection.refuse_truncated(opened, path)
             read_catalogue(opened)
+            if instrument is not None:
+                refuse_absent(opened, path, instrument)
         return cls(Path(path).absolute(), OR_FAILED if retry_failed else WAITING)
 
     def read_facts(self, instrument: str) -> Facts:

@@ -23,8 +23,19 @@ _RECORD = (
     "SELECT run_id, instrument, started_at, finished_at, parameters, versions, fingerprints, summary, task_timings, "
     "results FROM dask_validator_runs WHERE {column} = ? ORDER BY finished_at DESC, run_id DESC LIMIT 1"
 )
+_LAST = (
+    "SELECT run_id, finished_at FROM dask_validator_runs WHERE instrument = ? "
+    "ORDER BY finished_at DESC, run_id DESC LIMIT 1"
+)
 _NAMES = "SELECT run_id FROM dask_validator_runs WHERE instrument = ? ORDER BY finished_at DESC, run_id DESC"
 _LATEST = "SELECT run_id, instrument FROM dask_validator_runs ORDER BY finished_at DESC, run_id DESC LIMIT ?"
+
+
+class LastRun(NamedTuple):
+    """The run that was committed last."""
+
+    run_id: str
+    finished_at: datetime
 
 
 class PastRun(NamedTuple):
@@ -76,6 +87,12 @@ def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) 
     with reading(path) as connection:
         rows = _rows(connection, _RECORD.format(column=column), value)
     return _past_run(rows[0]) if rows else None
+
+
+def last_run(connection: duckdb.DuckDBPyConnection, instrument: str) -> LastRun | None:
+    """The latest run of the instrument; None when there is none."""
+    rows = _rows(connection, _LAST, instrument)
+    return LastRun(rows[0][0], rows[0][1].astimezone(UTC)) if rows else None
 
 
 def past_runs(path: str | Path, instrument: str) -> Iterator[PastRun]:

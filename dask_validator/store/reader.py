@@ -17,6 +17,7 @@ from dask_validator.store.connection import reading
 from dask_validator.store.contract import Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, row_fingerprint
 from dask_validator.store.outcomes import read_layout
+from dask_validator.store.past_runs import LastRun, last_run
 
 # DECIMAL and FLOAT are welcome.
 DOUBLES = {
@@ -31,6 +32,7 @@ DOUBLES = {
 WAITING = "(validation_status IS NULL OR validation_status = '')"
 OR_FAILED = f"({WAITING} OR validation_status = 'FAILED')"
 BATCH = 10_000
+MOST_NAMED = 20
 
 
 class Facts(NamedTuple):
@@ -42,7 +44,7 @@ class Facts(NamedTuple):
     expectancies: NDArray[np.float64]  # mean R of the same strategies, NaN where it is unknown
     active_setups: frozenset[str]  # strategy_ids that are promoted now
     setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
-    instruments: tuple[str, ...] = ()  # that have strategies; asked for only when nothing is waiting
+    last_run: LastRun | None = None  # looked up only when nothing is waiting
 
     @property
     def correction(self) -> Correction:
@@ -78,7 +80,7 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
             expectancies,
             _active_setups(connection),
             catalogue.not_null("validated_setups"),
-            () if count else _instruments(connection),
+            None if count else last_run(connection, instrument),
         )
 
 
@@ -162,6 +164,20 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: 
         )
 
 
+def refuse_absent(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str) -> None:
+    """Raise InputError when no strategy at all is of the instrument: most likely a slip."""
+    rows = connection.execute(
+        "SELECT DISTINCT instrument FROM experimental_strategies WHERE instrument IS NOT NULL ORDER BY 1"
+    ).fetchall()
+    symbols = [name for (name,) in rows]
+    if instrument in symbols:
+        return
+    hidden = len(symbols) - MOST_NAMED
+    listed = ", ".join(symbols[:MOST_NAMED]) + (f" and {hidden:,} more" if hidden > 0 else "")
+    has = f"it has those of {listed}: give one of these" if symbols else "experimental_strategies is empty"
+    raise InputError(f"{path} has no strategies of {instrument}; {has}")
+
+
 def refuse_nameless(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str = WAITING) -> None:
     """Raise InputError for waiting strategies without a strategy_id, which a UNIQUE column admits."""
     count = _count_waiting(connection, instrument, f"strategy_id IS NULL AND {waiting}")
@@ -177,11 +193,6 @@ def _count_waiting(connection: duckdb.DuckDBPyConnection, instrument: str, waiti
         f"SELECT count(*) FROM experimental_strategies WHERE instrument = ? AND {waiting}", [instrument]
     ).fetchall()
     return int(count)
-
-
-def _instruments(connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    rows = connection.execute("SELECT DISTINCT instrument FROM experimental_strategies ORDER BY 1").fetchall()
-    return tuple(name for (name,) in rows if name is not None)
 
 
 def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, list[str]]:
