@@ -37,7 +37,7 @@ _KINDS: dict[str, Callable[[Any], tuple[bool, str]]] = {
 
 
 class ScreenRules(NamedTuple):
-    """Thresholds of phases 1-5 (rules, section 2)."""
+    """Thresholds of phases 1-5 (rules.md, section 2)."""
 
     min_sample: int = 30
     stress_multiplier: float = 1.5
@@ -50,7 +50,7 @@ class ScreenRules(NamedTuple):
 
 
 class WalkforwardRules(NamedTuple):
-    """Thresholds of phase 6 (rules, section 3); months are calendar months."""
+    """Thresholds of phase 6 (rules.md, section 3); months are calendar months."""
 
     test_months: int = 6
     min_train_months: int = 12

@@ -1,4 +1,4 @@
-"""Costs by symbol: the known ones, and those a user adds in a TOML file (rules, section 7)."""
+"""Costs by symbol: the known ones, and those a user adds in a TOML file (rules.md, section 7)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """From one strategy's row to its verdict: what to ask of a worker, and what the answer means.
 
-The order is that of the rules, section 1: screening first, then what walk-forward, season split and promotion need.
+The order is that of rules.md, section 1: screening first, then what walk-forward, season split and promotion need.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ def compare_strategies(
 
 
 def compare_setups(con: duckdb.DuckDBPyConnection, expected_dir: Path, except_ids: Collection[str] = ()) -> list[str]:
-    """Every column of the data contract but `promoted_at`, the never-written ones included."""
+    """Every column of docs/data-contract.md but `promoted_at`, the never-written ones included."""
     with duckdb.connect() as reader:
         wanted = _by_id(reader, _parquet(expected_dir, "validated_setups"), SETUP_COLUMNS)
     found = _by_id(con, "validated_setups", SETUP_COLUMNS)

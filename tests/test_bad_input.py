@@ -237,7 +237,7 @@ def test_dry_run_beside_our_own_reader(small: Path, connect: Callable[..., duckd
     assert not opens_for_writing(small)
 
 
-# The data contract
+# docs/data-contract.md
 
 
 @pytest.mark.parametrize("table", ["experimental_strategies", "orb_outcomes", "daily_features", "validated_setups"])

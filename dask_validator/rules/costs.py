@@ -1,4 +1,4 @@
-"""What a round trip costs, per instrument (rules, sections 2 and 7)."""
+"""What a round trip costs, per instrument (rules.md, sections 2 and 7)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def stressed_expectancy(
     costs: Costs,
     multiplier: float,
 ) -> float:
-    """Expectancy in R after each cost is multiplied (rules, section 2, phase 4)."""
+    """Expectancy in R after each cost is multiplied (rules.md, section 2, phase 4)."""
     known_risks = (points for points in (median_risk_points, avg_risk_points) if points is not None and points > 0)
     risk_points = next(known_risks, costs.min_ticks_floor * costs.tick_size)
     return expectancy_r - costs.extra_friction(multiplier) / costs.risk_dollars(risk_points)

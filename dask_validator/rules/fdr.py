@@ -1,4 +1,4 @@
-"""False discovery rate over all canonical strategies of an instrument (rules, section 6).
+"""False discovery rate over all canonical strategies of an instrument (rules.md, section 6).
 
 Benjamini, Y. & Hochberg, Y. (1995), Controlling the False Discovery Rate, J. R. Statist. Soc. B 57, 289-300.
 """

@@ -1,4 +1,4 @@
-"""Which days a strategy trades (rules, section 5).
+"""Which days a strategy trades (rules.md, section 5).
 
 A filter is data: bounds on columns of the day's `daily_features` row. It becomes a boolean mask over days.
 """

@@ -1,4 +1,4 @@
-"""What a promoted strategy's row of `validated_setups` says beyond what is copied from its own (rules, section 6)."""
+"""What a promoted strategy's row of `validated_setups` says beyond what is copied (rules.md, section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phases 1-5: the gates that need only the strategy's own row (rules, section 2)."""
+"""Phases 1-5: the gates that need only the strategy's own row (rules.md, section 2)."""
 
 from __future__ import annotations
 

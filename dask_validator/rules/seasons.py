@@ -1,4 +1,4 @@
-"""Winter and summer: how a strategy does on either side of daylight saving time (rules, section 4)."""
+"""Winter and summer: how a strategy does on either side of daylight saving time (rules.md, section 4)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def season_of(strategy_id: str, label: str | None) -> str | None:
 
 
 def known_split(strategy: Strategy) -> SeasonSplit | None:
-    """The split where no outcomes are needed for it (cases 1-3 of section 4), else None."""
+    """The split where no outcomes are needed for it (cases 1-3 of rules.md, section 4), else None."""
     if (stored := strategy.stored_split) is not None:
         return stored
     if strategy.strategy_id.endswith(("_W", "_S")):

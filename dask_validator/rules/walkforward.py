@@ -1,4 +1,4 @@
-"""Walk-forward: anchored training, non-overlapping test windows (rules, section 3; phase 6).
+"""Walk-forward: anchored training, non-overlapping test windows (rules.md, section 3; phase 6).
 
 Pardo, R. (2008), The Evaluation and Optimization of Trading Strategies, ch. 11, describes the method.
 All sums add doubles left to right in day order: `np.bincount` does, `np.sum` and `math.fsum` do not.

@@ -26,7 +26,7 @@ def parse_years(text: str | None, exclude_years: Set[int]) -> list[Year]:
     Raises
     ------
     UnusableStrategy
-        Valid JSON of the wrong shape (rules, section 1).
+        Valid JSON of the wrong shape (rules.md, section 1).
     """
     years = ((_year_number(key), data) for key, data in _load(text).items())
     return [_year(year, data) for year, data in years if year not in exclude_years]

@@ -1,4 +1,4 @@
-"""The users' tables as the data contract has them: which columns are read, which are written, of what kind."""
+"""The users' tables as docs/data-contract.md has them: which columns are read, which are written, of what kind."""
 
 from __future__ import annotations
 
@@ -148,7 +148,8 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Colum
         if table in tables:
             tables[table][column[0]] = Column(*column)
     if missing := [table for table, columns in tables.items() if not columns]:
-        raise InputError(f"the database has no table {missing[0]}; needed {', '.join(TABLES)} (see the data contract)")
+        needed = f"{', '.join(TABLES)} (docs/data-contract.md)"
+        raise InputError(f"the database has no table {missing[0]}; needed {needed}")
     return tables
 
 

@@ -58,7 +58,7 @@ class Database:
         Raises
         ------
         InputError
-            No such file, not a database, somebody holds it, it does not keep the data contract, or it has no
+            No such file, not a database, somebody holds it, it does not keep docs/data-contract.md, or it has no
             strategies of the instrument, where one is given.
         """
         connection.check_is_file(path)

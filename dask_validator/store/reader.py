@@ -65,7 +65,7 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
     Raises
     ------
     InputError
-        The database cannot be read or does not keep the data contract.
+        The database cannot be read or does not keep docs/data-contract.md.
     """
     with reading(path) as connection:
         catalogue = read_catalogue(connection)

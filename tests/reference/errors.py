@@ -2,4 +2,4 @@
 
 
 class Unusable(Exception):
-    """This strategy cannot be validated; the message says why (rules, section 1)."""
+    """This strategy cannot be validated; the message says why (rules.md, section 1)."""

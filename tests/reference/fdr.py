@@ -9,7 +9,7 @@ ALPHA = 0.05
 
 
 def benjamini_hochberg(p_values: Mapping[str, float | None]) -> dict[str, float]:
-    """The unrounded adjusted p of every strategy with a p-value; NaN counts as NULL (rules, sections 1 and 6)."""
+    """The unrounded adjusted p of every strategy with a p-value; NaN counts as NULL (rules.md, sections 1 and 6)."""
     known = [(p, strategy_id) for strategy_id, p in p_values.items() if p is not None and not math.isnan(p)]
     known.sort()
     m = len(known)
@@ -37,7 +37,7 @@ def earning_and_losing(tested: Mapping[str, tuple[float | None, float | None]]) 
 
 
 def promoted_fdr(adjusted: Mapping[str, float], strategy_id: str) -> tuple[bool | None, float | None]:
-    """`fdr_significant` on the unrounded value and `fdr_adjusted_p` rounded to 6 (rules, section 6)."""
+    """`fdr_significant` on the unrounded value and `fdr_adjusted_p` rounded to 6 (rules.md, section 6)."""
     if strategy_id not in adjusted:
         return None, None
     return adjusted[strategy_id] < ALPHA, round(adjusted[strategy_id], 6)

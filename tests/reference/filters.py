@@ -29,7 +29,7 @@ STRICT_ONLY = ("DIR_LONG", "DIR_SHORT", "ORB_G4_L12", "ORB_G5_L12", "NO_DBL_BREA
 
 
 def split_name(filter_type: str) -> tuple[str, str | None]:
-    """`ORB_G4_NOFRI` as (`ORB_G4`, `NOFRI`); a name that is no such composite with None (rules, section 5)."""
+    """`ORB_G4_NOFRI` as (`ORB_G4`, `NOFRI`); a name that is no such composite with None (rules.md, section 5)."""
     composite = re.fullmatch(r"(ORB_G[4568])_(NOFRI|NOMON|NOTUE|FAST5|FAST10|CONT)", filter_type)
     if composite is None:
         return filter_type, None
@@ -37,13 +37,13 @@ def split_name(filter_type: str) -> tuple[str, str | None]:
 
 
 def is_listed(filter_type: str) -> bool:
-    """Whether a row of the table above the last one names the filter (rules, section 5)."""
+    """Whether a row of the table above the last one names the filter (rules.md, section 5)."""
     base, _ = split_name(filter_type)
     return filter_type in ("NO_FILTER", "VOL_RV12_N20") or base in SIZE_AT_LEAST
 
 
 def check(filter_type: str, label: str, strict: bool) -> None:
-    """Unusable when the session, or with `strict` the filter, does not exist (rules, section 5)."""
+    """Unusable when the session, or with `strict` the filter, does not exist (rules.md, section 5)."""
     if label not in LABELS:
         raise Unusable(f"unknown session {label!r}")
     if strict and not is_listed(filter_type) and filter_type not in STRICT_ONLY:
@@ -51,7 +51,7 @@ def check(filter_type: str, label: str, strict: bool) -> None:
 
 
 def columns(filter_type: str, label: str, strict: bool) -> list[str]:
-    """The session's columns that the filter reads (rules, section 5)."""
+    """The session's columns that the filter reads (rules.md, section 5)."""
     base, extra = split_name(filter_type)
     if strict and filter_type in ("DIR_LONG", "DIR_SHORT"):
         return [f"orb_{label}_break_dir"]
@@ -69,13 +69,13 @@ def columns(filter_type: str, label: str, strict: bool) -> list[str]:
 
 
 def weekday(day: date, features: Mapping[str, Any]) -> int:
-    """0 = Monday; a NULL `day_of_week` is taken from the day itself (rules, sections 4 and 5)."""
+    """0 = Monday; a NULL `day_of_week` is taken from the day itself (rules.md, sections 4 and 5)."""
     day_of_week = features["day_of_week"]
     return day.weekday() if day_of_week is None else int(day_of_week)
 
 
 def eligible(filter_type: str, label: str, day: date, features: Mapping[str, Any] | None, strict: bool) -> bool:
-    """Whether the filter lets the strategy trade on that day (rules, section 5)."""
+    """Whether the filter lets the strategy trade on that day (rules.md, section 5)."""
     check(filter_type, label, strict)
 
     if filter_type == "NO_FILTER":

@@ -12,7 +12,7 @@ from .settings import Settings
 
 COST_NAMES = ("point_value", "commission_rt", "spread_doubled", "slippage", "tick_size", "min_ticks_floor")
 
-# Rules, section 7.
+# rules.md, section 7.
 COSTS: dict[str, dict[str, float]] = {
     "MGC": dict(zip(COST_NAMES, (10, 2.40, 2.00, 4.00, 0.10, 10), strict=True)),
     "MNQ": dict(zip(COST_NAMES, (2, 1.24, 0.50, 1.00, 0.25, 10), strict=True)),
@@ -44,12 +44,12 @@ class Year(NamedTuple):
 
 
 def rejected(phase: int) -> Screened:
-    """A rejection in `phase` (rules, section 2)."""
+    """A rejection in `phase` (rules.md, section 2)."""
     return Screened(phase, [], 0, False)
 
 
 def read_years(text: str | None, exclude_years: tuple[int, ...]) -> dict[int, Year] | None:
-    """The years that are not excluded; None when there is no yearly data (rules, sections 1 and 2, phase 3)."""
+    """The years that are not excluded; None when there is no yearly data (rules.md, sections 1 and 2, phase 3)."""
     try:
         data = json.loads(text or "")
     except ValueError:
@@ -80,7 +80,7 @@ def read_years(text: str | None, exclude_years: tuple[int, ...]) -> dict[int, Ye
 
 
 def robust(years: dict[int, Year], settings: Settings, atr_by_year: Mapping[int, float]) -> tuple[bool, list[int]]:
-    """Whether phase 3 passes, and the waived years in ascending order (rules, section 2, phase 3)."""
+    """Whether phase 3 passes, and the waived years in ascending order (rules.md, section 2, phase 3)."""
     included = {year: value for year, value in years.items() if value.trades >= settings.min_trades_per_year}
     if not included:
         return False, []
@@ -106,7 +106,7 @@ def robust(years: dict[int, Year], settings: Settings, atr_by_year: Mapping[int,
 
 
 def stressed_expectancy(row: Mapping[str, Any], multiplier: float, costs: Mapping[str, float]) -> float:
-    """Expectancy after stressed friction (rules, section 2, phase 4)."""
+    """Expectancy after stressed friction (rules.md, section 2, phase 4)."""
     floor_points = costs["min_ticks_floor"] * costs["tick_size"]
     if row["median_risk_points"] is not None and row["median_risk_points"] > 0:
         risk_points = row["median_risk_points"]
@@ -127,9 +127,9 @@ def stressed_expectancy(row: Mapping[str, Any], multiplier: float, costs: Mappin
 def screen(
     row: Mapping[str, Any], settings: Settings, costs: Mapping[str, float], atr_by_year: Mapping[int, float]
 ) -> Screened:
-    """The first of the phases 1 to 5 that rejects the row, if any (rules, section 2).
+    """The first of the phases 1 to 5 that rejects the row, if any (rules.md, section 2).
 
-    Comparisons are written so that NaN rejects (rules, section 1).
+    Comparisons are written so that NaN rejects (rules.md, section 1).
     """
     sample_size = row["sample_size"] if row["sample_size"] is not None else 0
     if sample_size < settings.min_sample:

@@ -31,13 +31,13 @@ CLEAN: Split = (None, None, None, None, "CLEAN")
 
 @cache
 def is_winter(label: str, day: date) -> bool:
-    """Whether the session's zone is not on daylight saving time at local noon of that day (rules, section 4)."""
+    """Whether the session's zone is not on daylight saving time at local noon of that day (rules.md, section 4)."""
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(ZONE_OF_SESSION[label]))
     return noon.dst() == timedelta(0)
 
 
 def in_season(strategy_id: str, label: str, day: date) -> bool:
-    """Whether an id ending `_W` / `_S` in a session with seasons lets the day through (rules, section 3)."""
+    """Whether an id ending `_W` / `_S` in a session with seasons lets the day through (rules.md, section 3)."""
     if label in ZONE_OF_SESSION and strategy_id.endswith("_W"):
         return is_winter(label, day)
     if label in ZONE_OF_SESSION and strategy_id.endswith("_S"):
@@ -46,7 +46,7 @@ def in_season(strategy_id: str, label: str, day: date) -> bool:
 
 
 def read_object(value: Any, name: str) -> dict[str, Any]:
-    """A JSON object; null is as if empty (rules, sections 1 and 4)."""
+    """A JSON object; null is as if empty (rules.md, sections 1 and 4)."""
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -55,7 +55,7 @@ def read_object(value: Any, name: str) -> dict[str, Any]:
 
 
 def read_bounds(params: dict[str, Any], name: str) -> tuple[float | None, float | None]:
-    """`min_size` and `max_size` of one object, null = none (rules, section 4)."""
+    """`min_size` and `max_size` of one object, null = none (rules.md, section 4)."""
     for key in ("min_size", "max_size"):
         if params.get(key) is not None and not is_number(params[key]):
             raise Unusable(f"{key} of {name} is not a number")
@@ -63,7 +63,7 @@ def read_bounds(params: dict[str, Any], name: str) -> tuple[float | None, float 
 
 
 def read_weekdays(params: dict[str, Any], name: str) -> list[float] | None:
-    """`skip_days` of one object, null = none (rules, section 4)."""
+    """`skip_days` of one object, null = none (rules.md, section 4)."""
     days = params.get("skip_days")
     if days is not None and not (isinstance(days, list) and all(is_number(day) for day in days)):
         raise Unusable(f"skip_days of {name} is not a list of numbers")
@@ -71,7 +71,7 @@ def read_weekdays(params: dict[str, Any], name: str) -> list[float] | None:
 
 
 def bounds_in_name(filter_type: str | None) -> tuple[float | None, float | None]:
-    """The bounds of a name that reads in full `ORB_G<min>` or `ORB_G<min>_L<max>` (rules, section 4)."""
+    """The bounds of a name that reads in full `ORB_G<min>` or `ORB_G<min>_L<max>` (rules.md, section 4)."""
     name = filter_type or ""
     for weekday_part in ("_NOFRI", "_NOMON", "_NOTUE"):
         name = name.replace(weekday_part, "")
@@ -84,7 +84,7 @@ def bounds_in_name(filter_type: str | None) -> tuple[float | None, float | None]
 def bounds_and_weekdays(
     filter_type: str | None, filter_params: str | None
 ) -> tuple[float | None, float | None, list[float]]:
-    """The smallest size, the size that is too large, and the skipped weekdays (rules, section 4)."""
+    """The smallest size, the size that is too large, and the skipped weekdays (rules.md, section 4)."""
     try:
         loaded = json.loads(filter_params or "")
     except ValueError:
@@ -105,7 +105,7 @@ def bounds_and_weekdays(
 
 
 def verdict(winter_n: int, winter: float, summer_n: int, summer: float) -> str:
-    """The first verdict that holds, on unrounded means (rules, section 4)."""
+    """The first verdict that holds, on unrounded means (rules.md, section 4)."""
     if winter_n < 10 or summer_n < 10:
         return "LOW-N"
     if winter > 0 >= summer:
@@ -124,7 +124,7 @@ def verdict(winter_n: int, winter: float, summer_n: int, summer: float) -> str:
 
 
 def season_split(label: str, filter_type: str | None, filter_params: str | None, rows: list[Row]) -> Split:
-    """Number and mean R of the winter's and the summer's trades, and the verdict (rules, section 4, compute)."""
+    """Number and mean R of the winter's and the summer's trades, and the verdict (rules.md, section 4, compute)."""
     min_size, max_size, weekdays = bounds_and_weekdays(filter_type, filter_params)
 
     winter = []
@@ -161,7 +161,7 @@ def season_split(label: str, filter_type: str | None, filter_params: str | None,
 
 
 def needs_outcomes(row: Mapping[str, Any]) -> bool:
-    """Whether the split has to be computed, the last of four cases (rules, section 4)."""
+    """Whether the split has to be computed, the last of four cases (rules.md, section 4)."""
     return (
         row["dst_verdict"] is None
         and not row["strategy_id"].endswith(("_W", "_S"))
@@ -170,7 +170,7 @@ def needs_outcomes(row: Mapping[str, Any]) -> bool:
 
 
 def split_for(row: Mapping[str, Any], rows: list[Row]) -> Split:
-    """The five DST values of a processed canonical row, from the first case that holds (rules, section 4)."""
+    """The five DST values of a processed canonical row, from the first case that holds (rules.md, section 4)."""
     if row["dst_verdict"] is not None:
         return (
             row["dst_winter_n"],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """The rule flags and their defaults (rules, sections 2, 3 and 5)."""
+    """The rule flags and their defaults (rules.md, sections 2, 3 and 5)."""
 
     min_sample: int = 30
     stress_multiplier: float = 1.5

@@ -51,13 +51,13 @@ class Tables:
         return self.con.execute(f"DESCRIBE {table}").fetchall()
 
     def _feature_columns(self) -> list[str]:
-        """`day_of_week` and those columns of the sessions that this database has (data contract)."""
+        """`day_of_week` and those columns of the sessions that this database has (docs/data-contract.md)."""
         present = [column[0] for column in self._describe("daily_features")]
         wanted = [f"orb_{label}_{feature}" for label in LABELS for feature in SESSION_FEATURES]
         return ["day_of_week"] + [column for column in wanted if column in present]
 
     def _read_features(self) -> dict[tuple[int, date], dict[str, Any]]:
-        """The features of every day by `(orb_minutes, trading_day)` (data contract)."""
+        """The features of every day by `(orb_minutes, trading_day)` (docs/data-contract.md)."""
         rows = self.con.execute(
             f"SELECT orb_minutes, trading_day, {', '.join(self.feature_columns)} FROM daily_features WHERE symbol = ?",
             [self.instrument],
@@ -65,7 +65,7 @@ class Tables:
         return {(minutes, day): dict(zip(self.feature_columns, rest, strict=True)) for minutes, day, *rest in rows}
 
     def strategies(self) -> list[dict[str, Any]]:
-        """All rows of the instrument by id; DST columns that an older database lacks are NULL (data contract)."""
+        """All rows of the instrument by id; DST columns that an older database lacks are NULL (data-contract.md)."""
         present = [column[0] for column in self._describe("experimental_strategies")]
         wanted = [column for column in STRATEGY_COLUMNS if column in present]
         rows = self.con.execute(
@@ -76,7 +76,7 @@ class Tables:
         return sorted(strategies, key=lambda row: row["strategy_id"])
 
     def outcomes(self, row: Mapping[str, Any]) -> list[Outcome]:
-        """The outcomes of the strategy's six columns that are not NULL, by day (rules, section 3)."""
+        """The outcomes of the strategy's six columns that are not NULL, by day (rules.md, section 3)."""
         names = ("orb_minutes", "orb_label", "entry_model", "rr_target", "confirm_bars")
         key = tuple(row[name] for name in names)
         if key != self.last_key:
@@ -90,7 +90,7 @@ class Tables:
         return self.last_outcomes
 
     def atr_by_year(self) -> dict[int, float]:
-        """The mean `atr_20` of every calendar year, at 5 minutes (rules, section 2)."""
+        """The mean `atr_20` of every calendar year, at 5 minutes (rules.md, section 2)."""
         rows = self.con.execute(
             "SELECT trading_day, atr_20 FROM daily_features "
             "WHERE symbol = ? AND orb_minutes = 5 AND atr_20 IS NOT NULL ORDER BY trading_day",
@@ -102,24 +102,24 @@ class Tables:
         return {year: mean(values[year]) for year in values}
 
     def not_null_columns(self) -> list[str]:
-        """The columns that the user's `validated_setups` declares NOT NULL (rules, section 1)."""
+        """The columns that the user's `validated_setups` declares NOT NULL (rules.md, section 1)."""
         return [name for name, _, nullable, *_ in self._describe("validated_setups") if nullable == "NO"]
 
     def active_setups(self) -> list[str]:
-        """The strategies that are live now (rules, section 1)."""
+        """The strategies that are live now (rules.md, section 1)."""
         rows = self.con.execute("SELECT strategy_id FROM validated_setups WHERE status = 'active'").fetchall()
         return [strategy_id for (strategy_id,) in rows]
 
 
 def require(tables: Tables, needed: list[str]) -> None:
-    """Unusable when the session lacks a column, whether or not there are days to look at (rules, section 5)."""
+    """Unusable when the session lacks a column, whether or not there are days to look at (rules.md, section 5)."""
     for column in needed:
         if column not in tables.feature_columns:
             raise Unusable(f"daily_features has no column {column}")
 
 
 def walk(tables: Tables, row: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """The walk-forward of one strategy on the days that its filter and its season let through (rules, section 3)."""
+    """The walk-forward of one strategy on the days that its filter and its season let through (rules.md, section 3)."""
     label, filter_type = row["orb_label"], row["filter_type"]
     require(tables, columns(filter_type, label, settings.strict_filters))
     chosen = []
@@ -134,7 +134,7 @@ def walk(tables: Tables, row: Mapping[str, Any], settings: Settings) -> dict[str
 
 
 def split(tables: Tables, row: Mapping[str, Any]) -> Split:
-    """The DST split of one strategy, its outcomes joined to the features of their day (rules, section 4)."""
+    """The DST split of one strategy, its outcomes joined to the features of their day (rules.md, section 4)."""
     rows: list[Row] = []
     if needs_outcomes(row):
         min_size, max_size, _ = bounds_and_weekdays(row["filter_type"], row["filter_params"])
@@ -148,7 +148,7 @@ def split(tables: Tables, row: Mapping[str, Any]) -> Split:
 
 
 def line(row: Mapping[str, Any], result: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """The JSON line of a strategy that reached walk-forward (rules, section 3)."""
+    """The JSON line of a strategy that reached walk-forward (rules.md, section 3)."""
     return {
         "strategy_id": row["strategy_id"],
         "instrument": row["instrument"],
@@ -177,7 +177,7 @@ def line(row: Mapping[str, Any], result: Mapping[str, Any], settings: Settings) 
 def setup(
     row: Mapping[str, Any], screened: Screened, dst: Split, fdr: tuple[bool | None, float | None]
 ) -> dict[str, Any]:
-    """Every column that promotion writes (rules, section 6)."""
+    """Every column that promotion writes (rules.md, section 6)."""
     values = {column: row[column] for column in COPIED_COLUMNS}
     values["promoted_from"] = row["strategy_id"]
     values["years_tested"] = screened.years_tested
@@ -196,7 +196,7 @@ def setup(
 
 
 def check_not_null(values: Mapping[str, Any], not_null: list[str]) -> None:
-    """Unusable when promotion would write NULL where there must be a value (rules, section 1)."""
+    """Unusable when promotion would write NULL where there must be a value (rules.md, section 1)."""
     for column in ["win_rate", *not_null]:
         if column in values and values[column] is None:
             raise Unusable(f"{column} is NULL")
@@ -205,7 +205,7 @@ def check_not_null(values: Mapping[str, Any], not_null: list[str]) -> None:
 def answer(
     status: str, phase: int | None = None, dst: Split | None = None, reason: str | None = None
 ) -> dict[str, Any]:
-    """What is written to one row; DST columns that are left alone are None (rules, section 1)."""
+    """What is written to one row; DST columns that are left alone are None (rules.md, section 1)."""
     return {"status": status, "phase": phase, "dst": dst, "reason": reason}
 
 
@@ -216,7 +216,7 @@ def validate(
     costs: Mapping[str, float],
     resume: bool = False,
 ) -> dict[str, Any]:
-    """What a run would write: `strategies`, `setups`, `lines` and the `retired` setups (rules, section 1)."""
+    """What a run would write: `strategies`, `setups`, `lines` and the `retired` setups (rules.md, section 1)."""
     tables = Tables(con, instrument)
     everything = tables.strategies()
     atr_by_year = tables.atr_by_year()

@@ -15,7 +15,7 @@ Outcome = tuple[date, str, float | None]
 
 
 def add_months(day: date, months: int) -> date:
-    """The same day `months` later, clamped to that month's last day (rules, section 3)."""
+    """The same day `months` later, clamped to that month's last day (rules.md, section 3)."""
     month = day.month - 1 + months
     year = day.year + month // 12
     month = month % 12 + 1
@@ -23,7 +23,7 @@ def add_months(day: date, months: int) -> date:
 
 
 def traded_r(outcome: Outcome) -> float:
-    """The result of a win or a loss, which must be a finite number (rules, section 1)."""
+    """The result of a win or a loss, which must be a finite number (rules.md, section 1)."""
     day, kind, pnl_r = outcome
     if pnl_r is None or not math.isfinite(pnl_r):
         raise Unusable(f"the {kind} of {day} has pnl_r {pnl_r}")
@@ -31,7 +31,7 @@ def traded_r(outcome: Outcome) -> float:
 
 
 def one_window(start: date, end: date, outcomes: list[Outcome], settings: Settings) -> dict[str, Any]:
-    """The numbers of the test window from `start` to before `end` (rules, section 3, per window)."""
+    """The numbers of the test window from `start` to before `end` (rules.md, section 3, per window)."""
     wins = []
     losses = []
     traded = []
@@ -79,7 +79,7 @@ def one_window(start: date, end: date, outcomes: list[Outcome], settings: Settin
 def walkforward(outcomes: list[Outcome], settings: Settings) -> dict[str, Any]:
     """The walk-forward of a strategy's outcomes, given in day order; `rule` names the one that failed, if any.
 
-    Rules, section 3.
+    rules.md, section 3.
     """
     for outcome in outcomes:
         if outcome[1] in ("win", "loss"):

@@ -1,0 +1,163 @@
+"""`docs/rules.md` says the numbers, names and tables that the code applies."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from dask_validator.config import RunConfig, flag
+from dask_validator.model import Status
+from dask_validator.rules import filters, seasons
+from dask_validator.rules.costs import KNOWN_COSTS, Costs
+from tests.documents.pages import ROOT, code, page, rows, section
+from tests.recorded import SMALL
+
+RULES = page("docs/rules.md")
+NUMBERS = {code(row["number"])[0]: row["value"] for row in rows(RULES, "number")}
+NO_RULE = {"wf_output", "instruments", "dry_run"}
+TEXT_FLAGS = {"no_walkforward", "strict_filters"}  # a switch of its own sentence, without a number
+CODES = {"filters.LONG", "filters.SHORT", "walkforward.FIRST_DAY", "walkforward.LAST_DAY"}  # how things are coded
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    ">=": operator.ge,
+    "<=": operator.le,
+    "<": operator.lt,
+    "!=": operator.ne,
+    "==": operator.eq,
+}
+VALUES = {"TRUE": True, "long": filters.LONG, "short": filters.SHORT}
+
+
+def _default(name: str) -> Any:
+    value = getattr(RunConfig(), name)
+    return {None: "none", (): "none", False: "off"}.get(value, value)
+
+
+def _assigned(module: str) -> dict[str, float]:
+    """The numbers that a module of the rules gives a name in capitals."""
+    tree = ast.parse((ROOT / "dask_validator" / "rules" / f"{module}.py").read_text())
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    loaded = importlib.import_module(f"dask_validator.rules.{module}")
+    values = {f"{module}.{name}": getattr(loaded, name) for name in names if name.isupper()}
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}
+
+
+def _constants() -> dict[str, float]:
+    deciding = ("costs", "fdr", "filters", "screening", "seasons", "walkforward", "yearly")
+    return {name: value for module in deciding for name, value in _assigned(module).items() if name not in CODES}
+
+
+def test_every_default_of_a_rule_is_stated() -> None:
+    """Each rule flag that has a number stands in a table with the default that the code has."""
+    names = {field.name for field in fields(RunConfig)} - NO_RULE - TEXT_FLAGS
+    stated = {name: NUMBERS.get(flag(name), "is missing") for name in names}
+
+    assert {name: _number(value) for name, value in stated.items()} == {name: _default(name) for name in names}
+    assert all(f"`{flag(name)}`" in RULES for name in TEXT_FLAGS)
+
+
+def test_every_constant_of_a_rule_is_stated() -> None:
+    """Each number in the modules of the rules stands in a table, under its name, with its value; and no other does."""
+    stated = {name: _number(value) for name, value in NUMBERS.items() if not name.startswith("--")}
+
+    assert stated == _constants()
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def test_instruments_have_the_costs_of_the_table() -> None:
+    """Each known symbol with its six numbers."""
+    stated = {row["symbol"]: Costs(*(float(row[name]) for name in Costs._fields)) for row in rows(RULES, "symbol")}
+
+    assert stated == KNOWN_COSTS
+
+
+def _bounds(text: str) -> filters.Filter:
+    parts = [re.fullmatch(r"(\w+) (\S+) (\S+)", part) for part in text.split(", ")]
+    return tuple(
+        filters.Bound(part[1], COMPARISONS[part[2]], VALUES[part[3]] if part[3] in VALUES else float(part[3]))
+        for part in parts
+        if part
+    )
+
+
+def _table(column: str) -> dict[str, filters.Filter]:
+    return {code(row[column])[0]: _bounds(next(reversed(row.values()))) for row in rows(RULES, column)}
+
+
+def test_filters_are_those_of_the_tables() -> None:
+    """Each filter name admits the days that its conditions say; no further name is applied."""
+    plain = _table("filter")
+    ended = {
+        name + ending: (*bounds, *further)
+        for name, bounds in plain.items()
+        if name.startswith("ORB_G")
+        for ending, further in _table("ending").items()
+    }
+
+    assert plain | ended | {"VOL_RV12_N20": filters.NEVER} == filters.FILTERS
+    assert _table("filter with `--strict-filters`") == filters.STRICT_FILTERS
+    assert "`NO_FILTER`" in section(RULES, "## 5. Filters and sessions")
+
+
+def test_sessions_are_those_listed() -> None:
+    """Section 5 lists the sessions, section 4 those that have seasons with their zone."""
+    listed = section(RULES, "## 5. Filters and sessions").split("**Sessions**", 1)[1]
+    zones = {
+        label: code(row["seasons are those of"])[0]
+        for row in rows(RULES, "sessions")
+        for label in code(row["sessions"])
+    }
+
+    assert set(code(listed)) == filters.SESSIONS
+    assert zones == seasons.SEASON_ZONES
+
+
+def test_season_verdicts_are_those_of_the_table() -> None:
+    """The verdicts of section 4 are the code's, in the order in which the first that holds is taken."""
+    source = ast.parse((ROOT / "dask_validator" / "rules" / "seasons.py").read_text())
+    judge = next(node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == "_verdict")
+    returned = [node for node in ast.walk(judge) if isinstance(node, ast.Return)]
+    texts = [
+        node.value
+        for statement in sorted(returned, key=lambda node: node.lineno)
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+    assert [code(row["verdict"])[0] for row in rows(RULES, "verdict")] == [*texts, seasons.CLEAN.verdict]
+
+
+def test_statuses_are_those_of_the_table() -> None:
+    """Section 1 says when each status is written."""
+    assert {code(row["status"])[0] for row in rows(RULES, "status")} == set(Status)
+
+
+@pytest.fixture(scope="module")
+def recorded_line() -> dict[str, Any]:
+    """One line of the JSONL, as recorded; `tests/test_golden.py` compares those of today with it."""
+    with (SMALL / "expected" / "wf.jsonl").open() as lines:
+        loaded: dict[str, Any] = next(line for line in map(json.loads, lines) if line["windows"])
+    return loaded
+
+
+def test_lines_of_the_jsonl_have_the_keys_of_the_table(recorded_line: dict[str, Any]) -> None:
+    """Section 3 names every key of a line, of its windows and of its parameters, in their order."""
+    table = {tuple(code(row["key"])): code(row["what it is"]) for row in rows(RULES, "key")}
+
+    assert [key for keys in table for key in keys] == list(recorded_line)
+    assert table["windows",] == list(recorded_line["windows"][0])
+    assert table["params",] == list(recorded_line["params"])
