@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
-_FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^( *)```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
 def _of_notebook(path: Path) -> str:
@@ -31,6 +32,11 @@ def page(name: str) -> str:
 def prose(text: str) -> str:
     """The text without its blocks of code."""
     return _FENCED.sub("", text)
+
+
+def fenced(text: str, language: str = "") -> list[str]:
+    """The blocks of code, of one language if named, without the indent of a list they stand in."""
+    return [dedent(body) for _, of, body in _FENCED.findall(text) if language in ("", of)]
 
 
 def section(text: str, heading: str) -> str:
