@@ -15,6 +15,7 @@ from distributed import Client
 from dask_validator.errors import InputError
 from dask_validator.execution import remote
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
+from dask_validator.execution.first_worker import wait_for_a_worker
 from dask_validator.execution.fitness import blind_workers, check_versions, without_nanny
 from dask_validator.execution.flight import Flight, answering, threads
 from dask_validator.execution.quarantine import quarantined
@@ -55,11 +56,9 @@ def existing_cluster(
         The scheduler has gone.
     """
     with answering():
-        if not client.nthreads():
-            say("The cluster has no workers yet; waiting for the first")
-            client.wait_for_workers(1)
+        wait_for_a_worker(client, say)
         warnings = [*check_versions(client), *without_nanny(client)]
-        return ClientExecutor(client, PATIENCE_S, task_timeout_s, warnings, dashboard=dashboard)
+        return ClientExecutor(client, PATIENCE_S, task_timeout_s, warnings, dashboard=dashboard, say=say)
 
 
 class ClientExecutor:
@@ -75,8 +74,10 @@ class ClientExecutor:
         warnings: Sequence[str] = (),
         *,
         dashboard: bool = True,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._client = client
+        self._say = say
         self._patience_s = patience_s
         self._task_timeout_s = task_timeout_s
         self.warnings = list(warnings)
@@ -103,7 +104,9 @@ class ClientExecutor:
             self._once_started.pop()(self._client)
 
     def wait(self) -> None:
-        """The cluster runs already."""
+        """A cluster that scales by itself may have scaled to zero while we did other things. Raises Incomplete."""
+        with answering():
+            wait_for_a_worker(self._client, self._say, since="left")
 
     def blind(self, path: Path) -> list[str]:
         """Workers that do not see the file."""
