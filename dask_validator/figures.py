@@ -1,6 +1,5 @@
 """Bokeh figures of a result: plain tables in, a figure out; Bokeh is imported when the first one is drawn.
 
-Colours are of Okabe, M. and Ito, K. (2008), Color Universal Design, which people with any colour vision tell apart.
 The background is Bokeh's own, so that a theme of the user's decides.
 """
 
@@ -11,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.model import WindowResult
+from dask_validator.palette import LIGHT
 from dask_validator.plain import plain
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from dask_validator.tuning import Forecast
 
 Columns = dict[str, Any]  # lists of one length, by name
-LEFT, LOST, GOOD, BAD, GREY = "#0072b2", "#d9d9d9", "#009e73", "#d55e00", "#999999"
 WIDTH = 760
 
 
@@ -49,8 +48,19 @@ def funnel_figure(steps: Sequence[tuple[str, int, int]], title: str) -> figure:
         tooltips=[("", "@stage"), ("left", "@left{0,0}"), ("removed", "@removed{0,0}")],
     )
     source = ColumnDataSource(columns)
-    plot.hbar("stage", left=0, right="left", height=0.75, color=LEFT, source=source)
-    plot.hbar("stage", left="left", right="before", height=0.75, color=LOST, source=source)
+    plot.hbar("stage", left=0, right="left", height=0.75, color=LIGHT.passed, source=source)
+    plot.hbar(
+        "stage",
+        left="left",
+        right="before",
+        height=0.75,
+        fill_color=None,
+        line_color=None,
+        hatch_pattern="right_diagonal_line",
+        hatch_color=LIGHT.rejected,
+        hatch_scale=7,
+        source=source,
+    )
     plot.text("before", "stage", text="label", x_offset=6, text_baseline="middle", text_font_size="9pt", source=source)
     plot.xaxis.axis_label = "strategies"
     plot.xaxis.formatter = NumeralTickFormatter(format="0,0")
@@ -68,11 +78,12 @@ def windows_columns(windows: Sequence[WindowResult], min_trades: int) -> Columns
         "label": [f"{window.test_n}" for window in windows],
         "win_rate": ["" if window.test_wr is None else f"{window.test_wr:.0%}" for window in windows],
         "became": [_became(window, min_trades) for window in windows],
-        "color": [{PASSES: GOOD, TOO_FEW: GREY}.get(_became(window, min_trades), BAD) for window in windows],
+        "color": [COLOURS[_became(window, min_trades)] for window in windows],
     }
 
 
 PASSES, TOO_FEW, NOT_POSITIVE = "passes", "too few trades", "zero or negative"
+COLOURS = {PASSES: LIGHT.passed, TOO_FEW: LIGHT.second, NOT_POSITIVE: LIGHT.rejected}
 
 
 def _became(window: WindowResult, min_trades: int) -> str:
@@ -110,7 +121,7 @@ def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades
         bottom=0,
         top="exp_r",
         color="color",
-        line_color="white",
+        line_color=LIGHT.card,
         legend_group="became",
         source=source,
     )
@@ -152,19 +163,21 @@ def speedup_figure(forecasts: Sequence[Forecast], workers: int, total_s: float) 
         tooltips=[("workers", "@x"), ("seconds", "@y{0.00}")],
     )
     ideal = [replayed[0] * counts[0] / count for count in counts]
-    plot.line(counts, ideal, color=GREY, line_dash="dashed", line_width=2, legend_label="ideal")
-    plot.line(counts, replayed, color=LEFT, line_width=2, legend_label="replayed")
-    plot.scatter(counts, replayed, color=LEFT, size=7, legend_label="replayed")
+    plot.line(counts, ideal, color=LIGHT.second, line_dash="dashed", line_width=2, legend_label="ideal")
+    plot.line(counts, replayed, color=LIGHT.passed, line_width=2, legend_label="replayed")
+    plot.scatter(counts, replayed, color=LIGHT.passed, size=7, legend_label="replayed")
     plot.scatter(
         [best.workers],
         [best.total_s],
         size=18,
-        line_color=GOOD,
+        line_color=LIGHT.good,
         fill_color=None,
         line_width=3,
         legend_label=f"recommended: {best.workers}",
     )
-    plot.scatter([workers], [total_s], marker="x", size=13, color=BAD, line_width=3, legend_label="this run, measured")
+    plot.scatter(
+        [workers], [total_s], marker="x", size=13, color=LIGHT.mark, line_width=3, legend_label="this run, measured"
+    )
     plot.add_layout(plot.legend[0], "right")
     plot.xaxis.ticker = counts
     plot.xaxis.axis_label = "workers"

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dask_validator import sentences
+from dask_validator.palette import LIGHT
 from dask_validator.plain import escaped
 
-BAR = "#5b8def"
 NUMBER = "text-align: right; padding: 1px 10px"
 TEXT = "text-align: left; padding: 1px 10px"
 MOST_WARNINGS = 20
@@ -49,7 +49,7 @@ def _funnel(steps: Sequence[tuple[str, int, int]]) -> str:
 
 def _row(name: str, removed: str, left: int, processed: int, *, strong: bool = False) -> str:
     share = left / processed if processed else 0.0
-    bar = f'<div style="width: {round(160 * share)}px; height: 10px; background-color: {BAR}"></div>'
+    bar = f'<div style="width: {round(160 * share)}px; height: 10px; background-color: {LIGHT.passed}"></div>'
     kind = "th" if strong else "td"
     cells = ((TEXT, escaped(name)), (NUMBER, removed), (NUMBER, f"{left:,}"), (NUMBER, f"{share:.1%}"))
     row = "".join(f'<{kind} style="{style}">{text}</{kind}>' for style, text in cells)

@@ -12,7 +12,7 @@ import pytest
 import dask_validator
 
 PACKAGE = Path(dask_validator.__file__).parent
-INNER = {"config", "errors", "memory", "model", "pace", "plain", "sentences"}
+INNER = {"config", "errors", "memory", "model", "pace", "palette", "plain", "sentences"}
 MAY_IMPORT = {
     "errors": set(),
     "config": {"errors"},
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "plain": set(),
     "pace": set(),
     "sentences": set(),
+    "palette": set(),
     "events": {"model"},
     "interrupts": set(),
     "rules": INNER,

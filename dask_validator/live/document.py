@@ -19,6 +19,7 @@ from bokeh.plotting import figure
 
 from dask_validator.live import columns, markup
 from dask_validator.live.progress import Message
+from dask_validator.palette import LIGHT
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
 EVERY_MS = 500
 LATEST = "latest"
 HEIGHT = 230
-BLUE, ORANGE, GREY, GREEN = "#1f6fb2", "#e07b39", "#80868b", "#5b9c73"
 
 GRID = ":host { display: grid; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); gap: 12px; }"
-CARD = ":host { background: white; box-shadow: 0 0 0 1px #dadce0; border-radius: 6px; min-width: 0; }"
+CARD = f":host {{ background: {LIGHT.card}; box-shadow: 0 0 0 1px {LIGHT.edge}; border-radius: 6px; min-width: 0; }}"
 PADDED = ":host { padding: 10px; }"
 TOP = ":host { display: flex; flex-direction: row; flex-wrap: wrap; gap: 8px 24px; margin-top: 12px; }"
 GROWING = ":host { flex: 1 1 320px; width: auto; }"
@@ -121,7 +121,13 @@ class Drawn:
         plot = _plot("Strategies a second", "seconds of computing")
         plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
         plot.quad(
-            left="left", right="right", top="rate", bottom=0, source=self._throughput, color=BLUE, line_color="white"
+            left="left",
+            right="right",
+            top="rate",
+            bottom=0,
+            source=self._throughput,
+            color=LIGHT.passed,
+            line_color=LIGHT.card,
         )
         plot.add_tools(HoverTool(tooltips=[("to second", "@right{0.0}"), ("strategies a second", "@rate{0,0}")]))
         return plot
@@ -133,12 +139,12 @@ class Drawn:
             "workers",
             source=self._ideal,
             mode="after",
-            color=GREY,
+            color=LIGHT.second,
             line_dash="dashed",
             line_width=2,
             legend_label="ideal: workers",
         )
-        for name, label, color in (("speedup", "speedup", BLUE), ("cpu_speedup", "CPU speedup", ORANGE)):
+        for name, label, color in (("speedup", "speedup", LIGHT.passed), ("cpu_speedup", "CPU speedup", LIGHT.mark)):
             plot.line("seconds", name, source=self._speedups, color=color, line_width=2, legend_label=label)
         plot.add_tools(
             HoverTool(
@@ -159,7 +165,7 @@ class Drawn:
 
     def _workers_plot(self) -> Any:
         plot = _plot("Tasks per worker", "tasks", y_range=self._worker_names)
-        plot.hbar(y="worker", right="tasks", left=0, height=0.7, source=self._workers, color=GREEN)
+        plot.hbar(y="worker", right="tasks", left=0, height=0.7, source=self._workers, color=LIGHT.passed)
         plot.add_tools(
             HoverTool(
                 tooltips=[

@@ -6,42 +6,47 @@ from dask_validator.live import columns
 from dask_validator.live.columns import View
 from dask_validator.live.progress import Message
 from dask_validator.pace import duration
+from dask_validator.palette import LIGHT, variables
 from dask_validator.plain import escaped, plain
 
-STYLE = """
-:host { width: 100%; color: #222; font: 14px Helvetica, Arial, sans-serif; }
+STYLE = (
+    f":host {{ {variables(LIGHT)} }}"
+    + """
+:host { width: 100%; color: var(--text); font: 14px Helvetica, Arial, sans-serif; }
 .bk-clearfix { width: 100%; }
 h2 { font-size: 20px; margin: 0; overflow-wrap: anywhere; }
 h3 { font-size: 13px; margin: 0 0 8px; font-weight: bold; }
 p { margin: 4px 0 0; overflow-wrap: anywhere; }
-.muted { color: #5f6368; }
-.badge { display: inline-block; padding: 2px 10px; border-radius: 11px; font-size: 13px; color: white;
+.muted { color: var(--soft); }
+.badge { display: inline-block; padding: 2px 10px; border-radius: 11px; font-size: 13px; color: var(--card);
   vertical-align: 3px; margin-left: 6px; white-space: nowrap; }
-.badge.busy { background: #1f6fb2; } .badge.good { background: #2a7d46; } .badge.bad { background: #b3261e; }
+.badge.busy { background: var(--passed); }
+.badge.good { background: var(--good); } .badge.bad { background: var(--bad); }
 .figures { display: grid; grid-template-columns: repeat(10, 1fr); gap: 8px; }
 @media (max-width: 1200px) { .figures { grid-template-columns: repeat(5, 1fr); } }
 @media (max-width: 640px) { .figures { grid-template-columns: repeat(2, 1fr); } }
-.figure { background: white; border: 1px solid #dadce0; border-radius: 6px; padding: 8px 10px; }
+.figure { background: var(--card); border: 1px solid var(--edge); border-radius: 6px; padding: 8px 10px; }
 .figure b { display: block; font-size: 20px; font-weight: normal; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-.figure.good b { color: #2a7d46; } .figure.bad b { color: #b3261e; } .figure.busy b { color: #1f6fb2; }
-.figure span { color: #5f6368; font-size: 12px; }
-.bar { height: 14px; background: #e3e5e8; border-radius: 7px; overflow: hidden; }
-.bar div { height: 100%; background: #1f6fb2; }
-.bar.good div { background: #2a7d46; } .bar.bad div { background: #b3261e; }
+.figure.good b { color: var(--good); } .figure.bad b { color: var(--bad); } .figure.busy b { color: var(--passed); }
+.figure span { color: var(--soft); font-size: 12px; }
+.bar { height: 14px; background: var(--grid); border-radius: 7px; overflow: hidden; }
+.bar div { height: 100%; background: var(--passed); }
+.bar.good div { background: var(--good); } .bar.bad div { background: var(--bad); }
 .spread { display: flex; justify-content: space-between; flex-wrap: wrap; gap: 0 16px; margin-top: 4px; }
 table { width: 100%; border-collapse: collapse; font-size: 13px; }
-td, th { padding: 4px 6px; text-align: left; vertical-align: top; border-bottom: 1px solid #eceef0;
+td, th { padding: 4px 6px; text-align: left; vertical-align: top; border-bottom: 1px solid var(--grid);
   overflow-wrap: anywhere; }
-th { color: #5f6368; font-weight: normal; font-size: 12px; }
+th { color: var(--soft); font-weight: normal; font-size: 12px; }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; width: 1%; }
 .name { white-space: nowrap; width: 1%; }
-.item { font-size: 13px; padding: 4px 6px; margin: 0; border-bottom: 1px solid #eceef0; }
-.item b { font-weight: normal; color: #b3261e; }
+.item { font-size: 13px; padding: 4px 6px; margin: 0; border-bottom: 1px solid var(--grid); }
+.item b { font-weight: normal; color: var(--bad); }
 .scroll { max-height: 250px; overflow: auto; }
 .share { vertical-align: middle; }
-.share div { height: 9px; background: #e8915a; border-radius: 2px; }
+.share div { height: 9px; background: var(--rejected); border-radius: 2px; }
 """
+)
 NONE = "<p class='muted'>none</p>"
 
 

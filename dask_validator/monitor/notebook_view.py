@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from dask_validator.events import Committed, Computed, Event, Opened, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.monitor.tunnel import tunnel
 from dask_validator.pace import progress
+from dask_validator.palette import LIGHT
 from dask_validator.plain import escaped, plain
 
 BAR_CELLS = 30
@@ -99,7 +100,7 @@ def as_html(view: View, now: float) -> str:
         items = "".join(f"<li>{escaped(text)}</li>" for text in _counted(view.warnings))
         heading = f"{len(view.warnings):,} warning{'s' if len(view.warnings) > 1 else ''}"
         parts.append(f'<details open="open"><summary>{heading}</summary><ul style="margin: 0">{items}</ul></details>')
-    return f'<div style="border-left: 3px solid #5b8def; padding-left: 0.8em">{"".join(parts)}</div>'
+    return f'<div style="border-left: 3px solid {LIGHT.passed}; padding-left: 0.8em">{"".join(parts)}</div>'
 
 
 def _progress(view: View, now: float) -> str:

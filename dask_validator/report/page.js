@@ -47,7 +47,7 @@
       const x = left + slot * (i + 0.1), middle = left + slot * (i + 0.5);
       const end = i + 1 < of.windows.length ? of.windows[i + 1][0] : of.end;
       if (r !== null) {
-        const kind = n < minTrades ? "small" : r > 0 ? "passed" : "failed";
+        const kind = n < minTrades ? "small" : r > 0 ? "passed" : "rejected";
         const bar = shape(svg, "rect", {
           x, width: slot * 0.8, y: Math.min(y(r), y(0)), height: Math.max(Math.abs(y(r) - y(0)), 1), class: kind,
         });
@@ -72,7 +72,7 @@
     const row = element("tr", { class: "detail" });
     const cell = element("td", { colspan: table.tHead.rows[0].cells.length });
     const heading = element("p", {}, "R per trade in each test window");
-    heading.append(key("passed", "positive"), key("failed", "not positive"), key("small", `fewer than ${minTrades} trades`));
+    heading.append(key("passed", "positive"), key("rejected", "not positive"), key("small", `fewer than ${minTrades} trades`));
     const box = element("div");
     box.append(heading, of.windows.length ? windowsFigure(of) : element("p", {}, "No test window."));
     const [winterN, winterR, summerN, summerR] = of.split;

@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from dask_validator import sentences
+from dask_validator.palette import DARK, LIGHT, variables
 from dask_validator.plain import plain
 from dask_validator.report import figures, tables
 from dask_validator.report.distributions import histogram, round_step, share_histogram, shared_edges
@@ -57,7 +58,7 @@ def render(view: View) -> str:
         .from_string(_source("template.html.j2"))
         .render(
             first_line=Markup(FIRST_WORDS.decode()),
-            style=Markup(_source("page.css")),
+            style=Markup(_style()),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             view=view,
@@ -77,6 +78,11 @@ def render(view: View) -> str:
             figures=_figures(view, stream),
         )
     )
+
+
+def _style() -> str:
+    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {variables(DARK)} }} }}"
+    return f":root {{ color-scheme: light dark; {variables(LIGHT)} }}\n{dark}\n{_source('page.css')}"
 
 
 def _source(name: str) -> str:
@@ -170,7 +176,7 @@ def _figures(view: View, stream: tables.Stream) -> dict[str, list[figures.Figure
 
 
 def _shares(view: View, passed: bool) -> figures.Figure:
-    kind, shares = "passed" if passed else "failed", view.judged.shares[passed]
+    kind, shares = "passed" if passed else "rejected", view.judged.shares[passed]
     return figures.histogram_figure(
         share_histogram(shares),
         kind,
@@ -183,7 +189,7 @@ def _shares(view: View, passed: bool) -> figures.Figure:
 
 
 def _expectancies(view: View, passed: bool) -> figures.Figure:
-    kind, expectancies = "passed" if passed else "failed", view.judged.expectancies
+    kind, expectancies = "passed" if passed else "rejected", view.judged.expectancies
     edges = shared_edges(np.concatenate([expectancies[True], expectancies[False]]))
     return figures.histogram_figure(
         histogram(expectancies[passed], edges),

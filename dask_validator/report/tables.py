@@ -57,7 +57,7 @@ class Judged(NamedTuple):
     """All lines of a run, in one pass."""
 
     passed: int
-    failed: int
+    rejected: int
     without_windows: int  # have no valid window, and so neither share nor expectancy
     shares: dict[bool, NDArray[np.float64]]  # of positive windows; by whether the strategy passed
     expectancies: dict[bool, NDArray[np.float64]]  # R per trade, out of sample
@@ -73,7 +73,7 @@ def judge(records: Iterable[Record], config: RunConfig | None) -> Judged:
     misses: Smallest[Miss] = Smallest(MOST_MISSES + 1)
     for record in records:
         passed = record["passed"]
-        counts["passed" if passed else "failed"] += 1
+        counts["passed" if passed else "rejected"] += 1
         if record["n_valid_windows"]:
             shares[passed].append(record["pct_positive"])
             expectancies[passed].append(record["agg_oos_exp_r"])
@@ -85,7 +85,7 @@ def judge(records: Iterable[Record], config: RunConfig | None) -> Judged:
             add_walkforward_miss(misses, record, config)
     return Judged(
         counts["passed"],
-        counts["failed"],
+        counts["rejected"],
         counts["without windows"],
         {passed: np.array(values) for passed, values in shares.items()},
         {passed: np.array(values) for passed, values in expectancies.items()},

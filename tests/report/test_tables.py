@@ -157,7 +157,7 @@ def test_lines_are_judged_in_one_pass(records: list[dict[str, Any]], config: Run
     judged = tables.judge(iter(records), config)
     passed = [line for line in records if line["passed"]]
 
-    assert (judged.passed, judged.failed) == (len(passed), len(records) - len(passed))
+    assert (judged.passed, judged.rejected) == (len(passed), len(records) - len(passed))
     assert judged.without_windows == sum(not line["n_valid_windows"] for line in records)
     assert judged.listed == sorted(passed, key=lambda line: (-line["agg_oos_exp_r"], line["strategy_id"]))
     for kind in (True, False):
