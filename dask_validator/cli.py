@@ -22,6 +22,7 @@ from dask_validator.closing import check_report, close, keep_dashboard
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.execution.dashboard import free_address
+from dask_validator.execution.encryption import certified
 from dask_validator.instruments import costs_of
 from dask_validator.interrupts import INTERRUPTED, Insistent
 from dask_validator.journal.journal import Journal, default_path, left_in
@@ -89,7 +90,8 @@ def run(
     """Validate one instrument's waiting strategies."""
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers and --scheduler exclude each other: give one of them")
-    ctx.exit(_run(ctx, db, instrument, workers, flags, scheduler=scheduler))
+    with certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))):
+        ctx.exit(_run(ctx, db, instrument, workers, flags, scheduler=scheduler))
 
 
 @cli.command(cls=options.ListFlags)

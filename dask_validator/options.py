@@ -189,6 +189,10 @@ def _apply(flags: list[Callable[..., Any]], command: Callable[..., Any]) -> Call
     return command
 
 
+def _pem(name: str, help: str) -> Callable[..., Any]:
+    return click.option(name, type=click.Path(path_type=Path), metavar="PEM", help=help)
+
+
 def _workers(default: str) -> Callable[..., Any]:
     return click.option(
         "--workers",
@@ -198,8 +202,20 @@ def _workers(default: str) -> Callable[..., Any]:
     )
 
 
-scheduler = click.option(
-    "--scheduler", metavar="ADDRESS", help="Run on an existing Dask cluster instead, such as tcp://10.0.0.5:8786."
-)
+_SCHEDULER = [
+    click.option(
+        "--scheduler", metavar="ADDRESS", help="Run on an existing Dask cluster instead, such as tcp://10.0.0.5:8786."
+    ),
+    _pem("--tls-ca-file", "For a tls:// scheduler: the CA that signed its certificate."),
+    _pem("--tls-cert", "For a tls:// scheduler: the certificate to show."),
+    _pem("--tls-key", "The key of that certificate, unless its file has it too."),
+]
+
+
+def scheduler(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A cluster of others, and how to be let in."""
+    return _apply(_SCHEDULER, command)
+
+
 workers = _workers("one core less than there are, at most 8")
 demo_workers = _workers("the same, but at least 2, so that Dask is seen")

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import dask
 from distributed import Client
+from distributed.security import Security
 
 from dask_validator.errors import InputError
 from dask_validator.execution import remote
@@ -29,18 +30,33 @@ Result = TypeVar("Result")
 
 
 def connect(address: str) -> Client:
-    """A client of an existing cluster.
+    """A client of an existing cluster, with the certificate that Dask's configuration names, if any.
 
     Raises
     ------
     InputError
-        Nobody answers there.
+        Nobody answers there, or nobody without a certificate.
     """
     try:
-        return Client(address, timeout=CONNECT_S, set_as_default=False)
+        security = _security(address)
+        return Client(address, security=security, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"--scheduler got {address!r}, where no Dask scheduler answers ({reason})") from error
+
+
+def _security(address: str) -> Security:
+    """Raises what would leave a client half made, which then takes 20 s to be gone."""
+    security, encrypted = Security(), address.startswith(("tls://", "wss://"))
+    try:
+        certificate = security.get_connection_args("client")["ssl_context"]
+    except OSError as error:
+        raise ValueError(f"the TLS files of Dask's configuration cannot be used: {error}") from error
+    if encrypted and certificate is None:
+        raise ValueError("it speaks TLS; needed --tls-ca-file and --tls-cert, or Dask's configuration of them")
+    if security.require_encryption and not encrypted:
+        raise ValueError("Dask's configuration requires encryption; needed tls://HOST:PORT")
+    return security
 
 
 def existing_cluster(

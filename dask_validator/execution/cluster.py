@@ -16,12 +16,14 @@ from typing import Any, TypeVar
 import dask
 import distributed.utils
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster
+from distributed import Client
+from distributed.security import Security
 
 from dask_validator.execution.client import ClientExecutor, quiet
 from dask_validator.execution.dashboard import LOOPBACK, exposed, free_address
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.forking import ctrl_c_is_ours
+from dask_validator.execution.visitors import GuardedCluster, pages
 
 PATIENCE_S = 30.0  # how long to wait for a worker once there is none
 
@@ -117,14 +119,16 @@ class LocalExecutor:
                 }
             )
         )
+        enter(dask.config.set(pages(self._dashboard)))
         enter(quiet())
         with ctrl_c_is_ours():
             cluster = enter(
-                LocalCluster(
+                GuardedCluster(
                     n_workers=self.workers,
                     threads_per_worker=1,
                     processes=True,
                     host=LOOPBACK,
+                    security=Security.temporary(),  # others on this machine could have us run their code
                     dashboard_address=self._dashboard,
                     local_directory=scratch,
                     silence_logs=logging.CRITICAL,
@@ -134,7 +138,7 @@ class LocalExecutor:
             client = Client(cluster, set_as_default=False)
         self._open.callback(client.close)
         self._nannies = cluster.workers
-        if self._dashboard is not None:  # without, Dask serves its health pages all the same
+        if self._dashboard is not None:
             self.dashboard_link = client.dashboard_link
         for do in self._once_started:
             do(client)

@@ -34,9 +34,17 @@ def free_address(address: str) -> str:
 def exposed(address: str) -> list[str]:
     """A warning when others than users of this machine can reach it."""
     host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost" or ip_address(_numeric(host)).is_loopback:
+    if is_loopback(_numeric(host)):
         return []
     return [f"--dashboard-address {address} is open beyond this machine, and Dask's dashboard has no password"]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is this machine for everybody who says so; nobody is asked what a name means to him."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _numeric(host: str) -> str:

@@ -14,7 +14,7 @@ HEADING = "## Every command, every flag"
 OF_CLICK = {"--help", "--version"}
 # Flags in the documents' commands that are those of other programs.
 OF_OTHERS = {
-    "dask scheduler": {"--host"},
+    "dask scheduler": {"--host", "--protocol"},
     "dask worker": {"--nworkers", "--nthreads"},
     "jupyter lab": {"--no-browser", "--port"},
 }
