@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,7 +103,9 @@ class RunResult:
         import pandas as pd
 
         rows = [_strategy_row(verdict) for verdict in self.verdicts]
-        return pd.DataFrame(rows, columns=list(_strategy_row(_NOTHING)))
+        frame = pd.DataFrame(rows, columns=list(_strategy_row(_NOTHING)))
+        counts = {name: pd.array(list(map(whole, frame[name])), dtype="Int64") for name in _COUNTS}
+        return frame.assign(**counts).astype(dict.fromkeys(_FLAGS, "boolean"))
 
     @cached_property
     def windows(self) -> pd.DataFrame:
@@ -116,7 +119,8 @@ class RunResult:
             for window in verdict.walkforward.windows
         ]
         frame = pd.DataFrame(rows, columns=["strategy_id", *WindowResult._fields])
-        return frame.astype({name: "float64" for name in ("test_exp_r", "test_wr", "test_sharpe")})
+        floats = dict.fromkeys(("test_exp_r", "test_wr", "test_sharpe"), "float64")
+        return frame.astype({"test_n": "int64", "test_pass": "bool", **floats})
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{self.summary[name]} {name}" for name in ("passed", "rejected", "skipped", "failed"))
@@ -234,6 +238,20 @@ def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 _NOTHING = Verdict("", Status.SKIPPED)
 _NUMBERS = [name for name in WalkforwardResult._fields if name not in ("failed", "window_table")]
+
+
+# Columns of the strategies, where a value may be missing: pandas would make floats and objects of them.
+_COUNTS = (
+    *("phase", "n_total_windows", "n_valid_windows", "n_positive_windows", "total_oos_trades"),
+    *("dst_winter_n", "dst_summer_n", "years_tested"),
+)
+_FLAGS = ("window_imbalanced", "all_years_positive")
+
+
+def whole(value: Any) -> int | None:
+    """A count; None for what is none, as a season split may have that the database stores as a float."""
+    holds = value is not None and math.isfinite(value) and value == int(value) and abs(value) < 2**63
+    return int(value) if holds else None
 
 
 def _strategy_row(verdict: Verdict) -> dict[str, Any]:

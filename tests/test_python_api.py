@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import dask_validator
-from dask_validator import InputError, RunConfig, ValidatorError, validate
+from dask_validator import InputError, RunConfig, RunResult, ValidatorError, validate
 
 
 def test_result_has_summary_strategies_and_windows(small: Path) -> None:
@@ -24,6 +25,27 @@ def test_result_has_summary_strategies_and_windows(small: Path) -> None:
     assert (result.strategies["verdict"] == "PASSED").sum() == summary["passed"]
     reached = result.strategies["n_total_windows"].sum()
     assert len(result.windows) == reached > 0
+
+
+COUNTS = (
+    *("phase", "n_total_windows", "n_valid_windows", "n_positive_windows", "total_oos_trades"),
+    *("dst_winter_n", "dst_summer_n", "years_tested"),
+)
+
+
+def test_counts_are_whole_numbers(small: Path, tmp_path: Path) -> None:
+    """Phases and counts are integers in the tables, missing or not, and a run without a row has the same types."""
+    result = validate(small, workers=1, dry_run=True, progress=False)
+    frame, windows = result.strategies, result.windows
+    nothing = RunResult(result.summary, ())
+    phases = [None if phase is pd.NA else phase for phase in frame["phase"].tolist()]
+
+    assert [str(frame[name].dtype) for name in COUNTS] == ["Int64"] * len(COUNTS)
+    assert [str(frame[name].dtype) for name in ("all_years_positive", "window_imbalanced")] == ["boolean"] * 2
+    assert phases == [verdict.phase for verdict in result.verdicts]
+    assert (str(windows["test_n"].dtype), str(windows["test_pass"].dtype)) == ("int64", "bool")
+    assert nothing.strategies.dtypes[list(COUNTS)].equals(frame.dtypes[list(COUNTS)])
+    assert nothing.windows.dtypes[["test_n", "test_pass"]].equals(windows.dtypes[["test_n", "test_pass"]])
 
 
 def test_keywords_are_the_fields_of_the_config(small: Path) -> None:

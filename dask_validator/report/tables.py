@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dask_validator import result
 from dask_validator.config import RunConfig
-from dask_validator.model import TaskTiming
+from dask_validator.model import SeasonSplit, TaskTiming
 from dask_validator.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
 from dask_validator.result import PHASE_NAMES
 from dask_validator.rules.fdr import ALPHA, Correction
@@ -159,11 +159,16 @@ def _listed(record: Record, row: Present | None, correction: Correction | None, 
         (row.split.verdict if row else None) or "",
         "" if status == "PASSED" else status,
         (row.note if row else None) or "",
-        [_finite(value) for value in row.split[:4]] if row else [None] * 4,
+        _split(row.split) if row else [None] * 4,
         [(window["window_start"], window["test_n"], _finite(window["test_exp_r"])) for window in windows],
         windows[-1]["window_end"] if windows else "",
         bool(row and row.filter_type and not is_known(row.filter_type, strict)),
     )
+
+
+def _split(split: SeasonSplit) -> list[Any]:
+    counts = result.whole(split.winter_n), result.whole(split.summer_n)
+    return [counts[0], _finite(split.winter_avg_r), counts[1], _finite(split.summer_avg_r)]
 
 
 def _finite(value: Any) -> Any:

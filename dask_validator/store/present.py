@@ -10,9 +10,8 @@ import duckdb
 
 from dask_validator.model import SeasonSplit
 from dask_validator.store.connection import reading
-from dask_validator.store.contract import read_catalogue
+from dask_validator.store.contract import SPLIT, read_catalogue
 
-_SPLIT = [f"dst_{name}" for name in SeasonSplit._fields]
 REJECTED = "validation_status = 'REJECTED'"
 
 
@@ -45,7 +44,8 @@ class SeasonCount(NamedTuple):
 def read_present(path: str | Path, strategy_ids: Sequence[str]) -> dict[str, Present]:
     """The rows of these strategies, as far as they are still there, by `strategy_id`."""
     names = (
-        "strategy_id, orb_label, orb_minutes, rr_target::DOUBLE, confirm_bars, entry_model, filter_type, sample_size, "
+        f"strategy_id, orb_label, {_whole('orb_minutes')}, rr_target::DOUBLE, {_whole('confirm_bars')}, entry_model, "
+        f"filter_type, {_whole('sample_size')}, "
         "expectancy_r::DOUBLE, CASE WHEN is_canonical AND NOT isnan(p_value::DOUBLE) THEN p_value::DOUBLE END, "
         "validation_status, validation_notes"
     )
@@ -63,7 +63,7 @@ def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
     """All canonical strategies of the instrument that have a verdict, counted by status and season verdict."""
     with reading(path) as connection:
         rows = connection.execute(
-            f"SELECT status, {_SPLIT[-1]}, count(*) FROM (SELECT validation_status AS status, {_split(connection)} "
+            f"SELECT status, dst_verdict, count(*) FROM (SELECT validation_status AS status, {_split(connection)} "
             "FROM experimental_strategies WHERE instrument = ? AND is_canonical IS NOT FALSE) "
             "WHERE status IN ('PASSED', 'REJECTED') GROUP BY ALL ORDER BY ALL",
             [instrument],
@@ -74,4 +74,10 @@ def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
 def _split(connection: duckdb.DuckDBPyConnection) -> str:
     """The columns of the season split, of which older databases lack some."""
     lacking = read_catalogue(connection).lacking("experimental_strategies")
-    return ", ".join(f"NULL::{lacking[name]}" if name in lacking else name for name in _SPLIT)
+    there = {name: _whole(name) if kind == "INTEGER" else f"{name}::{kind} AS {name}" for name, kind in SPLIT.items()}
+    return ", ".join(f"NULL::{lacking[name]}" if name in lacking else column for name, column in there.items())
+
+
+def _whole(name: str) -> str:
+    """A count, which some databases store as a float."""
+    return f"TRY_CAST({name} AS BIGINT)"

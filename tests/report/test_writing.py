@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from dask_validator import RunConfig, validate
@@ -386,3 +387,22 @@ def test_a_report_is_bounded(committed: Path, windows: int, rows: int) -> None:
     assert listed(html) == [record["strategy_id"] for record in many[::-1][:rows]]
     assert f"Cut short: {rows:,} of 3,000 are listed." in html
     assert len(html.encode()) < 5 * MEGABYTE
+
+
+def test_counts_that_the_database_stores_as_floats(tmp_path: Path) -> None:
+    """Trades and minutes are whole numbers in the report, whatever the type of their columns."""
+    database = tiny_database(tmp_path / "floats.duckdb", [{"dst_winter_n": 12, "dst_verdict": "STABLE"}])
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("DROP TABLE edge_families; DROP TABLE validated_setups_archive")
+        connection.execute("CREATE TABLE setups AS FROM validated_setups; DROP TABLE validated_setups")
+        connection.execute("ALTER TABLE setups RENAME TO validated_setups")
+        connection.execute("ALTER TABLE validated_setups ADD PRIMARY KEY (strategy_id)")
+        for name in ("sample_size", "orb_minutes", "dst_winter_n"):
+            connection.execute(f"ALTER TABLE experimental_strategies ALTER {name} TYPE DOUBLE")
+    config = RunConfig(dry_run=True)
+    report_result(validate(database, "MGC", config, workers=1, progress=False), config, tmp_path / "run.html")
+    page = (tmp_path / "run.html").read_text()
+
+    assert "<td>0900 5m</td>" in page
+    assert 'data-value="200">200</td>' in page
+    assert '"split":[12,' in page
