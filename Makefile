@@ -2,13 +2,16 @@
 PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
+# The releases of Python that pyproject.toml names, and the tests of what touches Python, DuckDB and Dask.
+PYTHONS := 3.11 3.12 3.13
+EDGES := tests/test_golden.py tests/store tests/test_bad_input.py
 
-.PHONY: demo test lint types tests test-oldest bench fuzz crash adversary notebooks clean
+.PHONY: demo test lint types tests test-oldest test-pythons bench fuzz crash adversary notebooks clean
 
 demo: $(VENV)/runs
 	$(VENV)/bin/dask-validator demo --db demo.duckdb
 
-test: lint types tests test-oldest
+test: lint types tests test-oldest test-pythons
 
 lint: $(VENV)/tests
 	$(VENV)/bin/ruff check .
@@ -20,9 +23,21 @@ types: $(VENV)/tests
 tests: $(VENV)/tests
 	$(VENV)/bin/python -m pytest
 
-# The oldest release of everything that pyproject.toml admits, on what touches DuckDB and Dask.
+# The oldest release of everything that pyproject.toml admits, at the edges.
 test-oldest: $(OLDEST)/tests
-	$(OLDEST)/bin/python -m pytest tests/test_golden.py tests/store tests/test_bad_input.py
+	$(OLDEST)/bin/python -m pytest $(EDGES)
+
+# The edges again on the other releases of Python, as far as they are installed; `make test-python3.13` for one of them.
+test-pythons:
+	@own=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	for version in $(PYTHONS); do \
+		if [ $$version = $$own ]; then continue; fi; \
+		if python$$version -c 'import ensurepip' 2> /dev/null; then $(MAKE) test-python$$version || exit 1; \
+		else echo "Python $$version is not installed here: not tested"; fi; \
+	done
+
+test-python%: $(VENV)-python%/tests
+	$(VENV)-python$*/bin/python -m pytest $(EDGES)
 
 # An hour and 22 GB of disk when the databases are to be made, most of it for the million; BENCH="--strategies 1000 12996 100000" for less.
 bench: $(VENV)/tests
@@ -59,5 +74,11 @@ $(OLDEST)/tests: pyproject.toml tests/oldest.txt
 		--editable . --constraint tests/oldest.txt pytest hypothesis
 	touch $@
 
+.PRECIOUS: $(VENV)-python%/tests
+$(VENV)-python%/tests: pyproject.toml
+	python$* -m venv $(VENV)-python$*
+	$(VENV)-python$*/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest hypothesis
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(OLDEST) demo.duckdb demo.duckdb.* data benchmarks/data
+	rm -rf $(VENV) $(OLDEST) $(VENV)-python* demo.duckdb demo.duckdb.* data benchmarks/data

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -43,11 +45,48 @@ def test_the_oldest_releases_are_the_lower_bounds() -> None:
     assert pinned == lower | {"distributed": lower["dask"]}
 
 
+def _pythons() -> list[str]:
+    """The releases of Python that the package says it supports."""
+    prefix = "Programming Language :: Python :: "
+    return [name.removeprefix(prefix) for name in PROJECT["classifiers"] if name.startswith(prefix)]
+
+
+def test_the_same_pythons_are_named_everywhere() -> None:
+    """README, Makefile and `requires-python` mean the releases that the classifiers name."""
+    first, last = _pythons()[0], _pythons()[-1]
+    named = re.search(r"^PYTHONS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert named
+    assert named[1].split() == _pythons()
+    assert PROJECT["requires-python"] == f">={first}"
+    assert f"Python {first} to {last}" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_every_python_that_is_there_is_tested(tmp_path: Path) -> None:
+    """`make test` runs on each further Python that works, and passes over those that are missing or broken."""
+    for name, says in {"python3": "echo 3.11", "python3.12": "exit 0", "python3.13": "exit 1"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["make", "--dry-run", "test-pythons"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ".venv-python3.12/bin/python -m pytest" in done.stdout
+    assert "python3.13/" not in done.stdout
+    assert "Python 3.13 is not installed here" in done.stdout
+
+
 def test_no_file_names_a_registry() -> None:
     """Packages come from wherever the user's own tools look for them."""
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
-    if not tracked:
-        pytest.skip("not a git checkout")
+    listing = shutil.which("git") and subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if not listing or not (tracked := listing.stdout.split()):
+        pytest.skip("no git, or not a git checkout")
     registry = re.compile("|".join(("pypi", "pythonhosted", "anaconda")) + r"\.(?:org|com)", re.IGNORECASE)
     texts = {name: (ROOT / name).read_bytes().decode(errors="ignore") for name in tracked if (ROOT / name).is_file()}
 
