@@ -18,7 +18,7 @@ OF_OTHERS = {
     "dask worker": {"--nworkers", "--nthreads"},
     "jupyter lab": {"--no-browser", "--port"},
 }
-FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
+FLAG = re.compile(r"(?<![\w-])(?<!var\()--[a-z][a-z-]*[a-z]")  # not the variables of style sheets
 REFERENCE = section(page("README.md"), HEADING)
 COMMANDS, FLAGS = rows(REFERENCE, "command"), rows(REFERENCE, "flag")
 
