@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import sys
@@ -191,11 +192,13 @@ def check(db: Path, instrument: str, instruments: Path | None, strict_filters: b
 @options.db
 @click.option("--run", "run_id", metavar="ID", help="Explain by this run.  [default: the one that judged it]")
 @options.instruments
-def explain(strategy_id: str, db: Path, run_id: str | None, instruments: Path | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one object instead of text.")
+def explain(strategy_id: str, db: Path, run_id: str | None, instruments: Path | None, as_json: bool) -> None:
     """Say why a strategy passed or fell, gate by gate, and what would have to change."""
     from dask_validator.explanation import explain as explained
 
-    echo(str(explained(db, strategy_id, run_id=run_id, instruments=instruments)), err=False)
+    explanation = explained(db, strategy_id, run_id=run_id, instruments=instruments)
+    echo(json.dumps(explanation.to_dict()) if as_json else str(explanation), err=False)
 
 
 def main(args: list[str] | None = None) -> NoReturn:

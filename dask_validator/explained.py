@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
+from dask_validator import sentences
 from dask_validator.config import RunConfig
 from dask_validator.model import Discovery, Gate, SeasonSplit, Verdict, WindowResult
 from dask_validator.plain import escaped, plain
@@ -24,14 +26,14 @@ _GATES = {
     "negative_years": ("negative years, not waived", "<="),
     "positive_years": ("positive years", ">="),
     "stressed_expectancy_r": ("expectancy after stressed costs (R)", ">"),
-    "sharpe_ratio": ("Sharpe ratio", ">="),
+    "sharpe_ratio": ("Sharpe ratio per trade", ">="),
     "max_drawdown_r": ("drawdown (R)", "<="),
     "outcomes": ("outcomes on days of the filter", ">="),
     "windows": ("test windows", ">="),
     "valid_windows": ("valid test windows", ">="),
     "pct_positive": ("share of positive windows", ">="),
-    "agg_oos_exp_r": ("out-of-sample expectancy (R)", ">"),
-    "total_oos_trades": ("out-of-sample trades", ">="),
+    "agg_oos_exp_r": ("expectancy in the test windows (R)", ">"),
+    "total_oos_trades": ("trades in the test windows", ">="),
 }
 
 
@@ -54,6 +56,8 @@ class Explanation(NamedTuple):
         What would have to change for the strategy to pass; empty when it passes.
     unknown_filter
         The filter in whose place walk-forward took every day, if it did.
+    canonical_id
+        Of an alias the strategy that it stands for, where the database tells.
     """
 
     strategy_id: str
@@ -69,11 +73,16 @@ class Explanation(NamedTuple):
     discovery: Discovery | None
     remedy: Remedy
     unknown_filter: str | None = None
+    canonical_id: str | None = None
 
     @property
     def agrees(self) -> bool:
         """Whether the database says the same; a strategy that waits has nothing to disagree with."""
         return self.stored is None or self.stored == (self.verdict.status, note(self.verdict))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; numbers as they are stored, None for what is not finite."""
+        return _as_dict(self)
 
     def __str__(self) -> str:
         return _as_text(self)
@@ -99,6 +108,34 @@ def margin(gate: Gate) -> float | None:
     if not isinstance(observed, (int, float)) or not isinstance(threshold, (int, float)):
         return None
     return threshold - observed if _GATES[gate.name][1] == "<=" else observed - threshold
+
+
+def _as_dict(explanation: Explanation) -> dict[str, Any]:
+    verdict, stored, discovery = explanation.verdict, explanation.stored, explanation.discovery
+    return {
+        "strategy_id": explanation.strategy_id,
+        "instrument": explanation.instrument,
+        "status": str(verdict.status),
+        "phase": verdict.phase,
+        "note": note(verdict),
+        "stored": None if stored is None else {"status": stored[0], "note": stored[1]},
+        "source": explanation.source,
+        "flags": _given(explanation.config),
+        "canonical_strategy_id": explanation.canonical_id,
+        "unknown_filter": explanation.unknown_filter,
+        "gates": [_finite({**gate._asdict(), "margin": margin(gate)}) for gate in explanation.gates],
+        "windows": [_finite(window._asdict()) for window in explanation.windows],
+        "season_split": None if explanation.split is None else _finite(explanation.split._asdict()),
+        "p_value": _finite({"": explanation.p_value})[""],
+        "adjusted_p": discovery.adjusted_p if discovery else None,
+        "significant": discovery.significant if discovery else None,
+        "remedy": explanation.remedy._asdict() | {"flags": explanation.remedy.flags},
+    }
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
 def _as_text(explanation: Explanation) -> str:
@@ -135,6 +172,9 @@ def _head(explanation: Explanation) -> list[str]:
         f"  {note(verdict)}",
         f"  by {explanation.source}{_flags(explanation.config)}",
     ]
+    if explanation.canonical_id is not None:
+        canonical = f"{explanation.canonical_id}: dask-validator explain says why that one passed or fell"
+        lines.append(f"  the same trades are those of {canonical}")
     if explanation.unknown_filter is not None:
         lines.append(f"  {_every_day(explanation)}")
     if stored is None:
@@ -156,17 +196,24 @@ def _every_day(explanation: Explanation) -> str:
 
 
 def _flags(config: RunConfig) -> str:
-    """Those that are not at their default."""
-    given = {name: value for name, value in asdict(config).items() if value != getattr(DEFAULT, name)}
-    flags = Remedy({name: value for name, value in given.items() if name not in _NO_RULES}, ()).flags
+    flags = Remedy(_given(config), ()).flags
     return f", with {flags}" if flags else ""
 
 
+def _given(config: RunConfig) -> dict[str, Any]:
+    """Rules that are not at their default."""
+    given = {name: value for name, value in asdict(config).items() if value != getattr(DEFAULT, name)}
+    return {name: value for name, value in given.items() if name not in _NO_RULES}
+
+
 def _tables(explanation: Explanation) -> list[Table]:
-    tables = [Table("Gates", [("phase", "gate", "value", "needed", "margin", ""), *map(_gate, explanation.gates)])]
+    tables = []
+    if explanation.gates:
+        head = ("phase", "gate", "value", "needed", "margin", "")
+        tables.append(Table("Gates", [head, *map(_gate, explanation.gates)]))
     if explanation.windows:
         needed = explanation.config.wf_min_trades
-        head = ("window", "trades", "R per trade", "win rate", "Sharpe", "")
+        head = ("window", "trades", "R per trade", "win rate", "Sharpe per trade", "")
         rows = [_window(window, needed) for window in explanation.windows]
         tables.append(Table(f"Test windows; valid with {needed} trades or more", [head, *rows]))
     return tables
@@ -199,7 +246,7 @@ def _window(window: WindowResult, needed: int) -> tuple[str, ...]:
         str(window.test_n),
         _number(window.test_exp_r, sign="+"),
         _number(window.test_wr),
-        _number(window.test_sharpe, sign="+"),
+        _number(sentences.shown_sharpe(window.test_n, window.test_sharpe), sign="+"),
         verdict if window.test_n >= needed else "not valid",
     )
 
@@ -216,9 +263,8 @@ def _ending(explanation: Explanation) -> list[str]:
         lines.append(f"Season split: {_split(explanation.split)}")
     if (discovery := explanation.discovery) is not None:
         verdict = "significant" if discovery.significant else "not significant"
-        lines.append(
-            f"False discovery rate: p {explanation.p_value:.4g}, adjusted {discovery.adjusted_p:.4g}: {verdict}"
-        )
+        adjusted = sentences.p_text(discovery.adjusted_p)
+        lines.append(f"p {sentences.p_text(explanation.p_value)} (two-sided), after BH {adjusted}: {verdict} at 5 %")
     return lines + _remedy(explanation)
 
 

@@ -126,6 +126,8 @@ def _explain(
     strategy, config = stored.strategy, order.config
     facts = order.database.read_facts(order.instrument)
     considered = consider(strategy, config, order.costs, facts.atr_by_year)
+    if isinstance(considered, Verdict) and considered.status is Status.SKIPPED:
+        return _alias(order, stored, considered, source)
     # What has failed may kill or hang whoever computes it.
     answer = _answer(order, strategy, walked, apart=apart or stored.status == Status.FAILED)
     if walked is None and answer.walkforward is not None:
@@ -149,6 +151,26 @@ def _explain(
         None if p_value is None else correction.of(p_value),
         Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(order, strategy, facts, answer, verdict),
         unknown_filter(strategy, config) if answer.walkforward else None,
+    )
+
+
+def _alias(order: Order, stored: Stored, verdict: Verdict, source: str) -> Explanation:
+    """Of an alias no gate counts: the trades are those of its canonical strategy, which is judged."""
+    strategy = stored.strategy
+    return Explanation(
+        strategy.strategy_id,
+        order.instrument,
+        verdict,
+        (stored.status, stored.note) if stored.status else None,
+        source,
+        order.config,
+        (),
+        (),
+        strategy.stored_split,
+        strategy.p_value,
+        None,
+        Remedy({}, ("it must be canonical: aliases are skipped",)),
+        canonical_id=stored.canonical_id,
     )
 
 
@@ -208,7 +230,6 @@ def _remedy(order: Order, strategy: Strategy, facts: Facts, answer: Answer, verd
     failed = verdict.status is Status.FAILED
     blocks: list[str | None] = [
         verdict.remark if failed else None,
-        "it must be canonical: aliases are skipped" if verdict.status is Status.SKIPPED else None,
         unusable(strategy, order.config),
         answer.lost,
         answer.error,

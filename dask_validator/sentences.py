@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
+
+RESIDUE = 0.25  # in |Sharpe| * n * eps: equal R leaves more than 1; a million trades that differ by 0.0001 R, 0.01
 
 
 def discoveries(fdr: Mapping[str, int]) -> tuple[str, str]:
@@ -24,7 +27,24 @@ def discoveries(fdr: Mapping[str, int]) -> tuple[str, str]:
     )
 
 
+def p_text(p_value: float | None) -> str:
+    """A p-value as it is shown everywhere; empty where there is none."""
+    if p_value is None:
+        return ""
+    return "<1e-6" if p_value < 1e-6 else f"{p_value:.6f}"  # adjusted ones are stored with six decimals
+
+
 def unknown_filters(summary: Mapping[str, Any]) -> str:
     """A doubt about some of the promotions, empty where there is none; runs of earlier versions have counted none."""
     count = (summary.get("walkforward") or {}).get("passed_on_unknown_filters", 0)
     return f"{count:,} of {summary['passed']:,} passed on unknown filters, taken as every day" if count else ""
+
+
+def shown_sharpe(trades: int, sharpe: float | None) -> float | None:
+    """A Sharpe ratio per trade to show: None also where the deviation is but what rounding has left of equal R.
+
+    A mean of n values is off by up to n units of the last place, and so is each deviation from it.
+    """
+    if sharpe is None or abs(sharpe) * trades * sys.float_info.epsilon > RESIDUE:
+        return None
+    return sharpe

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from tests.conftest import Command, contents
+from tests.reference.fdr import earning_and_losing
 
 STRATEGIES = 1300
 
@@ -31,7 +33,13 @@ def test_demo_runs_on_dask_and_knows_the_truth(tmp_path: Path, command: Command)
     assert ran.summary["rows"] == STRATEGIES
     assert ran.summary["walkforward"]["workers"] >= 2
     assert ran.summary["committed"]
-    for text in ("Dask dashboard: http://127.0.0.1:", "ssh -L", "rejected in phase 6", "Planted edges found:"):
+    for text in (
+        "Dask dashboard: http://127.0.0.1:",
+        "ssh -L",
+        "rejected in phase 6",
+        "Planted edges found:",
+        "not promoted, earns significantly",
+    ):
         assert text in ran.stderr
 
 
@@ -119,3 +127,26 @@ def test_found_and_noise_are_counted_against_the_truth(made: Path) -> None:
     assert perfect.noise == 0
     assert (worse.found, worse.noise) == (len(edges) - 1, 1)
     assert worse.planted == perfect.planted >= perfect.found
+
+
+def test_the_truth_is_tabled_by_promotion_and_significance(made: Path) -> None:
+    """Promoted or not, earning significantly or not, against edge, decayed and noise: as counted by hand."""
+    from dask_validator.demo import truth_report
+
+    with duckdb.connect(str(made), read_only=True) as connection:
+        rows = connection.execute(
+            "SELECT strategy_id, kind, p_value, expectancy_r FROM dask_validator_demo_truth "
+            "JOIN experimental_strategies USING (strategy_id) WHERE is_canonical ORDER BY strategy_id"
+        ).fetchall()
+    promoted = {strategy_id for strategy_id, *_ in rows[::3]}
+    earning, _ = earning_and_losing({strategy_id: (p, r) for strategy_id, _, p, r in rows})
+    truths = {"edge": "edge", "seasonal": "edge", "decayed": "decayed", "noise": "noise"}
+    counts = Counter((name in promoted, name in earning, truths[kind]) for name, kind, *_ in rows)
+
+    table = truth_report(made, dict.fromkeys(promoted, "PASSED")).table
+
+    assert len(table) == 4
+    for row in table:
+        assert row[2:] == tuple(counts[row.promoted, row.significant, name] for name in ("edge", "decayed", "noise"))
+    assert sum(row.all for row in table) == len(rows)
+    assert sum(row.all for row in table if row.significant) == len(earning) > 0

@@ -5,6 +5,6 @@ made of it, `database` the file, `truth` compares a run's verdicts with what was
 """
 
 from dask_validator.demo.database import build_demo, is_demo
-from dask_validator.demo.truth import DemoTruth, truth_report
+from dask_validator.demo.truth import DemoTruth, TruthRow, truth_report
 
-__all__ = ["DemoTruth", "build_demo", "is_demo", "truth_report"]
+__all__ = ["DemoTruth", "TruthRow", "build_demo", "is_demo", "truth_report"]

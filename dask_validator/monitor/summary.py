@@ -14,10 +14,11 @@ from dask_validator.tuning import USUAL_START_UP_S
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dask_validator.demo import DemoTruth
+    from dask_validator.demo import DemoTruth, TruthRow
     from dask_validator.journal.journal import Recovered
     from dask_validator.store.checkup import Checkup
 
+_TRUTHS = ("", "edge", "decayed", "noise", "all")
 PARTED = 1.25  # beyond this, wall-clock speedup and CPU speedup tell different stories
 
 
@@ -101,10 +102,19 @@ def _failed(reason: str, ids: Sequence[str], most: int | None) -> str:
 
 def truth(found: DemoTruth) -> str:
     """What the demonstration knows that real data never tell."""
-    return (
-        f"Planted edges found: {found.found:,} of {found.planted:,}. "
-        f"Noise promoted: {found.noise:,} of {found.promoted:,} promotions ({found.decayed:,} of them decayed edges)"
+    noise = f"{found.noise:,} of {found.promoted:,} promotions ({found.decayed:,} of them decayed edges)"
+    rows = [(_judged(row), *(f"{count:,}" for count in (*row[2:], row.all))) for row in found.table]
+    return "\n".join(
+        [
+            f"Planted edges found: {found.found:,} of {found.planted:,}. Noise promoted: {noise}",
+            *(f"  {name:<40}" + "".join(cell.rjust(9) for cell in counts) for name, *counts in [_TRUTHS, *rows]),
+        ]
     )
+
+
+def _judged(row: TruthRow) -> str:
+    promoted = "promoted" if row.promoted else "not promoted"
+    return f"{promoted}, {'earns significantly' if row.significant else 'not significant'}"
 
 
 def left_over(path: Path, left: Recovered) -> str | None:

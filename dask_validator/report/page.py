@@ -100,7 +100,7 @@ def _environment() -> Environment:
         "number": _number,
         "clip": _clip,
         "share": _share,
-        "p": _p,
+        "p": sentences.p_text,
         "nested": _nested,
     }
     return environment
@@ -123,13 +123,6 @@ def _share(part: float, whole: float) -> str:
     return f"{part / whole:.1%}" if whole else "-"
 
 
-def _p(value: float | None) -> str:
-    """Six decimals, as adjusted p-values are stored."""
-    if value is None:
-        return ""
-    return f"{value:.6f}" if value >= 1e-6 or value == 0 else f"{value:.1e}"
-
-
 def _clip(text: object, most: int = LONGEST) -> str:
     clipped = plain(str(text))
     return clipped if len(clipped) <= most else clipped[: most - 1] + "…"
@@ -147,8 +140,8 @@ def _details(listed: Sequence[tables.Listed]) -> list[dict[str, Any]]:
             "end": plain(row.end),
             "split": row.split,
             "season": _clip(row.season),
-            "p": _p(row.p_value),
-            "adjusted": _p(row.adjusted_p),
+            "p": sentences.p_text(row.p_value),
+            "adjusted": sentences.p_text(row.adjusted_p),
             "significant": row.significant,
             "note": _clip(row.note, LONGEST_NOTE),
         }

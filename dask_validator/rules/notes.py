@@ -15,14 +15,14 @@ _REASONS = {
     "negative_years": "{observed} negative year(s) that cannot be waived: {detail}",
     "positive_years": "no positive year, all were waived",
     "stressed_expectancy_r": "expectancy after stressed costs {observed:.4f} R, needed > 0",
-    "sharpe_ratio": "Sharpe ratio {observed}, needed >= {threshold}",
+    "sharpe_ratio": "Sharpe ratio per trade {observed}, needed >= {threshold}",
     "max_drawdown_r": "drawdown {observed} R, needed <= {threshold}",
     "outcomes": "No outcomes found",
     "windows": "no test window: all {detail} outcomes lie in the training period",
     "valid_windows": "valid windows {observed} < {threshold}",
     "pct_positive": "positive windows {observed:.1%}, needed {threshold:.1%}",
-    "agg_oos_exp_r": "out-of-sample expectancy {observed:.4f} R, needed > 0",
-    "total_oos_trades": "out-of-sample trades {observed} < {threshold}",
+    "agg_oos_exp_r": "expectancy in the test windows {observed:.4f} R, needed > 0",
+    "total_oos_trades": "trades in the test windows {observed} < {threshold}",
 }
 
 

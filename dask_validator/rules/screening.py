@@ -108,10 +108,9 @@ def _yearly(years: list[Year], rules: ScreenRules, atr_by_year: Mapping[int, flo
 
     waived = [year for year in included if not year.positive and _dormant(year, atr_by_year)]
     negative = [year.year for year in included if not year.positive and year not in waived]
-    if negative:
-        detail = ", ".join(map(str, negative))
-        return Gate(3, "negative_years", len(negative), 0, False, detail), waived
-    return Gate(3, "positive_years", positive, 1, positive > 0), waived
+    if not negative and not positive:
+        return Gate(3, "positive_years", 0, 1, False), waived
+    return Gate(3, "negative_years", len(negative), 0, not negative, ", ".join(map(str, negative))), waived
 
 
 def _dormant(year: Year, atr_by_year: Mapping[int, float]) -> bool:

@@ -102,6 +102,7 @@ class Stored(NamedTuple):
     instrument: str
     status: str | None
     note: str | None
+    canonical_id: str | None = None  # the strategy that an alias stands for, where the database tells
 
 
 def read_strategy(path: str | Path, strategy_id: str) -> Stored:
@@ -126,9 +127,20 @@ def read_strategy(path: str | Path, strategy_id: str) -> Stored:
             ).fetchall()
             hint = f"; there are {', '.join(name for (name,) in alike)}" if alike else ""
             raise InputError(f"got the strategy {strategy_id!r}, which {path} does not have{hint}")
-        query, parameters = _waiting(found[0], "strategy_id = ?", read_catalogue(connection))
+        catalogue = read_catalogue(connection)
+        query, parameters = _waiting(found[0], "strategy_id = ?", catalogue)
         row = connection.execute(query, [*parameters, strategy_id]).fetchone()
-        return Stored(Strategy._make(row or ()), *found)
+        instrument, status, note = found
+        canonical_id = _canonical_id(connection, catalogue, strategy_id)
+        return Stored(Strategy._make(row or ()), instrument, status, note, canonical_id)
+
+
+def _canonical_id(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, strategy_id: str) -> str | None:
+    if "canonical_strategy_id" not in catalogue.tables["experimental_strategies"]:
+        return None
+    query = "SELECT canonical_strategy_id::VARCHAR FROM experimental_strategies WHERE strategy_id = ?"
+    [(canonical_id,)] = connection.execute(query, [strategy_id]).fetchall()
+    return None if canonical_id == strategy_id else canonical_id
 
 
 def survey(path: str | Path, instrument: str) -> Survey:

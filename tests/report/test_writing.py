@@ -118,7 +118,7 @@ def test_what_is_listed_is_what_was_promoted(committed: Path) -> None:
         stored = setups[strategy_id]
         assert [*shown["split"], shown["season"]] == [*(stored[name] for name in columns[:4]), stored[columns[4]] or ""]
         adjusted = stored["fdr_adjusted_p"]
-        assert shown["adjusted"] == ("" if adjusted is None else f"{adjusted:.6f}")
+        assert shown["adjusted"] == ("" if adjusted is None else f"{adjusted:.6f}" if adjusted >= 1e-6 else "<1e-6")
         assert shown["significant"] == bool(stored["fdr_significant"])
         assert cells(html, strategy_id)[6] == f"{records[strategy_id]['agg_oos_exp_r']:.4f}"
 
