@@ -43,7 +43,7 @@ def section(text: str, heading: str) -> str:
     """What stands below a heading, down to the next one of its level or a higher one."""
     level = re.match("#+", heading)
     assert level
-    body = prose(text).split(f"\n{heading}\n", 1)[1]
+    body = text.split(f"\n{heading}\n", 1)[1]
     return re.split(rf"^#{{1,{len(level[0])}}} ", body, maxsplit=1, flags=re.MULTILINE)[0]
 
 

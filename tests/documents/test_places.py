@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from pathlib import Path
 
@@ -44,6 +45,34 @@ def test_every_file_that_is_named_is_there(name: str) -> None:
     places = set(PLACE.findall(LINK.sub("", PAGES[name])))
 
     assert [place for place in places - MADE if not (ROOT / place).exists()] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_module_that_is_named_is_there(name: str) -> None:
+    """A Python file named by itself lies beside the document, or in the package."""
+    folders = ((ROOT / name).parent, ROOT / "dask_validator")
+    named = {each for each in code(prose(PAGES[name])) if re.fullmatch(r"\w+\.py", each)}
+
+    assert [each for each in named if not any((folder / each).exists() for folder in folders)] == []
+
+
+def test_every_part_of_the_diagram_is_there() -> None:
+    """The picture of how it works names modules of the package and what is in them."""
+    [diagram] = fenced(section(page("README.md"), "## How it works"))
+    named = set(re.findall(r"\b(?:store|rules)\.\w+|\b(?:compute|task|verdicts)\.\w+", diagram))
+
+    assert len(named) > 5
+    assert [each for each in named if not _importable(each)] == []
+
+
+def _importable(name: str) -> bool:
+    module, attribute = f"dask_validator.{name}".rsplit(".", 1)
+    try:
+        return hasattr(importlib.import_module(module), attribute) or bool(
+            importlib.import_module(f"{module}.{attribute}")
+        )
+    except ImportError:
+        return False
 
 
 def test_every_file_that_the_code_names_is_there() -> None:
