@@ -39,6 +39,13 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
     assert [link for link in links if not _leads_somewhere(name, link)] == []
 
 
+def test_every_document_can_be_found() -> None:
+    """Each page of docs/, and those of notebooks and benchmarks, is linked from the README."""
+    linked = {link.partition("#")[0] for link in LINK.findall(page("README.md"))}
+
+    assert {name for name in PAGES if "/" in name and name.endswith(".md")} - linked == set(), "link it in README.md"
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_file_that_is_named_is_there(name: str) -> None:
     """A path below the project, in text or code, is one that the project has."""

@@ -37,7 +37,9 @@ VALUES = {"TRUE": True, "long": filters.LONG, "short": filters.SHORT}
 
 def _default(name: str) -> Any:
     value = getattr(RunConfig(), name)
-    return {None: "none", (): "none", False: "off"}.get(value, value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value in (None, ()) else value
 
 
 def _assigned(module: str) -> dict[str, float]:
