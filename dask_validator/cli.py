@@ -73,7 +73,7 @@ def _listen_to_ctrl_c_and_sigterm() -> None:
 @click.group("validator", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(__version__)
 def cli() -> None:
-    """Sort backtested strategies into those that hold out of sample and those that do not."""
+    """Sort backtested strategies by a walk-forward over the years they were backtested on."""
 
 
 @cli.command(cls=options.ListFlags)

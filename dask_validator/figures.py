@@ -93,7 +93,7 @@ def _became(window: WindowResult, min_trades: int) -> str:
 
 
 def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades: int) -> figure:
-    """Expectancy in R per trade of each out-of-sample window, with its number of trades."""
+    """Expectancy in R per trade of each test window, with its number of trades."""
     from bokeh.models import ColumnDataSource
 
     columns = windows_columns(windows, min_trades)

@@ -129,7 +129,7 @@ class Outcomes(NamedTuple):
 
 
 class WindowResult(NamedTuple):
-    """One out-of-sample window `[window_start, window_end)`; numbers are R, 4 decimals, None without trades."""
+    """One test window `[window_start, window_end)`; numbers are R, 4 decimals, None without trades."""
 
     window_start: str
     window_end: str

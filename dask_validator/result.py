@@ -138,7 +138,7 @@ class RunResult:
         return figures.funnel_figure(steps(self.summary), title)
 
     def plot_windows(self, strategy_id: str) -> figure:
-        """Bokeh figure: out-of-sample expectancy of one strategy by test window, in R per trade.
+        """Bokeh figure: expectancy of one strategy by test window, in R per trade.
 
         Raises
         ------

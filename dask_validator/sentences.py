@@ -6,6 +6,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+SAME_TRADES = (
+    "Nothing is trained here, and nothing was kept aside: the test windows hold trades that the strategies were chosen "
+    "by. Phases 2 to 4 look at the whole history, and so did whoever made the backtest. To pass says that a strategy "
+    "earned in most windows of its own backtest; out of sample are only days after the last one in the data. The "
+    "p-values use mostly the same trades: a pass that is significant as well is two readings of one record, not two "
+    "independent reasons."
+)
 RESIDUE = 0.25  # in |Sharpe| * n * eps: equal R leaves more than 1; a million trades that differ by 0.0001 R, 0.01
 
 

@@ -22,6 +22,7 @@ from dask_validator.report import figures, tables
 from dask_validator.report.distributions import histogram, round_step, share_histogram, shared_edges
 from dask_validator.report.misses import MOST_MISSES, Miss
 from dask_validator.report.output import FIRST_WORDS
+from dask_validator.report.words import SEASONS, WORDS
 from dask_validator.result import PHASE_NAMES
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def render(view: View) -> str:
             min_pct_positive=view.run.parameters.get("wf_min_pct_positive", 0.0),
             details=_details(view.listed),
             min_trades=view.run.parameters.get("wf_min_trades", 1),
+            same_trades=sentences.SAME_TRADES,
+            words=WORDS,
+            seasons=SEASONS,
             doubt=sentences.unknown_filters(view.run.summary),
             discoveries=sentences.discoveries(view.run.summary["fdr"]),
             stream=(stream := tables.task_stream(view.run.timings)),
@@ -188,7 +192,7 @@ def _expectancies(view: View, passed: bool) -> figures.Figure:
         histogram(expectancies[passed], edges),
         kind,
         f"{kind}: {expectancies[passed].size:,}",
-        "out-of-sample expectancy, R per trade",
+        "expectancy in the test windows, R per trade",
         unit="strategies",
         spelled=lambda value: f"{value:g}",
         mark=0.0,

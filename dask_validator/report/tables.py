@@ -16,6 +16,7 @@ from dask_validator import result
 from dask_validator.config import RunConfig
 from dask_validator.model import SeasonSplit, TaskTiming
 from dask_validator.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
+from dask_validator.report.words import SEASONS
 from dask_validator.result import PHASE_NAMES
 from dask_validator.rules.fdr import ALPHA, Correction
 from dask_validator.rules.filters import is_known
@@ -60,8 +61,8 @@ class Judged(NamedTuple):
     rejected: int
     without_windows: int  # have no valid window, and so neither share nor expectancy
     shares: dict[bool, NDArray[np.float64]]  # of positive windows; by whether the strategy passed
-    expectancies: dict[bool, NDArray[np.float64]]  # R per trade, out of sample
-    listed: list[Record]  # passed, the largest out-of-sample expectancy first
+    expectancies: dict[bool, NDArray[np.float64]]  # R per trade, in the valid test windows
+    listed: list[Record]  # passed, the largest expectancy in the test windows first
     misses: list[Miss]  # one more than is shown
 
 
@@ -204,19 +205,13 @@ class SeasonRow(NamedTuple):
     rejected: int
 
 
-SEASON_ORDER = (
-    *("STABLE", "BOTH-POS", "WINTER-DOM", "SUMMER-DOM", "WINTER-ONLY", "SUMMER-ONLY"),
-    *("UNSTABLE", "LOW-N", "CLEAN"),
-)
-
-
 def season_rows(counts: Iterable[SeasonCount]) -> list[SeasonRow]:
     """By verdict, the best first; strategies of one season alone have none."""
     found: Counter[tuple[str, str | None]] = Counter()
     for count in counts:
         found[count.verdict or "none", count.status] += count.strategies
-    known = [verdict for verdict in SEASON_ORDER if (verdict, "PASSED") in found or (verdict, "REJECTED") in found]
-    others = sorted({verdict for verdict, _ in found} - {*SEASON_ORDER})
+    known = [verdict for verdict in SEASONS if (verdict, "PASSED") in found or (verdict, "REJECTED") in found]
+    others = sorted({verdict for verdict, _ in found} - {*SEASONS})
     return [SeasonRow(verdict, found[verdict, "PASSED"], found[verdict, "REJECTED"]) for verdict in known + others]
 
 
