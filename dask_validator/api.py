@@ -29,6 +29,7 @@ from dask_validator.run import run_validation
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
+from dask_validator.tuning import usable_cores
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -251,7 +252,5 @@ def open_executor(
 
 
 def default_workers() -> int:
-    """One core is left to the user; Dask's count honours affinity and cgroups."""
-    from dask.system import CPU_COUNT
-
-    return max(1, min(8, CPU_COUNT - 1))
+    """One core is left to the user."""
+    return max(1, min(8, usable_cores() - 1))

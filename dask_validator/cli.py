@@ -92,7 +92,7 @@ def run(
     if workers is not None and scheduler is not None:
         raise click.UsageError("--workers and --scheduler exclude each other: give one of them")
     with certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))):
-        ctx.exit(_run(ctx, db, instrument, workers, flags, scheduler=scheduler))
+        ctx.exit(_code(_run(ctx, db, instrument, workers, flags, scheduler=scheduler)))
 
 
 @cli.command(cls=options.ListFlags)
@@ -109,22 +109,34 @@ def demo(
     ctx: click.Context, /, db: Path, strategies: int, seed: int, build_only: bool, workers: int | None, **flags: Any
 ) -> None:
     """Make a demonstration database with planted edges and validate it on Dask."""
-    from dask_validator.demo import build_demo, is_demo, truth_report
+    from dask_validator.demo import is_demo, truth_report
 
     _preflight_of_demo(db, flags)
     if os.path.exists(db) and not is_demo(db):
         raise InputError(f"{db} is there and was not made by this command; give another file with --db PATH")
-    started = time.perf_counter()
-    echo(f"Making {db}: {strategies:,} strategies over ten years, with planted edges ...")
-    build_demo(db, strategies=strategies, seed=seed)
-    echo(f"Made in {time.perf_counter() - started:.1f} s")
+    _build(db, strategies, seed, quiet=flags["quiet"])
     if build_only:
         return
 
     def compare_with_truth(result: RunResult) -> str:
         return summary.truth(truth_report(db, {verdict.strategy_id: verdict.status for verdict in result.verdicts}))
 
-    ctx.exit(_run(ctx, db, "MGC", workers or max(2, default_workers()), flags, compare_with_truth))
+    result = _run(ctx, db, "MGC", workers or max(2, default_workers()), flags, compare_with_truth)
+    if not flags["quiet"]:
+        echo(going_on.after_demo(db, result))
+    ctx.exit(_code(result))
+
+
+def _build(db: Path, strategies: int, seed: int, *, quiet: bool) -> None:
+    from dask_validator.demo import build_demo
+
+    started = time.perf_counter()
+    with Terminal(quiet=quiet) as terminal:
+        terminal.say(f"Making {db}: {strategies:,} strategies over ten years, with planted edges ...")
+        terminal.begin("Inventing", strategies)
+        build_demo(db, strategies=strategies, seed=seed, listener=terminal.listen)
+        terminal.end_progress()
+        terminal.say(f"Made in {time.perf_counter() - started:.1f} s")
 
 
 @cli.command()
@@ -148,7 +160,7 @@ def commit(
             raise
         if result is not None:
             close(terminal, result, flags)
-            ctx.exit(SOME_FAILED if result.summary["failed"] else 0)
+            ctx.exit(_code(result))
 
 
 @cli.command()
@@ -253,8 +265,8 @@ def _run(
     flags: dict[str, Any],
     appendix: Callable[[RunResult], str] | None = None,
     scheduler: str | None = None,
-) -> int:
-    """Validate and report; the exit code."""
+) -> RunResult:
+    """Validate and report."""
     config, safeguards = _config(flags), _safeguards(flags)
     check_report(flags, db, instrument)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
@@ -269,6 +281,10 @@ def _run(
         result = run_validation(order, executor, page.listen, journal)
         close(terminal, result, flags, appendix)
         keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
+    return result
+
+
+def _code(result: RunResult) -> int:
     return SOME_FAILED if result.summary["failed"] else 0
 
 

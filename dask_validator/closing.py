@@ -26,11 +26,24 @@ def close(
     appendix: Callable[[RunResult], str] | None = None,
 ) -> None:
     """The summary on stdout, or its object with `--json`; warnings and the rest on stderr."""
-    terminal.warn(result.warnings)
-    terminal.warn(summary.failures(result.verdicts, most=None if flags["verbose"] else 10))
-    parts = [summary.render(result.summary), summary.tuning(result), *([appendix(result)] if appendix else [])]
-    if not flags["quiet"]:
-        echo("\n".join(parts), err=flags["as_json"])
+
+    def tell(text: str) -> None:
+        if not flags["quiet"]:
+            echo(text, err=flags["as_json"])
+
+    if result.waiting == 0:
+        terminal.warn(result.warnings)
+        tell(summary.nothing_waiting(result))
+    else:
+        terminal.say("")
+        tell(summary.render(result.summary))
+        if appendix:
+            tell(appendix(result))
+        terminal.warn(result.warnings)
+        terminal.warn(summary.failures(result.verdicts, most=None if flags["verbose"] else 10))
+        tell(summary.ending(result))
+        if flags["verbose"]:
+            tell(summary.statistics(result))
     if flags["report"]:
         _write_report(terminal, result, flags["report"])
     if flags["as_json"]:
@@ -59,6 +72,7 @@ def _write_report(terminal: Terminal, result: RunResult, path: Path) -> None:
     if not result.summary["rows"]:
         terminal.warn([f"nothing was waiting, no report written; {later}"])
         return
+    terminal.begin("Writing the report")
     try:
         report_result(result, result.order.config if result.order else RunConfig(), path)
         terminal.say(f"Report: {path}")
@@ -66,6 +80,8 @@ def _write_report(terminal: Terminal, result: RunResult, path: Path) -> None:
         terminal.warn([f"{error}; {later}"])
     except Exception as error:
         terminal.warn([f"the report could not be made ({type(error).__name__}: {error}); {later}"])
+    finally:
+        terminal.end_progress()
 
 
 def keep_dashboard(terminal: Terminal, link: str | None, seconds: float | None) -> None:

@@ -108,7 +108,7 @@ def _record(
     from dask_validator.store.writer import RunRecord
 
     summary: dict[str, Any] = dict(result.summary) | {"committed": True}
-    kept = summary | {"stages": dict(result.stages), "start_up_s": result.start_up_s}  # what a forecast needs
+    kept = summary | result.measured  # what a forecast needs
     return RunRecord(
         summary["run_id"],
         summary["instrument"],

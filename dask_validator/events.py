@@ -1,8 +1,9 @@
 """What a run tells whoever watches it; a new view is a new listener.
 
-The order is Started, Screened, TakenOver, Ready, TaskDone ..., Computed, Decided, Committing, Committed, Ended. A run
-that finds nothing to do leaves some out, one that has to look at the database again goes back to Started, and Ended
-always comes. Opened comes in between, from another thread: a cluster starts while the run screens.
+The order is Started, Progressed ..., Screened, TakenOver, Ready, TaskDone ..., Computed, Decided, Committing,
+Committed, Ended. A run that finds nothing to do leaves some out, one that has to look at the database again goes back
+to Started, and Ended always comes. Opened comes in between, from another thread: a cluster starts while
+the run screens.
 """
 
 from __future__ import annotations
@@ -50,6 +51,15 @@ class Screened(NamedTuple):
     waiting: int
     to_compute: int  # strategies that need their outcomes
     so_far: Callable[[], SoFar] = _nothing  # counts when called, only until this event has been heard: it takes a while
+    only_seasons: int = 0  # of those to compute, for their season split alone
+
+
+class Progressed(NamedTuple):
+    """So many strategies have been through a stage that the main process does alone."""
+
+    stage: str
+    done: int
+    total: int
 
 
 class TakenOver(NamedTuple):
@@ -123,6 +133,7 @@ class Ended(NamedTuple):
 Event = (
     Started
     | Opened
+    | Progressed
     | Screened
     | TakenOver
     | Said

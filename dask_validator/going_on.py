@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any, cast
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from click.core import ParameterSource
 
 from dask_validator.journal.journal import Journal
+
+if TYPE_CHECKING:
+    from dask_validator.result import RunResult
+
+NAME = "dask-validator"
 
 
 def next_step(ctx: click.Context, journal: Journal, name: str = "run") -> str:
@@ -24,12 +32,29 @@ def command(ctx: click.Context, name: str) -> str:
     """The command of that name, with the flags of this one that it knows."""
     siblings = cast("click.Group", cast("click.Context", ctx.parent).command)
     known = {param.name for param in siblings.commands[name].params} - {"resume", "discard"}
-    words = ["dask-validator", name]
+    words = [_program(), name]
     for param in ctx.command.params:
         given = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
         if param.name in known and (given or param.name == "db"):  # whose default is another one here and there
             words += _spelled_out(param, ctx.params[str(param.name)])
     return shlex.join([*words, "--resume"] if name == "run" else words)
+
+
+def after_demo(db: Path, result: RunResult) -> str:
+    """Two commands that show what can be asked now: of one strategy, which just fell if one did, and of all."""
+    verdicts = result.verdicts
+    asked = next((v for v in verdicts if v.phase == 6), next((v for v in verdicts if v.phase), verdicts[0]))
+    explain = [_program(), "explain", asked.strategy_id, "--db", str(db)]
+    whole = ["run"] if result.summary["dry_run"] else ["report", "--output", str(db.with_suffix(".html"))]
+    return f"Next:\n  {shlex.join(explain)}\n  {shlex.join([_program(), *whole, '--db', str(db)])}"
+
+
+def _program() -> str:
+    """As it was called, where its folder is not on the PATH."""
+    called, found = Path(sys.argv[0]), shutil.which(NAME)
+    if called.name != NAME or not called.exists() or (found and called.samefile(found)):
+        return NAME
+    return str(called)
 
 
 def _spelled_out(param: click.Parameter, value: Any) -> list[str]:

@@ -147,7 +147,12 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="Show warnings and erro
 _OUTPUTS = [
     click.option("--report", type=click.Path(path_type=Path), metavar="HTML", help="Write a report of the run."),
     click.option("--json", "as_json", is_flag=True, help="Print the summary as one object, alone on stdout."),
-    click.option("-v", "--verbose", is_flag=True, help="List every FAILED strategy."),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        help="Also list every FAILED strategy, what tasks and stages took, and whether more workers would pay.",
+    ),
     quiet,
 ]
 

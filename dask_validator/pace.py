@@ -17,8 +17,19 @@ def duration(seconds: float) -> str:
 
 def progress(done: int, total: int, seconds: float) -> str:
     """Strategies done of all, a second, and the time left at that rate; `seconds` since the first began."""
-    text = f"{done:,} of {total:,} strategies ({done / max(total, 1):.0%})"
+    return wordings(done, total, seconds)[0]
+
+
+def wordings(done: int, total: int, seconds: float) -> list[str]:
+    """The same ever shorter, for a line that has little room."""
+    counted, share = f"{done:,} of {total:,}", f"{done / max(total, 1):.0%}"
     if not done or seconds <= 0:
-        return text
-    left_s = max(0, total - done) * seconds / done
-    return f"{text}, {done / seconds:,.0f} a second, {duration(left_s)} left"
+        return [f"{counted} strategies ({share})", f"{counted} ({share})", share]
+    rate, left = f"{done / seconds:,.0f} a second", f"{duration(max(0, total - done) * seconds / done)} left"
+    return [
+        f"{counted} strategies ({share}), {rate}, {left}",
+        f"{counted} ({share}), {rate}, {left}",
+        f"{share}, {rate}, {left}",
+        f"{share}, {left}",
+        share,
+    ]

@@ -95,7 +95,7 @@ def _from_memory(result: RunResult, config: RunConfig) -> PastRun:
         {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()},
         versions(),
         {},
-        {**summary, "stages": dict(result.stages), "start_up_s": result.start_up_s},
+        summary | result.measured,
         list(result.timings),
         compressed(result.verdicts, summary["instrument"], config.walkforward_rules, now),
     )
@@ -209,7 +209,7 @@ def _missing(what: str, gaps: list[str]) -> Iterator[None]:
 
 def _forecasts(run: PastRun) -> tuple[list[tuple[int, float, bool]], str]:
     """What other numbers of workers would take, and how far to trust it."""
-    measured: dict[str, Any] = {"stages": run.summary.get("stages"), "start_up_s": run.summary.get("start_up_s")}
+    measured: dict[str, Any] = {name: run.summary.get(name) for name in ("stages", "start_up_s", "cores")}
     if not run.timings:
         return [], ""
     if not measured["stages"]:

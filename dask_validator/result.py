@@ -17,7 +17,7 @@ from dask_validator.errors import InputError
 from dask_validator.model import Status, TaskTiming, Verdict, WalkforwardResult, WindowResult
 from dask_validator.rules.notes import note
 from dask_validator.rules.promotion import split_columns
-from dask_validator.tuning import USUAL_START_UP_S, Forecast, Measured, forecast
+from dask_validator.tuning import USUAL_START_UP_S, Forecast, Measured, forecast, usable_cores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,8 +57,12 @@ class RunResult:
         Seconds that the worker processes took to start, beside the screening; None when there were none to start.
     order
         What the run was asked to do.
+    waiting
+        How many strategies were waiting; None for a run of the past.
     last_run
         The run before this one; known only when nothing was waiting.
+    cores
+        That the workers had between them; None where they are this machine's, and nobody has counted.
     """
 
     summary: dict[str, Any]
@@ -68,7 +72,9 @@ class RunResult:
     stages: Mapping[str, float] = field(default_factory=dict)
     start_up_s: float | None = None
     order: Order | None = None
+    waiting: int | None = None
     last_run: LastRun | None = None
+    cores: int | None = None
 
     def explain(self, strategy_id: str) -> Explanation:
         """Why this strategy passed or fell; what the run has not computed is, read-only.
@@ -85,6 +91,11 @@ class RunResult:
             raise InputError(f"got the strategy {strategy_id!r}; needed one that this run has processed (.strategies)")
         return explain_verdict(self.order, verdict, self.summary["run_id"])
 
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What a forecast needs beside the summary and the timings, by the names of the fields."""
+        return {"stages": dict(self.stages), "start_up_s": self.start_up_s, "cores": self.cores}
+
     @cached_property
     def forecasts(self) -> list[Forecast]:
         """What 1 to 64 workers would take; empty when no task was computed."""
@@ -95,7 +106,8 @@ class RunResult:
         parallel_s = self.stages["computing"] + self.stages["waiting for workers"]
         other_serial_s = self.summary["total_s"] - meanwhile_s - parallel_s
         start_up_s = USUAL_START_UP_S if self.start_up_s is None else self.start_up_s
-        return forecast(Measured(tasks, meanwhile_s, other_serial_s, start_up_s))
+        cores = usable_cores() if self.cores is None else self.cores
+        return forecast(Measured(tasks, meanwhile_s, other_serial_s, start_up_s), cores=cores)
 
     @cached_property
     def strategies(self) -> pd.DataFrame:

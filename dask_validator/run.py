@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -14,21 +14,33 @@ from dask_validator import collector, tally
 from dask_validator.commit import inputs, settings, write
 from dask_validator.compute import Agenda, Computer, agenda
 from dask_validator.errors import ChangedMeanwhile, Incomplete, NotCommitted
-from dask_validator.events import Committing, Decided, Ended, Ending, Listener, Said, Screened, SoFar, Started
+from dask_validator.events import (
+    Committing,
+    Decided,
+    Ended,
+    Ending,
+    Listener,
+    Progressed,
+    Said,
+    Screened,
+    SoFar,
+    Started,
+)
 from dask_validator.grouping import Work, columns, days_by_session, selectors
 from dask_validator.journal.journal import Journal
-from dask_validator.model import Answer, Gate, OutcomeKey, Request, Status, Verdict
+from dask_validator.model import Answer, Gate, OutcomeKey, Request, Status, Strategy, Verdict
 from dask_validator.order import Order
 from dask_validator.result import RunResult, count_verdicts
 from dask_validator.rules.fdr import Correction
 from dask_validator.stopwatch import Stopwatch
 from dask_validator.store.fingerprints import Seen
-from dask_validator.verdicts import Candidate, Survivor, consider, decide, request
+from dask_validator.verdicts import Candidate, consider, decide, request
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
     from dask_validator.store.reader import Facts, Survey
 
+TOLD_EVERY = 10_000  # strategies
 ATTEMPTS = 3  # to commit before others change the database again
 _ENDINGS = {
     NotCommitted: Ending.NOT_COMMITTED,
@@ -128,21 +140,20 @@ class _Run:
             if facts.waiting:
                 self._executor.start()  # in the background, while we screen
             screened, survey = self._screen(facts)
-            self._listener(Screened(facts.waiting, screened.asked, screened.so_far))
+            self._listener(Screened(facts.waiting, screened.asked, screened.so_far, screened.only_seasons))
             answers = self._answers(screened, survey) if facts.waiting else {}
             if self._order.resume and not self._took_over:
                 self._listener(Said(f"--resume found nothing to take over in {self._journal.path}", warning=True))
                 self._took_over = True  # say it once
             seen = Seen(database.file_state(), survey.fingerprints)
         # Closed here, before anything is written: a reader would lock the commit out.
-        used = [c.screened.filter_type for c in screened.open if isinstance(c.screened, Survivor)]
         with self._watch.stage("deciding"), collector.paused():
             correction = facts.correction
             verdicts, unanswered = _decide(self._order, screened, answers, correction, facts)
         if verdicts and not unanswered:
             self._journal.computed()
         warnings = [
-            *tally.unknown_filters(used, self._order.config.strict_filters),
+            *tally.unknown_filters(screened.filters, self._order.config.strict_filters),
             *tally.still_active(verdicts, facts.active_setups),
             *tally.left_waiting(unanswered),
             *tally.not_kept(self._journal.reason),
@@ -158,7 +169,9 @@ class _Run:
             self._watch.stages,
             self._executor.start_up_s,
             self._order,
+            facts.waiting,
             facts.last_run,
+            self._executor.cores,
         )
         if (ended := self._computer.ended_early) is not None:
             raise Incomplete(str(ended), result) from ended
@@ -183,7 +196,7 @@ class _Run:
         with ThreadPoolExecutor(1) as background:
             surveying = background.submit(self._order.database.survey, self._order.instrument)
             with self._watch.stage("screening"), collector.paused():
-                screened = _screen(self._order, facts)
+                screened = _screen(self._order, facts, self._listener)
             with self._watch.stage("grouping"):
                 return screened, surveying.result()
 
@@ -226,11 +239,17 @@ class Screenings(NamedTuple):
     decided: list[Verdict]
     open: list[Candidate]
     requests: dict[OutcomeKey, list[Request]]
+    filters: Counter[str]  # of all waiting strategies, as `check` counts them
 
     @property
     def asked(self) -> int:
         """How many strategies need their outcomes."""
         return sum(map(len, self.requests.values()))
+
+    @property
+    def only_seasons(self) -> int:
+        """How many of these have nothing but their season split open."""
+        return sum(not request.walkforward for requests in self.requests.values() for request in requests)
 
     def so_far(self) -> SoFar:
         """What phases 1-5 have decided, also of strategies whose season split is still open."""
@@ -242,10 +261,12 @@ class Screenings(NamedTuple):
         return SoFar(counts, _failed(self.decided) if counts["failed"] else [])
 
 
-def _screen(order: Order, facts: Facts) -> Screenings:
-    screened = Screenings([], [], {})
+def _screen(order: Order, facts: Facts, listener: Listener) -> Screenings:
+    screened = Screenings([], [], {}, Counter())
     with closing(order.database.read_waiting(order.instrument)) as waiting:
-        for strategy in waiting:
+        for strategy in _told(waiting, facts.waiting, listener):
+            if strategy.filter_type is not None:
+                screened.filters[strategy.filter_type] += 1
             considered = consider(strategy, order.config, order.costs, facts.atr_by_year)
             if isinstance(considered, Verdict):
                 screened.decided.append(considered)
@@ -254,6 +275,14 @@ def _screen(order: Order, facts: Facts) -> Screenings:
             if (question := request(considered, order.config)) is not None:
                 screened.requests.setdefault(strategy.outcome_key, []).append(question)
     return screened
+
+
+def _told(strategies: Iterable[Strategy], total: int, listener: Listener) -> Iterator[Strategy]:
+    """The strategies, and now and then how many have gone by: a million take a while."""
+    for done, strategy in enumerate(strategies, 1):
+        yield strategy
+        if done % TOLD_EVERY == 0:
+            listener(Progressed("Screening", done, total))
 
 
 def _failed(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -41,6 +41,13 @@ def p_text(p_value: float | None) -> str:
     return "<1e-6" if p_value < 1e-6 else f"{p_value:.6f}"  # adjusted ones are stored with six decimals
 
 
+def screened(waiting: int, to_compute: int, only_seasons: int) -> str:
+    """How many of the strategies go on after phases 1-5, and what for."""
+    kinds = {"walk forward": to_compute - only_seasons, "go on only for their seasons": only_seasons}
+    goes_on = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
+    return f"Screened {waiting:,} strategies: {goes_on or 'none goes on'}"
+
+
 def unknown_filters(summary: Mapping[str, Any]) -> str:
     """A doubt about some of the promotions, empty where there is none; runs of earlier versions have counted none."""
     count = (summary.get("walkforward") or {}).get("passed_on_unknown_filters", 0)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -67,13 +66,13 @@ def count_retired(verdicts: Sequence[Verdict], active_setups: Set[str]) -> int:
     return sum(v.strategy_id in active_setups and v.status in retiring for v in verdicts)
 
 
-def unknown_filters(filter_types: Iterable[str], strict: bool) -> list[str]:
-    """A sentence that names every filter that is not known, with the number of strategies that use it."""
-    counts = {name: count for name, count in sorted(Counter(filter_types).items()) if not is_known(name, strict)}
-    if not counts:
+def unknown_filters(waiting: Mapping[str, int], strict: bool) -> list[str]:
+    """A sentence that names every filter that is not known, with the number of waiting strategies that use it."""
+    counts = {name: count for name, count in sorted(waiting.items()) if not is_known(name, strict)}
+    if strict or not counts:  # strictly, each is FAILED and says so itself
         return []
     named = _listed([f"{name!r} ({count:,})" for name, count in counts.items()])
-    use = "strategies use unknown filters, which are taken as every day (--strict-filters fails them)"
+    use = "waiting strategies use unknown filters, which are taken as every day (--strict-filters fails them)"
     return [f"{sum(counts.values()):,} {use}: {named}"]
 
 

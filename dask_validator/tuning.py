@@ -40,11 +40,19 @@ def makespan(durations: Iterable[float], workers: int) -> float:
     return max(free_at)
 
 
-def forecast(measured: Measured, counts: Sequence[int] = COUNTS) -> list[Forecast]:
-    """One forecast a count; recommended is the smallest that comes within 10 % of the best."""
+def forecast(measured: Measured, counts: Sequence[int] = COUNTS, *, cores: int | None = None) -> list[Forecast]:
+    """One forecast a count; recommended is the smallest within 10 % of the best of those that have their cores."""
     totals = [_total_s(measured, workers) for workers in counts]
-    recommended = next(i for i, total in enumerate(totals) if total <= GOOD_ENOUGH * min(totals))
+    best = min(total for n, total in zip(counts, totals, strict=True) if cores is None or n <= max(cores, min(counts)))
+    recommended = next(i for i, total in enumerate(totals) if total <= GOOD_ENOUGH * best)
     return [Forecast(n, total, i == recommended) for i, (n, total) in enumerate(zip(counts, totals, strict=True))]
+
+
+def usable_cores() -> int:
+    """Cores of this machine as Dask counts them, which honours affinity and cgroups."""
+    from dask.system import CPU_COUNT  # takes longer to import than a short run lasts
+
+    return int(CPU_COUNT)
 
 
 def _total_s(measured: Measured, workers: int) -> float:

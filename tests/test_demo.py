@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dask_validator.events import Event, Progressed
 from tests.conftest import Command, contents
 from tests.reference.fdr import earning_and_losing
 
@@ -41,6 +43,20 @@ def test_demo_runs_on_dask_and_knows_the_truth(tmp_path: Path, command: Command)
         "not promoted, earns significantly",
     ):
         assert text in ran.stderr
+    explain, report = ran.stderr.split("Next:\n")[1].splitlines()
+    for line in (explain, report):
+        assert command(*shlex.split(line)[1:]).code == 0
+    assert (tmp_path / "demo.html").exists()
+
+
+def test_building_the_demonstration_tells_how_far_it_is(tmp_path: Path) -> None:
+    """Ten seconds of silence would look like a command that hangs."""
+    from dask_validator.demo import build_demo
+
+    heard: list[Event] = []
+    build_demo(tmp_path / "demo.duckdb", strategies=2_000, listener=heard.append)
+
+    assert heard == [Progressed("Inventing", 1_344, 2_000), Progressed("Inventing", 2_000, 2_000)]
 
 
 def test_a_second_demo_makes_the_file_anew(tmp_path: Path, made: Path, command: Command) -> None:

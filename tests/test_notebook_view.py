@@ -50,7 +50,7 @@ def test_the_text_of_a_finished_run_tells_its_story() -> None:
 
     assert as_text(view._replace(dashboard=None), 99.0).splitlines() == [
         "MGC in gold.db: committed",
-        "Screened 1,000 waiting strategies; 600 go on",
+        "Screened 1,000 strategies: 600 walk forward",
         "30 tasks for 4 worker(s)",
         "Computed 150 strategies in 1.50 s",
         "Committed 1,000 verdicts",

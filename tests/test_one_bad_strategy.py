@@ -299,7 +299,7 @@ def test_unknown_filters_are_counted_once_by_name(tmp_path: Path) -> None:
 
     assert result.summary["passed"] == 3
     assert len(result.warnings) == 1
-    assert result.warnings[0].startswith("3 strategies use unknown filters")
+    assert result.warnings[0].startswith("3 waiting strategies use unknown filters")
     assert result.warnings[0].endswith(": 'MYSTERY_X' (2), 'ORB_G4_L12' (1)")
 
 

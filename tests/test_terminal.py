@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import re
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from dask_validator.events import Computed, Ready, Screened, TakenOver, TaskDone
+from dask_validator.api import prepared
+from dask_validator.config import RunConfig
+from dask_validator.events import Computed, Event, Progressed, Ready, Screened, TakenOver, TaskDone
+from dask_validator.execution.executor import SerialExecutor
 from dask_validator.model import Answer, Status, Verdict
+from dask_validator.monitor import foot
+from dask_validator.monitor.folding import folded
+from dask_validator.monitor.foot import Stage
+from dask_validator.monitor.streams import Forgiving
 from dask_validator.monitor.summary import failures
 from dask_validator.monitor.terminal import Terminal
 from dask_validator.monitor.tunnel import tunnel
 from dask_validator.plain import plain
+from dask_validator.run import run_validation
+from tests.terminals import on_terminal
 from tests.tiny import rows_by_id, tiny_database
 
 
@@ -69,23 +77,104 @@ def run(database: Path, **streams: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "dask_validator", *map(str, words)], **streams)  # type: ignore[call-overload, no-any-return]
 
 
-def test_a_terminal_gets_a_bar(small: Path) -> None:
-    """On a terminal progress is a bar with counts and a rate, ended by a line end."""
-    ours, theirs = pty.openpty()
-    process = run(small, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    except OSError:  # how Linux says that the other side is closed
-        pass
-    os.close(ours)
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_terminal_gets_a_bar_that_fits(small: Path, columns: int) -> None:
+    """On a terminal progress is a bar with a rate, taken away at the end; nothing is wider than the terminal."""
+    words = ["run", "-v", "--db", small, "--workers", 1, "--dry-run"]
+    shown = on_terminal("-m", "dask_validator", *words, columns=columns, cwd=small.parent)
 
-    assert process.wait() == 0
-    assert b"Computing  [" in shown
-    assert b"a second" in shown
-    assert b"\r\nComputed in" in shown
+    assert shown.code == 0
+    assert any(line.startswith("Computing  [") and "a second" in line for line in shown.lines)
+    assert "\r\x1b[KComputed in" in shown.text
+    assert [line for line in shown.lines if len(line) > columns and str(small) not in line] == []
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 200])
+@pytest.mark.parametrize("done", [0, 1, 999_999, 1_000_000])
+def test_a_bar_fits_however_much_there_is_to_say(columns: int, done: int) -> None:
+    """A million strategies and hours to go leave room for the last column, and say at least how far it is."""
+    drawn = Stage("Computing", 1_000_000, 0.0, done).drawn(40_000.0, columns)
+
+    assert len(drawn) < columns
+    assert f"{done / 1_000_000:.0%}" in drawn
+
+
+def test_a_silent_stage_shows_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing is heard of a stage, as of a long commit, its seconds are drawn all the same."""
+    drawn = threading.Event()
+    screen = Forgiving(None)
+    monkeypatch.setattr(Forgiving, "is_terminal", True)
+    monkeypatch.setattr(Forgiving, "columns", 80)
+    monkeypatch.setattr(screen, "write", lambda text: drawn.set() if "Committing ..." in text else None)
+    monkeypatch.setattr(foot, "TICK_S", 0.001)
+    shown = foot.Foot(lambda: screen, print, time.monotonic)
+    shown.begin("Committing")
+
+    assert drawn.wait(60)
+    shown.close()
+
+
+def test_screening_is_told_in_a_log_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """Five seconds of silence are enough: then a stage says how far it is, and once a minute from there."""
+    clock = Clock()
+    with Terminal(clock=clock) as terminal:
+        for done in range(0, 1_000_000, 10_000):
+            terminal.listen(Progressed("Screening", done, 1_000_000))
+            clock.now += 1.0
+    lines = capsys.readouterr().err.splitlines()
+
+    assert lines == [
+        "Screening: 50,000 of 1,000,000 strategies (5%), 10,000 a second, 1 min 35 s left",
+        "Screening: 650,000 of 1,000,000 strategies (65%), 10,000 a second, 35 s left",
+    ]
+
+
+def test_a_run_tells_how_far_its_screening_is(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million strategies are not screened in silence: every so many of them are an event."""
+    monkeypatch.setattr("dask_validator.run.TOLD_EVERY", 200)
+    heard: list[Event] = []
+    with prepared(small, "MGC", RunConfig(dry_run=True)) as (order, journal):
+        run_validation(order, SerialExecutor(), heard.append, journal)
+
+    assert [event for event in heard if isinstance(event, Progressed)] == [
+        Progressed("Screening", 200, 591),
+        Progressed("Screening", 400, 591),
+    ]
+
+
+def test_colours_can_be_refused(small: Path) -> None:
+    """A warning is coloured on a terminal, with NO_COLOR it is not, and then there is no escape sequence."""
+    words = ["-m", "dask_validator", "run", "-q", "--db", small, "--workers", 1, "--dry-run"]
+
+    assert on_terminal(*words).text.startswith("\x1b[33mwarning: 123 waiting")
+    assert "\x1b" not in on_terminal(*words, NO_COLOR="1").text
+
+
+def test_a_dumb_terminal_is_a_log_file(small: Path) -> None:
+    """Where lines cannot be drawn anew there is no bar, and no escape sequence at all."""
+    words = ["-m", "dask_validator", "run", "--db", small, "--workers", 1, "--dry-run"]
+    shown = on_terminal(*words, TERM="dumb")
+
+    assert shown.code == 0
+    assert "\x1b" not in shown.text
+    assert "\r" not in shown.text.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("one two three four", ["one two", "  three", "  four"]),
+        ("  one two three", ["  one two", "    three"]),
+        ("short", ["short"]),
+        ("go on with dask-validator run --db a.duckdb", ["go on with", "  dask-validator run --db a.duckdb"]),
+        ("  name       value", ["  name       value"]),
+        ("averyverylongword", ["averyverylongword"]),
+    ],
+    ids=["words", "indented", "short", "a command", "a table", "a word"],
+)
+def test_long_lines_are_folded_between_words(text: str, lines: list[str]) -> None:
+    """What is to be pasted, and what stands in columns, stays on its line."""
+    assert folded(text, 10).split("\n") == lines
 
 
 def test_a_pipe_that_nobody_reads_ends_no_run(small: Path) -> None:
@@ -100,22 +189,12 @@ def test_a_pipe_that_nobody_reads_ends_no_run(small: Path) -> None:
     assert statuses >= {"PASSED", "REJECTED"}
 
 
-def test_a_message_goes_above_the_bar(small: Path) -> None:
+def test_a_message_goes_above_the_bar() -> None:
     """What is said while a bar is shown has a line of its own, and the bar is drawn again below it."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-c", TALKING, str(small)], stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 4096):
-            shown += chunk
-    except OSError:
-        pass
-    os.close(ours)
+    shown = on_terminal("-c", TALKING)
 
-    assert process.wait() == 0
-    plainly = re.sub(rb"\x1b\[(0m|\?25[lh])", b"", shown)  # colours and the cursor
-    assert b"\r\x1b[Khello\r\n\rComputing  [" in plainly
+    assert shown.code == 0
+    assert "\r\x1b[Khello\r\n\rComputing  [" in shown.text
 
 
 TALKING = """

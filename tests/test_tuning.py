@@ -71,3 +71,11 @@ def test_the_fewest_within_ten_percent_are_recommended(tasks: list[float], recom
 
     assert [f.workers for f in found] == list(COUNTS)
     assert [f.workers for f in found if f.recommended] == [recommended]
+
+
+def test_no_more_workers_are_recommended_than_there_are_cores() -> None:
+    """However well more would do with a core each, a machine recommends what it has."""
+    measured = Measured([1.0] * 64, 0.5, 0.5, start_up_s=1.5)
+
+    assert [f.workers for f in forecast(measured, cores=6) if f.recommended] == [4]
+    assert [f.workers for f in forecast(measured, cores=1) if f.recommended] == [1]

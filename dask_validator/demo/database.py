@@ -17,6 +17,7 @@ from dask_validator.demo.features import feature_columns
 from dask_validator.demo.market import Columns, Market, make_market
 from dask_validator.demo.outcomes import Key, make_outcomes, outcome_keys
 from dask_validator.errors import DatabaseHeld, InputError
+from dask_validator.events import Listener, Progressed, ignore
 from dask_validator.instruments import costs_of
 from dask_validator.rules.costs import Costs
 from dask_validator.store.connection import first_line, reading, settings
@@ -34,8 +35,10 @@ class _Setting(NamedTuple):
     seed: int
 
 
-def build_demo(path: Path, *, strategies: int = 12_996, seed: int = 0, instrument: str = "MGC") -> None:
-    """Make the file anew, with the same content for the same numbers.
+def build_demo(
+    path: Path, *, strategies: int = 12_996, seed: int = 0, instrument: str = "MGC", listener: Listener = ignore
+) -> None:
+    """Make the file anew, with the same content for the same numbers; the listener hears how far it is.
 
     Prices are gold's whatever the instrument; its costs are its own. A build that is killed leaves the old file.
 
@@ -58,6 +61,8 @@ def build_demo(path: Path, *, strategies: int = 12_996, seed: int = 0, instrumen
         for start in range(0, len(keys), KEYS_PER_BATCH):
             room = strategies - start * VARIANTS_PER_KEY
             _add_keys(connection, setting, start, keys[start : start + KEYS_PER_BATCH], room)
+            done = (start + KEYS_PER_BATCH) * VARIANTS_PER_KEY
+            listener(Progressed("Inventing", min(done, strategies), strategies))
         marker = {"seed": seed, "strategies": strategies, "version": VERSION}
         connection.executemany(schema.MARKER, [(name, str(value)) for name, value in marker.items()])
 

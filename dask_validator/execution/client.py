@@ -13,7 +13,7 @@ import dask
 from distributed import Client
 from distributed.security import Security
 
-from dask_validator.errors import InputError
+from dask_validator.errors import Incomplete, InputError
 from dask_validator.execution import remote
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.first_worker import wait_for_a_worker
@@ -106,6 +106,13 @@ class ClientExecutor:
         """Threads of all workers there are now."""
         with answering():
             return max(1, threads(self._client))
+
+    @property
+    def cores(self) -> int | None:
+        """A cluster gives each thread its core, or should; None when it was lost."""
+        with suppress(Incomplete):
+            return self.workers
+        return None
 
     def with_dashboard(self, do: Callable[[Client], None]) -> bool:
         """Called when the run starts the workers, were they not there already."""

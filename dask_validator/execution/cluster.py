@@ -50,6 +50,7 @@ class LocalExecutor:
         self._nannies: Mapping[Any, Any] = {}
         self._once_started: list[Callable[[Client], None]] = []
         self.start_up_s: float | None = None
+        self.cores: int | None = CPU_COUNT
 
     def with_dashboard(self, do: Callable[[Client], None]) -> bool:
         """Called in the background, when the processes run."""

@@ -48,6 +48,11 @@ class Executor(Protocol):
         ...
 
     @property
+    def cores(self) -> int | None:
+        """That the workers share; None: this machine's, which nobody has counted."""
+        ...
+
+    @property
     def warnings(self) -> Sequence[str]:
         """What the user should know of the workers; more may come during a run."""
         ...
@@ -96,6 +101,7 @@ class SerialExecutor:
     dashboard_link: str | None = None
     warnings: Sequence[str] = ()
     start_up_s: float | None = None
+    cores: int | None = None
 
     def __init__(self, task_timeout_s: float = TASK_TIMEOUT_S) -> None:
         self._task_timeout_s = task_timeout_s

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from dask_validator import sentences
 from dask_validator.events import Committed, Computed, Event, Opened, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.monitor.tunnel import tunnel
 from dask_validator.pace import progress
@@ -31,8 +32,8 @@ class View(NamedTuple):
     def after(self, event: Event, now: float) -> View:
         """The view once the event is known; unknown events change nothing."""
         match event:
-            case Screened(waiting=waiting, to_compute=to_compute):
-                said = f"Screened {waiting:,} waiting strategies; {to_compute:,} go on"
+            case Screened(waiting, to_compute, _, only_seasons):
+                said = sentences.screened(waiting, to_compute, only_seasons)
                 return self.saying(said)._replace(to_compute=to_compute, computed=0, computing_since=None)
             case Said(text=text, warning=True):
                 return self.warning([text])

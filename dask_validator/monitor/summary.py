@@ -20,65 +20,88 @@ if TYPE_CHECKING:
 
 _TRUTHS = ("", "edge", "decayed", "noise", "all")
 PARTED = 1.25  # beyond this, wall-clock speedup and CPU speedup tell different stories
+SHORT_S = 5.0  # nobody waits long enough for workers to matter
 
 
 def render(summary: Mapping[str, Any]) -> str:
-    """The funnel and what follows from it, a line each."""
-    lines = ["", f"Run {summary['run_id']} of {summary['instrument']} in {summary['db']}"]
-    rows = max(summary["rows"], 1)
-    lines += [f"  {name:<40}{count:>9,}{count / rows:>8.1%}" for name, count in funnel(summary)]
-    if summary["walkforward"]:
-        lines += _walkforward(summary)
+    """The verdict: how many passed, the funnel, and what follows from it, a line each."""
+    rows = summary["rows"]
+    lines = [f"{summary['instrument']} in {summary['db']}: {summary['passed']:,} of {rows:,} strategies passed"]
+    lines += [f"  {name:<40}{count:>9,}{count / max(rows, 1):>8.1%}" for name, count in funnel(summary)]
+    if (walkforward := summary["walkforward"]) is not None:
+        lines.append(f"Walk-forward: {walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed")
+        if doubt := sentences.unknown_filters(summary):
+            lines.append(f"  {doubt}")
+        if walkforward["reused"]:
+            lines.append(f"Taken over from an earlier run: {walkforward['reused']:,} results")
     of_all, of_passed = sentences.discoveries(summary["fdr"])
     lines += [f"P-values: {of_all}", f"  {of_passed}"]
     if summary["retired"]:
         lines.append(f"Retired setups: {summary['retired']:,}")
-    lines.append(f"{_ending(summary)} in {summary['total_s']:.2f} s")
     return "\n".join(lines)
 
 
-def _walkforward(summary: Mapping[str, Any]) -> list[str]:
-    walkforward = summary["walkforward"]
-    lines = [f"Walk-forward: {walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed"]
-    if doubt := sentences.unknown_filters(summary):
-        lines.append(f"  {doubt}")
-    if walkforward["reused"]:
-        lines.append(f"Taken over from an earlier run: {walkforward['reused']:,} results")
-    if not walkforward["tasks"]:
-        return lines
-    lines.append(
-        f"Computing: {walkforward['wall_s']:.2f} s wall-clock, {walkforward['sum_s']:.2f} s of tasks, "
-        f"{walkforward['cpu_s']:.2f} s CPU in {walkforward['tasks']} tasks on {walkforward['workers']} worker(s): "
-        f"speedup {walkforward['speedup']:.2f}, CPU speedup {walkforward['cpu_speedup']:.2f}"
+def ending(result: RunResult) -> str:
+    """How it ended and how long that took, in one line."""
+    summary = result.summary
+    if summary["dry_run"]:
+        end = "dry run, nothing written"
+    elif summary["committed"]:
+        end = f"committed in {result.stages['commit']:.2f} s"
+    else:
+        end = "not committed"
+    return f"Run {summary['run_id']}: {end}; took {summary['total_s']:.2f} s"
+
+
+def nothing_waiting(result: RunResult) -> str:
+    """Instead of a verdict, in one line: who has judged the strategies, and how to have them judged again."""
+    instrument, last = result.summary["instrument"], result.last_run
+    by = (
+        f"the last run was {last.run_id} on {last.finished_at:%Y-%m-%d %H:%M} UTC"
+        if last
+        else "no run of ours is recorded"
     )
-    if walkforward["speedup"] > PARTED * walkforward["cpu_speedup"] > 0:
+    again = "to validate strategies again, set their validation_status to NULL"
+    return f"Nothing was waiting: {by} ({instrument} in {result.summary['db']}); {again}"
+
+
+def statistics(result: RunResult) -> str:
+    """What the tasks have cost, where the time went, and what other numbers of workers would have taken."""
+    stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in result.stages.items())
+    return "\n".join([*_tasks(result.summary["walkforward"]), f"Seconds by stage: {stages}", *_replay(result)])
+
+
+def _tasks(walkforward: Mapping[str, Any] | None) -> list[str]:
+    if not walkforward or not walkforward["tasks"]:
+        return []
+    workers = walkforward["workers"]
+    lines = [
+        f"Computing: {walkforward['wall_s']:.2f} s wall-clock, {walkforward['sum_s']:.2f} s of tasks, "
+        f"{walkforward['cpu_s']:.2f} s CPU in {walkforward['tasks']} tasks on {workers} worker(s): "
+        f"speedup {walkforward['speedup']:.2f}, CPU speedup {walkforward['cpu_speedup']:.2f}"
+    ]
+    if workers > 1 and walkforward["speedup"] > PARTED * walkforward["cpu_speedup"] > 0:
         lines.append("  the two differ by more than a quarter: workers waited for a core, a disk or each other")
     return lines
 
 
-def tuning(result: RunResult) -> str:
-    """Where the time went, and what other numbers of workers would have taken."""
-    stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in result.stages.items())
-    lines = [f"Seconds by stage: {stages}"]
+def _replay(result: RunResult) -> list[str]:
     if not result.forecasts:
-        return lines[0]
+        return []
+    alone = result.forecasts[0].total_s
+    if alone < SHORT_S:
+        return [f"One worker is enough: alone it would take {alone:.1f} s"]
     measured = result.start_up_s
     start_up = f"{USUAL_START_UP_S} s of start-up assumed" if measured is None else f"{measured:.1f} s of start-up"
     rows = [
         ("workers", *(f"{forecast.workers}{'*' * forecast.recommended}" for forecast in result.forecasts)),
-        ("seconds", *(f"{forecast.total_s:.1f}" for forecast in result.forecasts)),
+        ("seconds", *(f"{forecast.total_s:.{1 if alone < 1000 else 0}f}" for forecast in result.forecasts)),
     ]
-    lines.append(f"Replaying {len(result.timings)} tasks with a core for each worker ({start_up}) gives")
-    lines += ["  " + "".join(cell.rjust(9) for cell in row) for row in rows]
-    return "\n".join([*lines, "  * recommended: the fewest within 10 % of the best"])
-
-
-def _ending(summary: Mapping[str, Any]) -> str:
-    if summary["dry_run"]:
-        return "Dry run, nothing written,"
-    if summary["committed"]:
-        return "Committed"
-    return "Not committed," if summary["rows"] else "Nothing was waiting, nothing written,"
+    return [
+        f"Replaying {len(result.timings)} tasks with a core for each worker ({start_up}) gives",
+        *(f"  {name}" + "".join(cell.rjust(7) for cell in cells) for name, *cells in rows),
+        "  * recommended: the fewest within 10 % of the best that this many cores allow",
+    ]
 
 
 def failures(verdicts: Sequence[Verdict], most: int | None = 10) -> list[str]:
