@@ -67,7 +67,7 @@ MAY_IMPORT = {
 EDGES = {
     "duckdb": {"store", "task"},
     "distributed": {"execution", "live"},  # live: what runs in the scheduler
-    "dask": {"execution"},
+    "dask": {"execution", "tuning"},  # tuning: how many cores there are
     "bokeh": {"figures", "live"},
     "click": {"monitor"},
     "jinja2": {"report"},
