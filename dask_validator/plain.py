@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from html import escape
 
 # Printable by their category, though nothing is seen of them: fillers, joiners, blanks, selectors of variants.
@@ -21,3 +22,17 @@ def plain(text: str, keep: str = "") -> str:
 def escaped(text: str) -> str:
     """The same for a page, where it is no markup either."""
     return escape(plain(text))
+
+
+def shell_word(text: str) -> str:
+    """One word of a command that can be copied; what is not seen is spelled out as bash, zsh and ksh read it."""
+    if plain(text) == text:
+        return shlex.quote(text)
+    return "$'" + "".join(map(_in_quotes, text)) + "'"
+
+
+def _in_quotes(c: str) -> str:
+    if plain(c) == c:
+        return f"\\{c}" if c in "\\'" else c
+    code = ord(c)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from dask_validator.results_lines import compressed
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.notes import note
 from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
-from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, read_present
+from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, count_statuses, read_present
 from dask_validator.store.reader import WAITING, read_facts, read_waiting
 
 if TYPE_CHECKING:
@@ -130,6 +130,10 @@ class _Tables:
         """Season verdicts, counted."""
         return count_seasons(self._path, self._run.instrument)
 
+    def changed(self, listed: Sequence[tables.Listed]) -> int:
+        """How many strategies of the run have another verdict now, at least."""
+        return tables.changed_since(self._run.summary, count_statuses(self._path, self._run.instrument), listed)
+
 
 class _TablesBeforeCommit(_Tables):
     """The same where the verdicts are in memory only."""
@@ -159,6 +163,10 @@ class _TablesBeforeCommit(_Tables):
         )
         return [SeasonCount(*key, number) for key, number in counts.items()]
 
+    def changed(self, listed: Sequence[tables.Listed]) -> int:
+        """Nothing was written that could have changed."""
+        return 0
+
 
 def _view(run: PastRun, present: _Tables) -> View:
     gaps: list[str] = []
@@ -179,14 +187,16 @@ def _view(run: PastRun, present: _Tables) -> View:
         if config is not None and correction is not None:
             misses = present.misses(config, atr_by_year)
             rescreened = True
+    listed = tables.listed_strategies(judged.listed, rows, correction, run.parameters)
+    changed = 0
+    with _missing("what has changed since the run", gaps):
+        changed = present.changed(listed)
     forecasts, forecast_note = _forecasts(run)
     return View(
         run,
         datetime.now(UTC),
         judged,
-        tables.listed_strategies(
-            judged.listed, rows, correction, strict_filters=run.parameters.get("strict_filters", False)
-        ),
+        listed,
         {**misses, 6: judged.misses},
         rescreened,
         None if correction is None else tables.discovery_curve(correction),
@@ -195,6 +205,7 @@ def _view(run: PastRun, present: _Tables) -> View:
         forecast_note,
         tables.settings(run, flag),
         gaps,
+        changed,
     )
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dask_validator.report.distributions import Histogram, round_step
 from dask_validator.report.tables import Curve, Stream
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 560, 58, 22, 22, 40
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 440, 68, 22, 24, 40
 PLOT = 130  # usual height of the plotting area
 HIGHEST_LANE, LANES = 14, 420  # height of a worker in the task stream, and of all of them when they are many
 
@@ -142,7 +142,7 @@ def histogram_figure(
         else [Tick(y(v), str(v)) for v in range(int(y.high) + 1)],
         bars,
         lines,
-        [Text(LEFT + 16, TOP - 8, title, "title")],
+        [Text(LEFT + 36, TOP - 8, title, "title")],
     )
 
 

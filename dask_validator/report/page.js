@@ -29,12 +29,13 @@
   const inR = (value) => (value === null ? "-" : `${value.toFixed(4)} R`);
 
   function windowsFigure(of) {
-    const width = 860, left = 50, right = 10, top = 24, plot = 130, bottom = 40;
+    const room = table.parentElement.clientWidth - 34;
+    const width = Math.max(240, Math.min(860, room)), left = 44, right = 10, top = 24, plot = 130, bottom = 40;
     const values = of.windows.map((w) => w[2] ?? 0);
     const high = Math.max(0, ...values), low = Math.min(0, ...values), span = high - low || 1;
     const y = (value) => top + ((high - value) / span) * plot;
     const slot = (width - left - right) / Math.max(of.windows.length, 1);
-    const every = Math.ceil(54 / slot);
+    const every = Math.ceil(60 / slot);
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${width} ${top + plot + bottom}`);
     svg.setAttribute("role", "img");
@@ -51,14 +52,17 @@
         const bar = shape(svg, "rect", {
           x, width: slot * 0.8, y: Math.min(y(r), y(0)), height: Math.max(Math.abs(y(r) - y(0)), 1), class: kind,
         });
-        shape(bar, "title", {}, `${start} to ${end}: ${inR(r)} per trade, ${n} trades`);
+        const total = of.cumulative[i].toFixed(1);
+        shape(bar, "title", {}, `${start} to ${end}: ${inR(r)} per trade, ${n} trades; ${total} R until then`);
       }
       if (slot > 16 || i % every === 0) {
         shape(svg, "text", { x: middle, y: y(Math.max(r ?? 0, 0)) - 4, class: "value" }, n);
       }
-      if (i % every === 0) shape(svg, "text", { x: middle, y: top + plot + 18, class: "middle" }, start.slice(0, 7));
+      if (i % every) return;
+      shape(svg, "text", { x: middle, y: top + plot + 18, class: "middle" }, start.slice(0, 7));
+      shape(svg, "text", { x: middle, y: top + plot + 33, class: "sum" }, of.cumulative[i].toFixed(1));
     });
-    shape(svg, "text", { x: left, y: top + plot + 35 }, "first month of the test window; above each bar its number of trades");
+    shape(svg, "text", { x: 0, y: top + plot + 33 }, "sum R");
     return svg;
   }
 
@@ -68,13 +72,31 @@
     return item;
   }
 
+  function command(text) {
+    const line = element("p", { class: "command" });
+    const code = element("code", {}, text), button = element("button", { type: "button", class: "button" }, "Copy");
+    button.addEventListener("click", async () => {
+      getSelection().selectAllChildren(code); // to be copied by hand where the browser does not let us
+      try {
+        await navigator.clipboard.writeText(text);
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = document.execCommand("copy") ? "Copied" : "Press Ctrl-C";
+      }
+    });
+    line.append(code, button);
+    return line;
+  }
+
   function detail(of) {
     const row = element("tr", { class: "detail" });
     const cell = element("td", { colspan: table.tHead.rows[0].cells.length });
     const heading = element("p", {}, "R per trade in each test window");
     heading.append(key("passed", "positive"), key("rejected", "not positive"), key("small", `fewer than ${minTrades} trades`));
+    const legend = "Above each bar its number of trades, below its first month and the R until its end.";
     const box = element("div");
-    box.append(heading, of.windows.length ? windowsFigure(of) : element("p", {}, "No test window."));
+    if (of.windows.length) box.append(heading, windowsFigure(of), element("p", { class: "soft" }, legend));
+    else box.append(element("p", {}, "No test window."));
     const [winterN, winterR, summerN, summerR] = of.split;
     const seasons = winterN === null && summerN === null ? of.season || "none"
       : `${of.season}: winter ${winterN} trades at ${inR(winterR)}, summer ${summerN} trades at ${inR(summerR)}`;
@@ -82,6 +104,7 @@
       : `p ${of.p}, adjusted ${of.adjusted} (${of.significant ? "significant" : "not significant"} at 5 %)`;
     box.append(element("p", {}, `Seasons: ${seasons}. False discovery: ${p}.`));
     if (of.note) box.append(element("p", { class: "soft" }, `Note: ${of.note}`));
+    box.append(command(of.explain));
     cell.append(box);
     row.append(cell);
     return row;
@@ -124,6 +147,8 @@
   const search = document.getElementById("search");
   const known = document.getElementById("known"); // where some filters are unknown
   const count = document.getElementById("count");
+  const none = document.getElementById("none");
+  const number = (value) => value.toLocaleString("en");
   function filter() {
     const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
@@ -135,15 +160,42 @@
       if (opened && opened.classList.contains("detail")) opened.hidden = hidden;
       shown += !hidden;
     }
-    count.textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} shown`;
+    count.textContent = `${number(shown)} of ${number(rows.length)} shown`;
+    none.hidden = shown > 0;
+    none.textContent = `None of the ${number(rows.length)} strategies has “${search.value.trim()}” in its name, session, `
+      + `filter or season${known?.checked ? " and a filter that is known" : ""}.`;
+  }
+
+  const inOrder = () => rows.filter((row) => !row.hidden).sort((a, b) => a.rowIndex - b.rowIndex);
+
+  // A spreadsheet would take a text that begins like a formula for one.
+  const quoted = (text) => `"${(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+  const badges = (element) => [...element.querySelectorAll(".status")].map((badge) => badge.textContent);
+
+  function inFile(cell) {
+    if (cell.classList.contains("n")) return cell.dataset.value ?? cell.textContent.trim();
+    if (cell.classList.contains("id")) return quoted(details[cell.parentElement.dataset.row].id);
+    const bare = cell.cloneNode(true);
+    bare.querySelector(".status")?.remove();
+    return quoted(bare.textContent.trim());
+  }
+
+  function exportShown(link) {
+    const heads = [...table.tHead.rows[0].cells].map((cell) => quoted(cell.textContent.trim()));
+    const lines = inOrder().map((row) => [...[...row.cells].map(inFile), quoted(badges(row).join("; "))]);
+    const text = [[...heads, quoted("remarks")], ...lines].map((line) => `${line.join(",")}\r\n`).join("");
+    URL.revokeObjectURL(link.href);
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
   }
 
   function step(button, by) {
-    const visible = rows.filter((row) => !row.hidden).sort((a, b) => a.rowIndex - b.rowIndex);
+    const visible = inOrder();
     const next = visible[visible.indexOf(button.closest("tr")) + by];
     if (next) next.querySelector(".open").focus();
   }
 
+  const link = document.getElementById("export");
+  link.addEventListener("click", () => exportShown(link)); // before the browser follows it
   search.addEventListener("input", filter);
   known?.addEventListener("change", filter);
   table.tHead.addEventListener("click", (event) => {

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dask_validator import sentences
 from dask_validator.palette import DARK, LIGHT, variables
-from dask_validator.plain import plain
+from dask_validator.plain import plain, shell_word
 from dask_validator.report import figures, tables
 from dask_validator.report.distributions import histogram, round_step, share_histogram, shared_edges
 from dask_validator.report.misses import MOST_MISSES, Miss
@@ -49,6 +49,7 @@ class View(NamedTuple):
     forecast_note: str
     settings: Sequence[tables.Setting]
     gaps: Sequence[str] = ()  # what could not be shown, and why
+    changed: int = 0  # strategies whose verdict is another one now, at least
 
 
 def render(view: View) -> str:
@@ -71,7 +72,8 @@ def render(view: View) -> str:
             most_listed=tables.MOST_LISTED,
             most_misses=MOST_MISSES,
             min_pct_positive=view.run.parameters.get("wf_min_pct_positive", 0.0),
-            details=_details(view.listed),
+            details=_details(view),
+            shown=tables.columns_with_values(view.listed),
             min_trades=view.run.parameters.get("wf_min_trades", 1),
             same_trades=sentences.SAME_TRADES,
             words=WORDS,
@@ -103,6 +105,7 @@ def _environment() -> Environment:
         "count": _count,
         "number": _number,
         "clip": _clip,
+        "id": _breakable,
         "share": _share,
         "p": sentences.p_text,
         "nested": _nested,
@@ -132,14 +135,25 @@ def _clip(text: object, most: int = LONGEST) -> str:
     return clipped if len(clipped) <= most else clipped[: most - 1] + "…"
 
 
+def _breakable(text: object, most: int = LONGEST) -> Markup:
+    """A name that a narrow column breaks between its parts."""
+    return Markup(escape(_clip(text, most)).replace("_", Markup("_<wbr>")))
+
+
 def _nested(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _details(listed: Sequence[tables.Listed]) -> list[dict[str, Any]]:
+def _details(view: View) -> list[dict[str, Any]]:
     """What a row opens to, in the order of the rows."""
+    explain = ["dask-validator", "explain", "--db", view.run.summary["db"]]
+    if view.run.summary["committed"]:
+        explain += ["--run", view.run.run_id]
     return [
         {
+            "id": row.strategy_id,  # goes into files only
+            "explain": " ".join(map(shell_word, [*explain, "--", row.strategy_id])),
+            "cumulative": row.cumulative,
             "windows": [(plain(start), n, exp_r) for start, n, exp_r in row.windows],
             "end": plain(row.end),
             "split": row.split,
@@ -149,7 +163,7 @@ def _details(listed: Sequence[tables.Listed]) -> list[dict[str, Any]]:
             "significant": row.significant,
             "note": _clip(row.note, LONGEST_NOTE),
         }
-        for row in listed
+        for row in view.listed
     ]
 
 

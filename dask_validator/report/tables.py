@@ -123,6 +123,7 @@ class Listed(NamedTuple):
     split: Sequence[Any]
     windows: list[tuple[str, int, float | None]]  # first day, test_n, test_exp_r
     end: str  # of the last window, exclusive
+    cumulative: Sequence[float] = ()  # R until the end of each window, of those that count
     every_day: bool = False  # walk-forward took every day, because the filter is unknown
 
 
@@ -130,11 +131,22 @@ def listed_strategies(
     records: Iterable[Record],
     rows: Mapping[str, Present],
     correction: Correction | None,
-    *,
-    strict_filters: bool = False,
+    parameters: Mapping[str, Any],
 ) -> list[Listed]:
     """Each line with what its row says now; a row that is no longer there leaves its columns empty."""
-    return [_listed(record, rows.get(record["strategy_id"]), correction, strict_filters) for record in records]
+    strict, min_trades = parameters.get("strict_filters", False), parameters.get("wf_min_trades", 1)
+    listed = (_listed(record, rows.get(record["strategy_id"]), correction, strict) for record in records)
+    return [row._replace(cumulative=_cumulative(row.windows, min_trades)) for row in listed]
+
+
+def _cumulative(windows: Iterable[tuple[str, int, float | None]], min_trades: int) -> list[float]:
+    counted = (n * exp_r if n >= min_trades and exp_r is not None else 0.0 for _, n, exp_r in windows)
+    return [round(total, 1) for total in accumulate(counted)]
+
+
+def columns_with_values(listed: Iterable[Listed]) -> set[str]:
+    """Fields of the rows that are not empty in all of them: a column without a value says nothing."""
+    return {name for row in listed for name, value in row._asdict().items() if value not in (None, "", (), [])}
 
 
 def _listed(record: Record, row: Present | None, correction: Correction | None, strict: bool) -> Listed:
@@ -163,7 +175,7 @@ def _listed(record: Record, row: Present | None, correction: Correction | None, 
         _split(row.split) if row else [None] * 4,
         [(window["window_start"], window["test_n"], _finite(window["test_exp_r"])) for window in windows],
         windows[-1]["window_end"] if windows else "",
-        bool(row and row.filter_type and not is_known(row.filter_type, strict)),
+        every_day=bool(row and row.filter_type and not is_known(row.filter_type, strict)),
     )
 
 
@@ -272,3 +284,13 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def changed_since(summary: Mapping[str, Any], statuses: Mapping[str | None, int], listed: Iterable[Listed]) -> int:
+    """How many strategies of a committed run, at least, no longer have the verdict that it gave them.
+
+    `statuses` counts all rows of the instrument as they are now, those of other runs too.
+    """
+    named = {"passed": "PASSED", "rejected": "REJECTED", "skipped": "SKIPPED", "failed": "FAILED"}
+    fewer: int = sum(max(0, summary[name] - statuses.get(status, 0)) for name, status in named.items())
+    return max(fewer, sum(row.status not in ("", "FAILED") for row in listed))

@@ -81,3 +81,13 @@ def _split(connection: duckdb.DuckDBPyConnection) -> str:
 def _whole(name: str) -> str:
     """A count, which some databases store as a float."""
     return f"TRY_CAST({name} AS BIGINT)"
+
+
+def count_statuses(path: str | Path, instrument: str) -> dict[str | None, int]:
+    """How many strategies of the instrument have which status."""
+    with reading(path) as connection:
+        rows = connection.execute(
+            "SELECT validation_status, count(*) FROM experimental_strategies WHERE instrument = ? GROUP BY ALL",
+            [instrument],
+        ).fetchall()
+    return dict(rows)

@@ -43,21 +43,26 @@ def seen(html: str) -> str:
 
 
 def opened(html: str) -> list[dict[str, Any]]:
-    """What the rows of a report open to."""
+    """What the rows of a report open to, but for the command, which names the database and the run."""
     found = re.search(r'<script type="application/json" id="details">(.*?)</script>', html, re.DOTALL)
     assert found
     details: list[dict[str, Any]] = json.loads(found[1])
-    return details
+    return [{name: value for name, value in of.items() if name != "explain"} for of in details]
+
+
+def unbroken(html: str) -> str:
+    """Without the places where names may be broken."""
+    return html.replace("<wbr>", "")
 
 
 def listed(html: str) -> list[str]:
     """The strategies in a report's table."""
-    return re.findall(r'aria-expanded="false">([^<]*)</button>', html)
+    return re.findall(r'aria-expanded="false">([^<]*)</button>', unbroken(html))
 
 
 def cells(html: str, strategy_id: str) -> list[str]:
     """The cells of one row as text, without tags."""
-    [row] = [row for row in html.split("<tr ") if f">{strategy_id}</button>" in row]
+    [row] = [row for row in unbroken(html).split("<tr ") if f">{strategy_id}</button>" in row]
     return [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", row)]
 
 
@@ -325,7 +330,7 @@ def test_near_misses_are_sought_among_all_that_were_rejected(committed: Path) ->
     config, atr = past_run(database).config, read_facts(database, "MGC").atr_by_year
     found = screening_misses(read_waiting(database, "MGC", REJECTED), config, costs_of("MGC"), atr)
 
-    shown = re.findall(r'<td class="long">([^<]*)</td><td>[^<]*</td><td><code>([^<]*)</code>', html)
+    shown = re.findall(r'<td class="long">([^<]*)</td><td>[^<]*</td><td><code>([^<]*)</code>', unbroken(html))
     expected = [(miss.strategy_id, miss.remedy.flags) for phase in range(1, 6) for miss in found[phase][:10]]
     assert shown[: len(expected)] == expected
     assert len(expected) >= 11
@@ -381,7 +386,7 @@ def test_a_report_is_bounded(committed: Path, windows: int, rows: int) -> None:
         for i in range(3_000)
     ]
     judged = tables.judge(many, None)
-    listing = tables.listed_strategies(judged.listed, {}, None)
+    listing = tables.listed_strategies(judged.listed, {}, None, {})
     html = render(View(past, datetime.now(UTC), judged, listing, {}, False, None, [], [], "", []))
 
     assert listed(html) == [record["strategy_id"] for record in many[::-1][:rows]]
