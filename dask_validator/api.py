@@ -29,6 +29,7 @@ from dask_validator.run import run_validation
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
+from dask_validator.surroundings import settle
 from dask_validator.tuning import usable_cores
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def validate(
     NotCommitted, Incomplete
         Carry `.result`; `validate(..., resume=True)` goes on.
     """
+    settle()
     config, safeguards = _with_flags(config or RunConfig(), flags)
     with (
         _display(f"{instrument} in {Path(db).name}", progress, client) as display,

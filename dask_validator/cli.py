@@ -25,7 +25,7 @@ from dask_validator.errors import Incomplete, InputError, NotCommitted, Validato
 from dask_validator.execution.dashboard import free_address
 from dask_validator.execution.encryption import certified
 from dask_validator.instruments import costs_of
-from dask_validator.interrupts import INTERRUPTED, Insistent
+from dask_validator.interrupts import ENDING, INTERRUPTED, Insistent
 from dask_validator.journal.journal import Journal, default_path, left_in
 from dask_validator.live.sender import Sender
 from dask_validator.monitor import summary
@@ -34,6 +34,7 @@ from dask_validator.monitor.terminal import Terminal, echo
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 from dask_validator.store.database import Database
+from dask_validator.surroundings import settle
 
 SOME_FAILED = 3
 
@@ -51,8 +52,9 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         forgive()
-        _listen_to_ctrl_c_and_sigterm()
+        _listen_to_signals()
         try:
+            settle()
             return super().invoke(ctx)
         except ValidatorError as error:
             raise _Shown(error) from error
@@ -61,11 +63,11 @@ class _Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-def _listen_to_ctrl_c_and_sigterm() -> None:
+def _listen_to_signals() -> None:
     if threading.current_thread() is not threading.main_thread():
         return
     handler = Insistent()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in ENDING:
         if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:  # as started with nohup or &
             signal.signal(number, handler)
 

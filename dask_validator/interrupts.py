@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back where half a step would be worse than a short wait."""
+"""Ctrl-C, SIGTERM and a terminal that closes, held back where half a step would be worse than a short wait."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ from types import FrameType
 import psutil
 
 INTERRUPTED = 130  # the exit code
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # what asks a command to end
 
 
 class Insistent:
-    """A handler for a command: the first Ctrl-C or SIGTERM is a KeyboardInterrupt, the next ends all at once."""
+    """A handler for a command: the first of these signals is a KeyboardInterrupt, the next ends all at once.
+
+    A terminal that closes says so more than once, itself and through its shell: that is no insisting.
+    """
 
     def __init__(self) -> None:
         self.received = 0
@@ -23,6 +27,8 @@ class Insistent:
 
     def __call__(self, number: int, frame: object) -> None:
         """Receive one."""
+        if number == signal.SIGHUP and self.received:
+            return
         self.received += 1
         if self.received > 1:
             for process in self._here.children(recursive=True):  # one that hangs would not see that we are gone
@@ -34,7 +40,7 @@ class Insistent:
 
 @contextmanager
 def held_back() -> Iterator[list[int]]:
-    """Let the block finish; a Ctrl-C or SIGTERM that came meanwhile is raised at its end, a second one at once.
+    """Let the block finish; a signal to end that came meanwhile is raised at its end, a second one at once.
 
     The block is given the list of what has come, to end early. Only the main thread receives signals; elsewhere the
     block runs as it is.
@@ -43,10 +49,12 @@ def held_back() -> Iterator[list[int]]:
         yield []
         return
     received: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in ENDING}
     before = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
 
     def receive(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and received:
+            return
         received.append(number)
         handler = before[signal.Signals(number)]
         if len(received) > 1:

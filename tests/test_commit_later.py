@@ -22,6 +22,7 @@ from dask_validator.cli import main
 from dask_validator.config import Safeguards
 from dask_validator.events import Event, TaskDone
 from dask_validator.execution.executor import SerialExecutor
+from dask_validator.interrupts import ENDING
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 from dask_validator.store import writer
@@ -56,7 +57,7 @@ Step = Callable[[], object]
 @pytest.fixture
 def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
     """Runs the command in this very process, where tests can put something in its way."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in ENDING}
 
     def run_command(*args: object, cwd: Path = tmp_path) -> Ran:
         monkeypatch.chdir(cwd)

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "collector": set(),
     "stopwatch": set(),
     "tuning": set(),
+    "surroundings": {"errors"},
     "plan": INNER | {"task"},
     "grouping": INNER | {"plan", "rules", "task"},
     "commit": INNER

@@ -483,11 +483,19 @@ def test_a_plain_exception(small: Path, small_source: Path, truth: Truth, monkey
     check_failed_alone(small, small_source, truth, {bad: RAISED})
 
 
+def hang_up(group: int, number: int) -> None:
+    """The terminal and its shell both tell every process of it."""
+    os.killpg(group, number)
+    os.killpg(group, number)
+
+
 INTERRUPTIONS = {
     "Ctrl-C, 1 worker": (1, os.kill, signal.SIGINT),
     "SIGTERM, 1 worker": (1, os.kill, signal.SIGTERM),
     "Ctrl-C on a terminal, 2 workers": (2, os.killpg, signal.SIGINT),
     "SIGTERM to all, 2 workers": (2, os.killpg, signal.SIGTERM),
+    "the terminal closes, 1 worker": (1, hang_up, signal.SIGHUP),
+    "the terminal closes, 2 workers": (2, hang_up, signal.SIGHUP),
 }
 
 
@@ -495,7 +503,7 @@ INTERRUPTIONS = {
 def test_interrupted(
     small: Path, truth: Truth, faulty: Faulty, start: Start, command: Command, workers: int, send: Send, number: int
 ) -> None:
-    """Ctrl-C or SIGTERM cleans up, keeps what is finished and says how to go on; that gives the same answers."""
+    """Ctrl-C, SIGTERM, SIGHUP clean up, keep what is finished and say how to go on; that gives the same answers."""
     before = small.read_bytes()
     process = start(faulty(slow_s=0.03), small, "--workers", workers)
     await_it(small, lambda: finished_tasks(small) > 0)

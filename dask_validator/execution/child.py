@@ -79,7 +79,8 @@ def _from_child(
 
 
 def _compute(function: Callable[[Task], Result], tasks: Sequence[Task], results: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all: the parent ends us
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all: the parent ends us
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _end_with_our_parent()
     for task in tasks:

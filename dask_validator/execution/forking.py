@@ -20,10 +20,12 @@ def prepare() -> None:
 
 @contextmanager
 def ctrl_c_is_ours() -> Iterator[None]:
-    """Threads and processes started inside never see Ctrl-C, which a terminal sends to all of them."""
-    resource_tracker.ensure_running()  # started later, by whoever starts the first process, it would unblock there
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Threads and processes started inside never see what a terminal sends to all: Ctrl-C, and that it closes."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
+        # Started later, by whoever starts the first process, it would unblock Ctrl-C there.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -21,6 +21,7 @@ import pytest
 from dask_validator import RunConfig, validate
 from dask_validator.cli import main
 from dask_validator.instruments import costs_of
+from dask_validator.interrupts import ENDING
 from dask_validator.report import tables
 from dask_validator.report.misses import screening_misses
 from dask_validator.report.page import View, render
@@ -248,7 +249,7 @@ def test_a_report_replaces_the_one_before(command: Command, database: Path, tmp_
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """The commands' signal handlers, taken away again."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in ENDING}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
