@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
+from multiprocessing import current_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from dask_validator.commit import finish_append
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import InputError, NotCommitted
 from dask_validator.events import Listener, Said, ignore
+from dask_validator.execution.dask_config import links_that_can_be_formed, readable
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecutor, SerialExecutor
 from dask_validator.instruments import costs_of
 from dask_validator.interrupts import held_back
@@ -221,11 +223,12 @@ def open_executor(
     if client is not None or scheduler is not None:
         if workers is not None:
             raise InputError("got both workers and a cluster (--scheduler, client=); needed one of them")
-        with held_back():  # half an import would break every later run of a notebook's kernel
+        with held_back(), readable():  # half an import would break every later run of a notebook's kernel
             from dask_validator.execution.client import connect, existing_cluster, quiet
             from dask_validator.execution.shield import shielded
 
         with ExitStack() as opened:
+            opened.enter_context(links_that_can_be_formed())
             connected = client
             if connected is None:
                 opened.enter_context(quiet())
@@ -241,18 +244,31 @@ def open_executor(
     if count == 1:
         yield SerialExecutor(task_timeout_s)
         return
+    with _own_cluster(count, dashboard_address, task_timeout_s) as executor:
+        yield executor
+
+
+@contextmanager
+def _own_cluster(workers: int, dashboard_address: str | None, task_timeout_s: float) -> Iterator[Executor]:
     from dask_validator.execution.forking import prepare
+    from dask_validator.execution.machine import check_children, fitting
     from dask_validator.execution.main_guard import require_main_guard
 
     require_main_guard()
-    prepare()  # before Dask is imported, which takes as long here as there
-    with held_back():
+    check_children(workers)
+    with held_back(), readable():
+        import dask  # noqa: F401  # the process that is started next would say at length what it cannot read
+    prepare()  # before the rest of Dask is imported, which takes as long here as there
+    with held_back(), readable():
         from dask_validator.execution.cluster import local_cluster
-
-    with local_cluster(count, dashboard_address, task_timeout_s) as executor:
+    fits, warnings = fitting(workers)
+    if fits == 1:
+        yield SerialExecutor(task_timeout_s, warnings)
+        return
+    with local_cluster(fits, dashboard_address, task_timeout_s, warnings) as executor:
         yield executor
 
 
 def default_workers() -> int:
-    """One core is left to the user."""
-    return max(1, min(8, usable_cores() - 1))
+    """One core is left to the user; a daemonic process may have no children."""
+    return 1 if current_process().daemon else max(1, min(8, usable_cores() - 1))

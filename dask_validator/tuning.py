@@ -7,6 +7,7 @@ order in which they were started, goes to the worker that is free first.
 from __future__ import annotations
 
 import heapq
+import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -50,8 +51,10 @@ def forecast(measured: Measured, counts: Sequence[int] = COUNTS, *, cores: int |
 
 def usable_cores() -> int:
     """Cores of this machine as Dask counts them, which honours affinity and cgroups."""
-    from dask.system import CPU_COUNT  # takes longer to import than a short run lasts
-
+    try:
+        from dask.system import CPU_COUNT  # takes longer to import than a short run lasts
+    except Exception:  # the user's configuration of Dask cannot be read, which only a cluster needs
+        return os.cpu_count() or 1
     return int(CPU_COUNT)
 
 

@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import dask
 import duckdb
 import pytest
 
 from dask_validator import validate
 from dask_validator.errors import InputError
+from dask_validator.execution import dask_config
 from dask_validator.store import connection
 from tests.test_any_worker_count import config, verdicts
 from tests.tiny import tiny_database
@@ -102,13 +102,15 @@ def test_serial(large: Path, unlimited: Run, scratch: Path, tmp_path: Path) -> N
     assert list(scratch.iterdir()) == []
 
 
-def test_two_workers(large: Path, unlimited: Run, scratch: Path, tmp_path: Path) -> None:
+def test_two_workers(
+    large: Path, unlimited: Run, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The limit holds in the workers too."""
     database = Path(shutil.copy(large, tmp_path))
     (tmp_path / "limited.py").write_text(LIMITED.replace("FOLDER", str(tmp_path)))
+    monkeypatch.setitem(dask_config.OURS, "distributed.worker.preload", [str(tmp_path / "limited.py")])
 
-    with dask.config.set({"distributed.worker.preload": [str(tmp_path / "limited.py")]}):
-        assert Run(database, workers=2) == unlimited
+    assert Run(database, workers=2) == unlimited
     limits, folders = zip(*(path.read_text().split() for path in tmp_path.glob("*.limit")), strict=True)
     assert limits == ("24MiB", "24MiB")
     assert not any(Path(folder).exists() for folder in folders)

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import dask
 import distributed.system
@@ -34,6 +35,7 @@ from dask_validator import plan, task, validate
 from dask_validator.api import open_executor, prepared
 from dask_validator.errors import Incomplete
 from dask_validator.execution import client as execution_client
+from dask_validator.execution import dask_config
 from dask_validator.execution.client import ClientExecutor
 from dask_validator.result import RunResult
 from dask_validator.rules import seasons
@@ -135,8 +137,8 @@ def preloaded(script: Path) -> Iterator[None]:
 
     Dask usually drops a worker whose process has gone for 15 s; here at once, as after many deaths.
     """
-    drop = {"distributed.deploy.lost-worker-timeout": "100 ms"}
-    with dask.config.set({"distributed.worker.preload": [str(script)], **drop}):
+    faults = {"distributed.worker.preload": [str(script)], "distributed.deploy.lost-worker-timeout": "100 ms"}
+    with dask.config.set(faults), patch.dict(dask_config.OURS, faults):  # our own clusters take nothing from users
         yield
 
 

@@ -15,6 +15,7 @@ from distributed.security import Security
 
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.execution import remote
+from dask_validator.execution.attendance import Attendance
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.first_worker import wait_for_a_worker
 from dask_validator.execution.fitness import blind_workers, check_versions, without_nanny
@@ -159,7 +160,8 @@ class ClientExecutor:
         packed = partial(remote.packed, function, timeout_s=self._task_timeout_s)
         # Raised in one of Dask's garbage-collection callbacks, a KeyboardInterrupt would be lost.
         with held_back() as interrupts, answering(), _workers_may_die():
-            flight = Flight(self._client, packed, name, handling, self._patience_s, interrupts, self.warnings)
+            attendance = Attendance(self._client, self._patience_s, self._say)
+            flight = Flight(self._client, packed, name, handling, attendance, interrupts, self.warnings)
             yield from flight.results(tasks)
             yield from quarantined(
                 flight, [*suspects, *(dead.task for dead in flight.dead())], handling, self._task_timeout_s

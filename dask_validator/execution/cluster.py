@@ -19,12 +19,16 @@ from dask.system import CPU_COUNT
 from distributed import Client
 from distributed.security import Security
 
+from dask_validator.errors import InputError
 from dask_validator.execution.client import ClientExecutor, quiet
 from dask_validator.execution.dashboard import LOOPBACK, exposed, free_address
+from dask_validator.execution.dask_config import STARTING, neutral
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.forking import ctrl_c_is_ours
+from dask_validator.execution.machine import runaway
 from dask_validator.execution.visitors import GuardedCluster, pages
 
+INSTEAD = "use fewer, or --workers 1, which needs none"
 PATIENCE_S = 30.0  # how long to wait for a worker once there is none
 
 Task = TypeVar("Task")
@@ -37,13 +41,22 @@ class LocalExecutor:
     in_this_process = False
 
     def __init__(
-        self, workers: int, dashboard_address: str | None, task_timeout_s: float, background: ThreadPoolExecutor
+        self,
+        workers: int,
+        dashboard_address: str | None,
+        task_timeout_s: float,
+        background: ThreadPoolExecutor,
+        warnings: Sequence[str] = (),
     ) -> None:
         self.workers = workers
         self._task_timeout_s = task_timeout_s
         self.dashboard_link: str | None = None
         self._dashboard = dashboard_address and free_address(dashboard_address)
-        self.warnings: Sequence[str] = [*_too_many(workers), *(exposed(self._dashboard) if self._dashboard else ())]
+        self.warnings: Sequence[str] = [
+            *warnings,
+            *_too_many(workers),
+            *(exposed(self._dashboard) if self._dashboard else ()),
+        ]
         self._background = background
         self._starting: Future[ClientExecutor] | None = None
         self._open = ExitStack()
@@ -108,22 +121,25 @@ class LocalExecutor:
     def _start(self) -> ClientExecutor:
         clock = time.perf_counter()
         enter = self._open.enter_context
-        scratch = enter(tempfile.TemporaryDirectory(prefix="dask-validator-", ignore_cleanup_errors=True))
         # Dask would name what to preload itself, and import pandas and more here to find the names.
         distributed.utils._forkserver_preload_set = True
-        enter(
-            dask.config.set(
-                {
-                    "temporary-directory": scratch,
-                    "distributed.worker.multiprocessing-method": "forkserver",
-                    "distributed.scheduler.allowed-failures": 0,  # we try again ourselves, one strategy at a time
-                }
-            )
-        )
-        enter(dask.config.set(pages(self._dashboard)))
         enter(quiet())
-        with ctrl_c_is_ours():
-            cluster = enter(
+        try:
+            scratch = enter(tempfile.TemporaryDirectory(prefix="dask-validator-", ignore_cleanup_errors=True))
+            enter(dask.config.set({**neutral(scratch), **pages(self._dashboard)}))
+            client = self._connected(scratch)
+        except Exception as error:  # whatever this machine lacks
+            raise InputError(f"{self.workers} workers cannot be started here ({_reason(error)}); {INSTEAD}") from error
+        if self._dashboard is not None:
+            self.dashboard_link = client.dashboard_link
+        for do in self._once_started:
+            do(client)
+        self.start_up_s = time.perf_counter() - clock
+        return ClientExecutor(client, PATIENCE_S, self._task_timeout_s)
+
+    def _connected(self, scratch: str) -> Client:
+        with ctrl_c_is_ours(), dask.config.set(STARTING):
+            cluster = self._open.enter_context(
                 GuardedCluster(
                     n_workers=self.workers,
                     threads_per_worker=1,
@@ -132,19 +148,22 @@ class LocalExecutor:
                     security=Security.temporary(),  # others on this machine could have us run their code
                     dashboard_address=self._dashboard,
                     local_directory=scratch,
+                    memory_limit=runaway(self.workers),
                     silence_logs=logging.CRITICAL,
                 )
             )
+            self._nannies = cluster.workers
             # Entered as a context, it would have to be left in this thread.
             client = Client(cluster, set_as_default=False)
         self._open.callback(client.close)
-        self._nannies = cluster.workers
-        if self._dashboard is not None:
-            self.dashboard_link = client.dashboard_link
-        for do in self._once_started:
-            do(client)
-        self.start_up_s = time.perf_counter() - clock
-        return ClientExecutor(client, PATIENCE_S, self._task_timeout_s)
+        return client
+
+
+def _reason(error: BaseException) -> str:
+    """What began it: Dask wraps each failure to start into one of its own, or stumbles over it."""
+    while isinstance(error, RuntimeError | AssertionError) and (inner := error.__cause__ or error.__context__):
+        error = inner
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def _too_many(workers: int) -> list[str]:
@@ -155,7 +174,10 @@ def _too_many(workers: int) -> list[str]:
 
 @contextmanager
 def local_cluster(
-    workers: int, dashboard_address: str | None, task_timeout_s: float = TASK_TIMEOUT_S
+    workers: int,
+    dashboard_address: str | None,
+    task_timeout_s: float = TASK_TIMEOUT_S,
+    warnings: Sequence[str] = (),
 ) -> Iterator[LocalExecutor]:
     """Worker processes on this machine, ended with the block. Only loopback listens.
 
@@ -167,7 +189,7 @@ def local_cluster(
         The dashboard's address cannot be used.
     """
     with ThreadPoolExecutor(1) as background:
-        executor = LocalExecutor(workers, dashboard_address, task_timeout_s, background)
+        executor = LocalExecutor(workers, dashboard_address, task_timeout_s, background, warnings)
         try:
             yield executor
         except KeyboardInterrupt:

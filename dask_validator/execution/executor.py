@@ -99,12 +99,12 @@ class SerialExecutor:
     in_this_process = True
     workers = 1
     dashboard_link: str | None = None
-    warnings: Sequence[str] = ()
     start_up_s: float | None = None
     cores: int | None = None
 
-    def __init__(self, task_timeout_s: float = TASK_TIMEOUT_S) -> None:
+    def __init__(self, task_timeout_s: float = TASK_TIMEOUT_S, warnings: Sequence[str] = ()) -> None:
         self._task_timeout_s = task_timeout_s
+        self.warnings = warnings
 
     def with_dashboard(self, do: Callable[[Client], None]) -> bool:
         """No cluster, no dashboard."""

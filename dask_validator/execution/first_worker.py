@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from distributed import Client
 
+from dask_validator.execution.attendance import ended_by_thresholds
 from dask_validator.interrupts import held_back
 
-POLL_S = 0.1
+POLL_S = 0.2
 PATIENCE_S = 60.0  # of a user who reads nothing new
 
 
@@ -24,16 +25,21 @@ def wait_for_a_worker(client: Client, say: Callable[[str], None], since: str = "
     ------
     OSError
         The scheduler has gone.
+    Incomplete
+        Thresholds of the cluster end its workers before they do anything.
     """
     if client.nthreads():
         return
     say(f"The cluster has no workers {since}; waiting for the first")
     key = f"dask-validator-waits-for-a-worker-{secrets.token_hex(4)}"
     waiting = client.submit(os.getpid, key=key, pure=False)  # of the standard library, which every worker has
+    ended_before = len(ended_by_thresholds(client))
     patient_until = time.monotonic() + PATIENCE_S
     with held_back() as interrupts:
         while not client.nthreads() and not interrupts:
             time.sleep(POLL_S)
+            if ended := ended_by_thresholds(client)[ended_before:]:
+                raise ended[-1].error
             if time.monotonic() > patient_until:
                 patient_until = float("inf")
                 say(_still(client))

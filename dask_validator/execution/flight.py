@@ -14,10 +14,11 @@ from distributed.scheduler import KilledWorker
 
 from dask_validator.errors import Incomplete, InputError, ValidatorError
 from dask_validator.execution import remote
+from dask_validator.execution.attendance import Attendance
 from dask_validator.execution.executor import Handling
 from dask_validator.execution.fitness import unfit_workers
 
-POLL_S, ASK_S, FETCH_S = 0.01, 1.0, 5.0
+POLL_S, FETCH_S = 0.01, 5.0
 BLIND = "a worker that joined late does not see the database: the outcomes travelled with its tasks"
 MOST_IN_FLIGHT, SLICE = 2_000, 100  # with their outcomes, tasks weigh 0.8 MB each
 IN_FLIGHT = 4  # tasks per thread of the cluster: enough that none waits for us, few enough to forget quickly
@@ -53,7 +54,7 @@ class Flight:
         packed: Callable[[Any], bytes],
         name: str,
         handling: Handling[Any, Any],
-        patience_s: float,
+        attendance: Attendance,
         interrupts: list[int],
         warnings: list[str],
     ) -> None:
@@ -62,7 +63,7 @@ class Flight:
         # Keys of our own: equal inputs would share one future, also with an earlier run on a long-lived cluster.
         self._keys = (f"{name}-{position}" for position in count())
         self._handling = handling
-        self._patience_s = patience_s
+        self._attendance = attendance
         self._waiting: Iterator[Any] = iter(())
         self._flying: dict[Future, Any] = {}
         self._completed = as_completed(loop=client.loop)
@@ -142,6 +143,7 @@ class Flight:
         except ValidatorError:
             raise
         except KilledWorker as error:
+            self._attendance.check_blame(error)
             self._dead.append(Dead(task, error.allowed_failures + 1))
         except (ImportError, AttributeError) as error:  # a worker without our package, or with one of long ago
             self._leave_out(unfit_workers(self._client), error)
@@ -173,19 +175,13 @@ class Flight:
 
     def _batches(self) -> Iterator[list[Future]]:
         """Futures as they complete; as_completed itself would wait for ever when the last worker has gone."""
-        asked = last_seen = time.monotonic()
+        self._attendance.note_progress()
         while self._flying:
             if self.interrupts:
                 return
             if self._completed.has_ready():
                 yield self._completed.next_batch(block=False)
-                asked = last_seen = time.monotonic()
+                self._attendance.note_progress()
                 continue
             time.sleep(POLL_S)
-            if time.monotonic() - asked < ASK_S:
-                continue
-            asked = time.monotonic()
-            if self._client.nthreads():
-                last_seen = asked
-            elif asked - last_seen > self._patience_s:
-                raise Incomplete("every worker has gone")
+            self._attendance.check()

@@ -19,9 +19,8 @@ from tornado.routing import AnyMatches, Matcher, Rule, RuleRouter
 from tornado.web import Application
 
 from dask_validator.execution.dashboard import is_loopback
+from dask_validator.execution.dask_config import LINK, ORIGINS
 
-ORIGINS = "distributed.scheduler.dashboard.bokeh-application.allow_websocket_origin"
-LINK = "distributed.dashboard.link"
 NOT_FRAMED = {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
