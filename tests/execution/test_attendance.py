@@ -95,6 +95,6 @@ def test_a_threshold_that_ends_workers_that_do_nothing(tmp_path: Path) -> None:
 
 def test_a_threshold_that_ends_workers_that_compute() -> None:
     """A worker that is ended at a size that any has while it computes is not held against the task it had."""
-    takes_80_mb = "(bytearray(b'x') * 80_000_000, __import__('time').sleep(600))"
-    with ending_at(150 * 10**6) as client, pytest.raises(Incomplete, match=NO_STRATEGY):
-        list(ClientExecutor(client).map(eval, [takes_80_mb], "threshold", Whole()))
+    takes_220_mb = "(bytearray(b'x') * 220_000_000, __import__('time').sleep(600))"
+    with ending_at(250 * 10**6) as client, pytest.raises(Incomplete, match=NO_STRATEGY):
+        list(ClientExecutor(client).map(eval, [takes_220_mb], "threshold", Whole()))
