@@ -70,6 +70,14 @@ def test_a_short_run_needs_no_table(result: RunResult) -> None:
     assert "4*" in table[1].split()
 
 
+def test_a_table_says_whether_its_start_up_was_measured(result: RunResult) -> None:
+    """A run without a cluster has not seen one start: what it adds for that is assumed."""
+    long = longer(result, 500.0)
+
+    assert "of start-up assumed) gives" in summary.statistics(long)
+    assert "(0.8 s of start-up) gives" in summary.statistics(replace(long, start_up_s=0.8))
+
+
 def test_one_worker_waits_for_nobody(result: RunResult) -> None:
     """Where wall clock and CPU part, one worker is not told that it waited for a core."""
     parted = {"speedup": 1.0, "cpu_speedup": 0.1}

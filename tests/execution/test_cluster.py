@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from dask.system import CPU_COUNT
 from distributed import utils
 
@@ -67,17 +66,3 @@ def test_the_cluster_starts_in_the_background() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=120)
 
     assert done.stdout.split() == ["None", "True"]
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_log_ends_with_what_other_worker_counts_would_take(workers: int, tmp_path: Path, command: Command) -> None:
-    """Users tune `--workers` from a run they have made, without trying each number."""
-    ran = command("run", "--db", tiny_database(tmp_path / "tiny.duckdb"), "--workers", workers)
-
-    assert ran.code == 0, ran.stderr
-    header, seconds, mark = ran.stderr.strip().splitlines()[-3:]
-    assert [cell.rstrip("*") for cell in header.split()] == ["workers", "1", "2", "4", "8", "16", "32", "64"]
-    assert header.count("*") == 1
-    assert len(seconds.split()) == 8
-    assert "recommended" in mark
-    assert ("assumed" in ran.stderr) == (workers == 1)
