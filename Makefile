@@ -31,7 +31,7 @@ test-oldest: $(OLDEST)/tests
 test-pythons:
 	@own=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 	for version in $(PYTHONS); do \
-		if [ $$version = $$own ]; then continue; fi; \
+		if [ "$$version" = "$$own" ]; then continue; fi; \
 		if python$$version -c 'import ensurepip' 2> /dev/null; then $(MAKE) test-python$$version || exit 1; \
 		else echo "Python $$version is not installed here: not tested"; fi; \
 	done

@@ -69,7 +69,7 @@ def test_every_python_that_is_there_is_tested(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
         (tmp_path / name).chmod(0o755)
     done = subprocess.run(
-        ["make", "--dry-run", "test-pythons"],
+        ["make", "--dry-run", "PYTHON=python3", "test-pythons"],
         cwd=ROOT,
         env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
