@@ -125,6 +125,13 @@ class Page:
         """Whether there is such a number or word."""
         return bool(self._all(f"[data-key={key}]"))
 
+    def sees(self, key: str) -> bool:
+        """Whether it can be seen, too."""
+        seen: bool = self._browser.execute_script(
+            FIND + "return found.some(e => e.checkVisibility());", f"[data-key={key}]"
+        )
+        return seen
+
     def word(self, key: str) -> str:
         """One word."""
         return self._all(f"[data-key={key}]")[0]
@@ -308,15 +315,20 @@ def test_while_running_and_two_runs(browser: Chrome, start: Callable[..., Runnin
 
 
 def test_screening_can_be_watched(browser: Chrome, small: Path, tmp_path: Path) -> None:
-    """The link is told as soon as there is a page, not when screening is over, and the page says what is going on."""
+    """The link is told as soon as there is a page; the page says what goes on, how it ended, and that it is cut off."""
     flags = ["--workers", 2, "--dry-run", "--json", "--dashboard-address", "127.0.0.1:0", "--keep-dashboard"]
     running = Running(["run", "--db", small, *flags], tmp_path / "run", LONG_SCREENING)
     try:
         page = Page(browser, running.link)
         said = running.stderr
         assert page.word("state") == "screening"
+        assert "screening the waiting strategies" in page.text()
         (running.folder / "go").touch()
         page.wait_for(lambda page: page.word("state") == "done · dry run")
+        page.wait_for(lambda page: page.word("time").startswith("took "))
+        assert not page.sees("disconnected")
+        running.end(signal.SIGINT)
+        page.wait_for(lambda page: page.sees("disconnected"))
     finally:
         running.end(signal.SIGINT)
 

@@ -109,7 +109,9 @@ def view(
 
 def text_of(message: Message, key: str) -> str:
     """One of the big numbers."""
-    return next(figure.text for figure in columns.figures(view(message)) if figure.key == key)
+    return next(
+        figure.text for figure in (*columns.verdicts(message), *columns.speeds(view(message))) if figure.key == key
+    )
 
 
 def test_states_in_their_order() -> None:
@@ -216,6 +218,60 @@ def test_strategies_a_second() -> None:
     strategies = [(right - left) * rate for left, right, rate in zip(*bars.values(), strict=True)]
     assert sum(strategies) == pytest.approx(32)
     assert max(bars["rate"]) == pytest.approx(4.0, rel=0.1)
+
+
+def test_the_last_answers_do_not_dwarf_the_others() -> None:
+    """Many small tasks answer in a rush at the end: no bar is narrower than half of the usual, none towers."""
+    told = started(strategies=64, workers=1, tasks=16)
+    for _ in range(12):
+        told(task(*[answer()] * 4), after_s=1.0)
+    for _ in range(4):
+        told(task(*[answer()] * 4), after_s=0.001)
+    bars = columns.throughput(told(Computed(12.004)).message)
+    widths = [right - left for left, right in zip(bars["left"], bars["right"], strict=True)]
+
+    assert min(widths) >= 12.004 / 16 / 2
+    assert sum(width * rate for width, rate in zip(widths, bars["rate"], strict=True)) == pytest.approx(64)
+    assert max(bars["rate"]) <= 6 * 4.0
+
+
+def test_verdicts_and_speed_are_apart() -> None:
+    """What has become of the strategies is one group of numbers, how fast they are computed another."""
+    message = started()(task(answer())).message
+
+    assert [figure.key for figure in columns.verdicts(message)] == [
+        *("waiting", "passed", "rejected", "skipped", "failed", "open"),
+    ]
+    assert [figure.key for figure in columns.speeds(view(message))] == ["running", "rate", "speedup", "cpu_speedup"]
+    assert markup.figures(view(message)).count("<section>") == 2
+
+
+def test_what_is_waited_for_is_said() -> None:
+    """Before the first task has answered, cards say so instead of being empty; later an empty card means none."""
+    told = started(tasks=2)
+    before = markup.slowest(told.message) + markup.failures(told.message)
+    after = markup.failures(told(task(answer())).message)
+
+    assert before.count("waiting for the first task") == 2
+    assert "none" in after
+    assert "waiting" not in after
+    assert "waiting" not in markup.failures(told(Ended(Ending.INTERRUPTED)).message)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_the_end_says_what_was_found_and_what_to_do(committed: bool) -> None:
+    """How long it took, the false discovery rate, and of a committed run the command that makes its report."""
+    found = summary(passed=4) | {"fdr": {"tested": 9, "earning": 7, "losing": 1, "passed_earning": 4}}
+    told = started()(task(answer()), Computed(1.0), Decided(found, []), after_s=21.0)
+    running = told.message
+    told(*([Committed(10)] if committed else []), Ended(Ending.DONE))
+
+    assert "since the start" in markup.bar(view(running))
+    assert markup.ending(running) == ""
+    assert "took 22 s" in markup.bar(view(told.message, silent_s=99.0))
+    assert "7 of 9 earn significantly" in markup.ending(told.message)
+    command = "dask-validator report --db gold.db --run run-1 --output run.html"
+    assert (command in markup.ending(told.message)) is committed
 
 
 def test_speedup_over_time_ends_with_that_of_the_summary() -> None:

@@ -98,13 +98,10 @@ def state(message: Message) -> tuple[str, str]:
     return (f"{text} · committed" if message["committed"] else text), "bad"
 
 
-def figures(view: View) -> list[Figure]:
-    """The numbers at the top of the page."""
-    message = view.message
+def verdicts(message: Message) -> list[Figure]:
+    """What has become of the strategies so far."""
     counts = message["counts"]
     decided = sum(counts[name] for name in COUNTED)
-    by_wall, by_cpu = speedup(message)
-    tasks = f"{message['tasks_done']:,} of {message['tasks']:,} tasks"
     return [
         Figure("waiting", "strategies", f"{message['waiting']:,}"),
         Figure("passed", "passed", f"{counts['passed']:,}", "good"),
@@ -112,11 +109,27 @@ def figures(view: View) -> list[Figure]:
         Figure("skipped", "skipped", f"{counts['skipped']:,}"),
         Figure("failed", "failed", f"{counts['failed']:,}", "bad" if counts["failed"] else ""),
         Figure("open", "open", f"{max(0, message['waiting'] - decided):,}"),
+    ]
+
+
+def speeds(view: View) -> list[Figure]:
+    """How fast they are computed."""
+    message = view.message
+    by_wall, by_cpu = speedup(message)
+    tasks = f"{message['tasks_done']:,} of {message['tasks']:,} tasks"
+    return [
         Figure("running", tasks, f"{view.running:,} running", "busy" if view.running else ""),
         Figure("rate", "strategies / s", f"{rate(message):,.0f}"),
         Figure("speedup", "speedup", f"{by_wall:.2f}"),
         Figure("cpu_speedup", "CPU speedup", f"{by_cpu:.2f}"),
     ]
+
+
+def awaited(message: Message) -> str:
+    """What has to happen before there is something to show; empty when nothing has."""
+    if message["tasks_done"] or message["ended"] or message["state"] == State.DECIDING:
+        return ""
+    return "waiting for the first task"
 
 
 def phases(message: Message) -> list[tuple[str, int]]:
@@ -129,19 +142,31 @@ def throughput(message: Message) -> Columns:
     """Strategies a second over time: bars between `left` and `right`, seconds of computing.
 
     Bars end at answers, as nothing is known in between, and hold one from each worker where there are enough: workers
-    that answer at the same time would otherwise look fast.
+    that answer at the same time would otherwise look fast. A bar that would be narrower than half of the usual is part
+    of its neighbour: the last answers come in a rush, and theirs would dwarf all others.
     """
     points = message["points"]
     answers = max(min(message["workers"], -(-len(points) // FEWEST_BARS)), -(-len(points) // MOST_BARS), 1)
-    ends = list(range(answers - 1, len(points), answers))
-    ends[-1:] = [len(points) - 1] if points else []
-    edges = {0.0: 0} | {points[end][0]: points[end][1] for end in ends}
-    bars = list(pairwise(edges.items()))
+    edges = _edges([(0.0, 0), *(point[:2] for point in points[answers - 1 :: answers]), *(p[:2] for p in points[-1:])])
+    bars = list(pairwise(edges))
     return {
         "left": [left for (left, _), _ in bars],
         "right": [right for _, (right, _) in bars],
         "rate": [(after - before) / (right - left) for (left, before), (right, after) in bars],
     }
+
+
+def _edges(points: Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
+    """The first and the last point, and of the others those that lie far enough apart."""
+    last = points[-1]
+    least_s = last[0] / max(1, 2 * (len(points) - 1))
+    edges = [points[0]]
+    for point in points[1:-1]:
+        if point[0] - edges[-1][0] >= least_s > 0:
+            edges.append(point)
+    if len(edges) > 1 and last[0] - edges[-1][0] < least_s:
+        edges.pop()
+    return [*edges, last] if last[0] > edges[-1][0] else edges
 
 
 def speedups(message: Message) -> Columns:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bokeh.layouts import column
 from bokeh.models import (
     ColumnDataSource,
+    CustomJS,
     DataRange1d,
     FactorRange,
     GlobalInlineStyleSheet,
@@ -47,6 +48,8 @@ def document(page: columns.Runs, scheduler: Any, extra: dict[str, Any], doc: Doc
     doc.template_variables.update(extra)
     doc.theme = BOKEH_THEME
     doc.add_root(drawn.root)
+    for event, shown in (("connection_lost", "true"), ("client_reconnected", "false")):  # these reach the browser only
+        doc.js_on_event(event, CustomJS(args={"notice": drawn.disconnected}, code=f"notice.visible = {shown}"))
     doc.add_periodic_callback(drawn.update, EVERY_MS)
 
 
@@ -58,7 +61,9 @@ class Drawn:
         self._shown: tuple[str, Any, Any] | None = None
         self._select = Select(title="Run", value=LATEST, width=330)
         self._select.on_change("value", lambda attr, old, new: self.update())
-        self._title, self._figures, self._bar = _text(GROWING), _text(), _text()
+        self.disconnected = _text()
+        self.disconnected.update(text=markup.DISCONNECTED, visible=False)
+        self._title, self._figures, self._bar, self._ending = _text(GROWING), _text(), _text(), _text()
         self._rejections, self._slowest, self._failures = (_text(CARD, PADDED) for _ in range(3))
         self._throughput = ColumnDataSource({"left": [], "right": [], "rate": []})
         self._speedups = ColumnDataSource({"seconds": [], "speedup": [], "cpu_speedup": []})
@@ -92,6 +97,10 @@ class Drawn:
 
     def _draw(self, view: columns.View) -> None:
         message = view.message
+        wait = columns.awaited(message)
+        for plot, title in self._titles.items():
+            plot.title.text = f"{title}: {wait}" if wait else title
+        self._ending.text = markup.ending(message)
         self._rejections.text = markup.rejections(message)
         self._slowest.text = markup.slowest(message)
         self._failures.text = markup.failures(message)
@@ -105,13 +114,14 @@ class Drawn:
     def _layout(self) -> Any:
         top = column([self._title, self._select], stylesheets=[InlineStyleSheet(css=TOP)], sizing_mode="stretch_width")
         plots = [self._throughput_plot(), self._speedup_plot(), self._workers_plot()]
+        self._titles = {plot: plot.title.text for plot in plots}
         cards = column(
             [*plots, self._rejections, self._slowest, self._failures],
             stylesheets=[InlineStyleSheet(css=GRID)],
             sizing_mode="stretch_width",
         )
         return column(
-            [top, self._figures, self._bar, cards],
+            [self.disconnected, top, self._figures, self._bar, self._ending, cards],
             sizing_mode="stretch_width",
             spacing=12,
             stylesheets=[GlobalInlineStyleSheet(css="body { padding-bottom: 0 !important; }")],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dask_validator.live import columns
 from dask_validator.live.columns import View
-from dask_validator.live.progress import Message
+from dask_validator.live.progress import Message, State
 from dask_validator.pace import duration
 from dask_validator.palette import LIGHT, variables
-from dask_validator.plain import escaped, plain
+from dask_validator.plain import escaped, plain, shell_word
 
 STYLE = (
     f":host {{ {variables(LIGHT)} }}"
@@ -22,9 +22,16 @@ p { margin: 4px 0 0; overflow-wrap: anywhere; }
   vertical-align: 3px; margin-left: 6px; white-space: nowrap; }
 .badge.busy { background: var(--passed); }
 .badge.good { background: var(--good); } .badge.bad { background: var(--bad); }
-.figures { display: grid; grid-template-columns: repeat(10, 1fr); gap: 8px; }
-@media (max-width: 1200px) { .figures { grid-template-columns: repeat(5, 1fr); } }
-@media (max-width: 640px) { .figures { grid-template-columns: repeat(2, 1fr); } }
+.groups { display: grid; grid-template-columns: 6fr 4fr; gap: 12px 24px; }
+.groups section:first-child .figures { grid-template-columns: repeat(6, 1fr); }
+.figures { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; }
+@media (max-width: 1200px) { .groups { grid-template-columns: 1fr; } }
+@media (max-width: 640px) {
+  .groups section:first-child .figures { grid-template-columns: repeat(3, 1fr); }
+  .figures { grid-template-columns: repeat(2, 1fr); }
+}
+.alarm { background: var(--bad); color: var(--card); border-radius: 6px; padding: 8px 12px; margin: 12px 0 0; }
+code { overflow-wrap: anywhere; user-select: all; }
 .figure { background: var(--card); border: 1px solid var(--edge); border-radius: 6px; padding: 8px 10px; }
 .figure b { display: block; font-size: 20px; font-weight: normal; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
@@ -47,7 +54,14 @@ th { color: var(--soft); font-weight: normal; font-size: 12px; }
 .share div { height: 9px; background: var(--rejected); border-radius: 2px; }
 """
 )
-NONE = "<p class='muted'>none</p>"
+DISCONNECTED = (
+    "<p class='alarm' role='alert'><b data-key='disconnected'>Disconnected</b>: the server of this page has gone. "
+    "What is below is the last that was heard of the run.</p>"
+)
+
+
+def _nothing(wait: str) -> str:
+    return f"<p class='muted'>{wait or 'none'}</p>"
 
 
 def nothing() -> str:
@@ -73,8 +87,25 @@ def choice(message: Message) -> str:
 
 
 def figures(view: View) -> str:
-    """The big numbers."""
-    return f"<div class='figures'>{''.join(map(_figure, columns.figures(view)))}</div>"
+    """The big numbers, what has become of the strategies apart from how fast they are computed."""
+    groups = {"Verdicts": columns.verdicts(view.message), "Speed": columns.speeds(view)}
+    parts = (
+        f"<section><h3>{name}</h3><div class='figures'>{''.join(map(_figure, group))}</div></section>"
+        for name, group in groups.items()
+    )
+    return f"<div class='groups'>{''.join(parts)}</div>"
+
+
+def ending(message: Message) -> str:
+    """What there is to know, and to do next, once a run has ended."""
+    if not message["ended"] or not message["discoveries"]:
+        return ""
+    said = "".join(f"<p>{escaped(sentence)}</p>" for sentence in message["discoveries"])
+    if not message["committed"]:
+        return f"<h3>False discovery rate</h3>{said}"
+    words = ["dask-validator", "report", "--db", message["database"], "--run", message["run_id"]]
+    command = " ".join(map(shell_word, [*words, "--output", "run.html"]))
+    return f"<h3>False discovery rate</h3>{said}<p>Read it afterwards: <code>{escaped(command)}</code></p>"
 
 
 def _figure(figure: columns.Figure) -> str:
@@ -91,12 +122,18 @@ def bar(view: View) -> str:
     done, total = f"{columns.done(message):,}", f"{message['to_compute']:,}"
     taken_over = f", {message['taken_over']:,} of them from an earlier run" if message["taken_over"] else ""
     ends = "" if eta is None else f"about {duration(eta)} left &middot; "
+    elapsed = duration(columns.elapsed_s(view))
+    took = f"took {elapsed}" if message["ended"] else f"{ends}{elapsed} since the start"
+    answered = (
+        "screening the waiting strategies: which of them need their outcomes is not known yet"
+        if message["state"] == State.SCREENING
+        else f"<b data-key='done'>{done}</b> of <b data-key='to_compute'>{total}</b> strategies "
+        f"that need their outcomes ({percent} %){taken_over}"
+    )
     return (
         f"<div class='bar {columns.state(message)[1]}' role='progressbar' aria-label='answers' aria-valuemin='0' "
         f"aria-valuemax='100' aria-valuenow='{percent}'><div style='width: {100 * share:.1f}%'></div></div>"
-        f"<div class='spread'><span><b data-key='done'>{done}</b> of <b data-key='to_compute'>{total}</b> strategies "
-        f"that need their outcomes ({percent} %){taken_over}</span>"
-        f"<span>{ends}{duration(columns.elapsed_s(view))} since the start</span></div>"
+        f"<div class='spread'><span>{answered}</span><span data-key='time'>{took}</span></div>"
     )
 
 
@@ -120,7 +157,7 @@ def slowest(message: Message) -> str:
         for strategy_id, seconds in message["slowest"]
     )
     table = f"<table><tr><th>strategy</th><th class='number'>ms</th></tr>{''.join(cells)}</table>"
-    return f"<h3>Slowest strategies</h3>{table if message['slowest'] else NONE}"
+    return f"<h3>Slowest strategies</h3>{table if message['slowest'] else _nothing(columns.awaited(message))}"
 
 
 def failures(message: Message) -> str:
@@ -130,4 +167,5 @@ def failures(message: Message) -> str:
     items = "".join(
         f"<p class='item'><b>{escaped(strategy_id)}</b><br>{escaped(reason)}</p>" for strategy_id, reason in known
     )
-    return f"<h3>Latest failures</h3><div class='scroll' tabindex='0'>{items or NONE}{hidden}</div>"
+    shown = items or _nothing(columns.awaited(message))
+    return f"<h3>Latest failures</h3><div class='scroll' tabindex='0'>{shown}{hidden}</div>"

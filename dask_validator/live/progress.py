@@ -121,6 +121,7 @@ class Progress:
             "tasks_done": self._tasks_done,
             "counts": self._current_counts(),
             "doubt": sentences.unknown_filters(self._summary),
+            "discoveries": list(sentences.discoveries(self._summary["fdr"])) if "fdr" in self._summary else [],
             "computing_s": self._computing_s(),
             "sum_s": self._sum_s,
             "cpu_s": self._cpu_s,
