@@ -24,6 +24,11 @@ def escaped(text: str) -> str:
     return escape(plain(text))
 
 
+def breakable(text: str) -> str:
+    """The same of a name, which a narrow column breaks between its parts."""
+    return escaped(text).replace("_", "_<wbr>")
+
+
 def shell_word(text: str) -> str:
     """One word of a command that can be copied; what is not seen is spelled out as bash, zsh and ksh read it."""
     if plain(text) == text:

@@ -104,7 +104,7 @@ def verdicts(message: Message) -> list[Figure]:
     decided = sum(counts[name] for name in COUNTED)
     return [
         Figure("waiting", "strategies", f"{message['waiting']:,}"),
-        Figure("passed", "passed", f"{counts['passed']:,}", "good"),
+        Figure("passed", "passed", f"{counts['passed']:,}", "passed"),
         Figure("rejected", "rejected", f"{counts['rejected']:,}"),
         Figure("skipped", "skipped", f"{counts['skipped']:,}"),
         Figure("failed", "failed", f"{counts['failed']:,}", "bad" if counts["failed"] else ""),

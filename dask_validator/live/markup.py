@@ -7,7 +7,7 @@ from dask_validator.live.columns import View
 from dask_validator.live.progress import Message, State
 from dask_validator.pace import duration
 from dask_validator.palette import LIGHT, variables
-from dask_validator.plain import escaped, plain, shell_word
+from dask_validator.plain import breakable, escaped, plain, shell_word
 
 STYLE = (
     f":host {{ {variables(LIGHT)} }}"
@@ -35,7 +35,7 @@ code { overflow-wrap: anywhere; user-select: all; }
 .figure { background: var(--card); border: 1px solid var(--edge); border-radius: 6px; padding: 8px 10px; }
 .figure b { display: block; font-size: 20px; font-weight: normal; font-variant-numeric: tabular-nums;
   white-space: nowrap; }
-.figure.good b { color: var(--good); } .figure.bad b { color: var(--bad); } .figure.busy b { color: var(--passed); }
+.figure.passed b { color: var(--passed); } .figure.bad b { color: var(--bad); } .figure.busy b { color: var(--passed); }
 .figure span { color: var(--soft); font-size: 12px; }
 .bar { height: 14px; background: var(--grid); border-radius: 7px; overflow: hidden; }
 .bar div { height: 100%; background: var(--passed); }
@@ -153,7 +153,7 @@ def rejections(message: Message) -> str:
 def slowest(message: Message) -> str:
     """The strategies that took longest."""
     cells = (
-        f"<tr><td>{escaped(strategy_id)}</td><td class='number'>{1000 * seconds:,.1f}</td></tr>"
+        f"<tr><td>{breakable(strategy_id)}</td><td class='number'>{1000 * seconds:,.1f}</td></tr>"
         for strategy_id, seconds in message["slowest"]
     )
     table = f"<table><tr><th>strategy</th><th class='number'>ms</th></tr>{''.join(cells)}</table>"
@@ -165,7 +165,7 @@ def failures(message: Message) -> str:
     failed, known = message["counts"]["failed"], message["failures"]
     hidden = f"<p class='muted'>the latest of {failed:,}</p>" if failed > len(known) else ""
     items = "".join(
-        f"<p class='item'><b>{escaped(strategy_id)}</b><br>{escaped(reason)}</p>" for strategy_id, reason in known
+        f"<p class='item'><b>{breakable(strategy_id)}</b><br>{escaped(reason)}</p>" for strategy_id, reason in known
     )
     shown = items or _nothing(columns.awaited(message))
     return f"<h3>Latest failures</h3><div class='scroll' tabindex='0'>{shown}{hidden}</div>"

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from dask_validator import sentences
 from dask_validator.palette import DARK, LIGHT, variables
-from dask_validator.plain import plain, shell_word
+from dask_validator.plain import breakable, plain, shell_word
 from dask_validator.report import figures, tables
 from dask_validator.report.distributions import histogram, round_step, share_histogram, shared_edges
 from dask_validator.report.misses import MOST_MISSES, Miss
@@ -137,7 +137,7 @@ def _clip(text: object, most: int = LONGEST) -> str:
 
 def _breakable(text: object, most: int = LONGEST) -> Markup:
     """A name that a narrow column breaks between its parts."""
-    return Markup(escape(_clip(text, most)).replace("_", Markup("_<wbr>")))
+    return Markup(breakable(_clip(text, most)))
 
 
 def _nested(value: object) -> str:

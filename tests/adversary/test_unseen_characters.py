@@ -50,7 +50,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 def test_the_report(judged: RunResult, tmp_path: Path) -> None:
     """Bidi controls, zero-width characters and fillers in names: the report spells them out."""
     report_result(judged, RunConfig(dry_run=True), tmp_path / "run.html")
-    page = (tmp_path / "run.html").read_text()
+    page = (tmp_path / "run.html").read_text().replace("<wbr>", "")
 
     assert judged.summary["passed"] == 1
     assert unseen(page) == set()
