@@ -12,21 +12,20 @@ from multiprocessing import current_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.commit import finish_append
+from dask_validator import outputs
+from dask_validator.commit import finish_append, refuse_other_output
 from dask_validator.config import RunConfig, Safeguards
-from dask_validator.errors import InputError, NotCommitted
+from dask_validator.errors import InputError
 from dask_validator.events import Listener, Said, ignore
 from dask_validator.execution.dask_config import links_that_can_be_formed, readable
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecutor, SerialExecutor
-from dask_validator.instruments import costs_of
+from dask_validator.instruments import checked_costs, costs_of
 from dask_validator.interrupts import held_back
-from dask_validator.journal.journal import Journal, default_path
+from dask_validator.journal.journal import Journal, default_path, discard
 from dask_validator.journal.others import is_another_run
 from dask_validator.live.sender import Sender
 from dask_validator.monitor.notebook import Notebook, in_notebook
 from dask_validator.order import Order
-from dask_validator.results_file import check_writable
-from dask_validator.rules.costs import Costs
 from dask_validator.run import run_validation
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
@@ -123,67 +122,84 @@ def prepared(
     Raises
     ------
     InputError
-        Unknown or absent instrument, unusable database, somebody holds it, another run is on it, or the JSONL cannot
-        be written.
+        Unknown or absent instrument, unusable database, somebody holds it, another run is on it, an output cannot be
+        written, or an earlier run's lines belong into another JSONL.
     NotCommitted
         An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
     costs = costs_of(instrument, config.instruments)
-    with _journal(db, instrument, safeguards.journal, keeps=not config.dry_run) as journal:
-        if journal.path and journal.path.resolve() == Path(config.wf_output).resolve():
-            raise InputError(f"--journal got {journal.path}, which is the --wf-output; needed a file for each")
-        database = _database(db, instrument, safeguards, listener, to_write=not config.dry_run)
-        if not config.dry_run and not config.no_walkforward:
-            check_writable(Path(config.wf_output), database.path)
-        try:
-            if said := finish_append(database, journal, config.wf_output):
-                listener(Said(said))
-        except NotCommitted as error:
-            if not safeguards.discard:
-                raise
-            listener(Said(str(error), warning=True))
-        if safeguards.discard:
-            journal.forget()
+    writes = not config.dry_run
+    check_is_file(db)
+    outputs.check(_files(db, instrument, safeguards, config), appends=writes and not config.no_walkforward)
+    if safeguards.discard and writes:
+        _database(db, instrument, safeguards, listener, to_write=True)  # what refuses the run loses nothing
+        if said := discard(_journal_path(db, instrument, safeguards), instrument):
+            listener(Said(said, warning=True))
+    with _journal(db, instrument, safeguards, keeps=writes) as journal:
+        database = _database(db, instrument, safeguards, listener, to_write=writes)
+        if said := finish_append(database, journal, instrument, config.wf_output):
+            listener(Said(said))
         commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
         yield Order(database, instrument, config, costs, safeguards.resume, commit_wait_s), journal
 
 
 def commit_kept(
-    db: str | Path, instrument: str, safeguards: Safeguards = NO_SAFEGUARDS, listener: Listener = ignore
+    db: str | Path,
+    instrument: str,
+    wf_output: str | Path,
+    safeguards: Safeguards = NO_SAFEGUARDS,
+    listener: Listener = ignore,
 ) -> RunResult | None:
     """Write what a run computed but could not commit; None when only lines of the JSONL were left to append.
 
     Raises
     ------
     InputError
-        There is nothing to commit, or the data have changed so that it no longer holds; nothing was written.
+        There is nothing to commit, the data have changed so that it no longer holds, or `wf_output` is not the JSONL of
+        that run; nothing was written.
     NotCommitted
         It still cannot be written; it is still kept.
     """
-    with _journal(db, instrument, safeguards.journal) as journal:
-        left, kept = journal.recovered, ["--journal", str(safeguards.journal)] if safeguards.journal else []
-        run = shlex.join(["dask-validator", "run", "--db", str(db), "--instrument", instrument, *kept])
+    check_is_file(db)
+    kept = ["--journal", str(safeguards.journal)] if safeguards.journal else []
+    kept += ["--wf-output", str(Path(wf_output).absolute())]
+    run = shlex.join(["dask-validator", "run", "--db", str(db), "--instrument", instrument, *kept])
+    outputs.check(_files(db, instrument, safeguards, RunConfig(wf_output=wf_output)), appends=True)
+    with _journal(db, instrument, safeguards) as journal:
+        left = journal.recovered
         if not left.settings or not (left.computed or left.committing):
             unfinished = f"it has {len(left.answers):,} results of a run that did not end, go on with {run} --resume"
             raise InputError(f"{journal.path} has nothing to commit; {unfinished if left.inputs else run}")
         safeguards = replace(safeguards, resume=left.settings["resume"])
         database = _database(db, instrument, safeguards, listener, to_write=True)
-        if said := finish_append(database, journal, left.settings["config"]["wf_output"]):
+        if said := finish_append(database, journal, instrument, wf_output):
             listener(Said(said))
             return None
         commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
         try:
-            config, costs = RunConfig(**left.settings["config"]), Costs(*left.settings["costs"])
-        except TypeError:
+            config, costs = RunConfig(**left.settings["config"]), checked_costs(left.settings["costs"])
+        except (TypeError, ValueError, InputError):
             raise InputError(f"{journal.path} is of another version of dask_validator; run again: {run}") from None
-        order = Order(database, instrument, config, costs, left.settings["resume"], commit_wait_s)
+        if not config.no_walkforward:
+            refuse_other_output(journal, wf_output)
+        config = replace(config, wf_output=wf_output)
+        order = Order(database, instrument, config, costs, safeguards.resume, commit_wait_s)
         return run_validation(order, NoExecutor(), listener, journal, only_commits=True)
 
 
-def _journal(db: str | Path, instrument: str, path: str | Path | None, *, keeps: bool = True) -> Journal:
-    check_is_file(db)
-    database = Path(db).absolute()
-    return Journal(Path(path or default_path(database, instrument)) if keeps else None, database, instrument)
+def _files(db: str | Path, instrument: str, safeguards: Safeguards, config: RunConfig) -> outputs.Files:
+    given = (Path(path) if path else None for path in (safeguards.journal, config.wf_output, config.instruments))
+    journal, wf_output, instruments = given
+    return outputs.Files(Path(db), instrument, journal, wf_output, instruments=instruments)
+
+
+def _journal(db: str | Path, instrument: str, safeguards: Safeguards, *, keeps: bool = True) -> Journal:
+    path = _journal_path(db, instrument, safeguards) if keeps else None
+    return Journal(path, Path(db).absolute(), instrument)
+
+
+def _journal_path(db: str | Path, instrument: str, safeguards: Safeguards) -> Path:
+    return Path(safeguards.journal or default_path(Path(db).absolute(), instrument))
 
 
 def _database(

@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 
 import click
 
-from dask_validator import __version__, going_on, options
+from dask_validator import __version__, going_on, options, outputs
 from dask_validator.api import commit_kept, default_workers, open_executor, prepared
-from dask_validator.closing import check_report, close, keep_dashboard
+from dask_validator.closing import close, keep_dashboard
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.execution.dashboard import free_address
@@ -144,19 +144,17 @@ def _build(db: Path, strategies: int, seed: int, *, quiet: bool) -> None:
 @cli.command()
 @options.db
 @options.instrument
+@options.wf_output
 @options.journal
 @options.wait_for_lock
 @options.outputs
 @click.pass_context
-def commit(
-    ctx: click.Context, /, db: Path, instrument: str, journal: Path | None, wait_for_lock: float, **flags: Any
-) -> None:
+def commit(ctx: click.Context, /, db: Path, instrument: str, **flags: Any) -> None:
     """Write what a run computed but could not commit; computes nothing."""
-    safeguards = Safeguards(journal=journal, wait_for_lock=wait_for_lock)
-    check_report({**flags, "journal": journal}, db, instrument)
+    outputs.check_flags(flags, db, instrument)
     with Terminal(quiet=flags["quiet"]) as terminal:
         try:
-            result = commit_kept(db, instrument, safeguards, terminal.listen)
+            result = commit_kept(db, instrument, flags["wf_output"], _safeguards(flags), terminal.listen)
         except NotCommitted as error:
             error.details = f"It is still kept; try again with\n  {going_on.command(ctx, 'commit')}"
             raise
@@ -174,11 +172,9 @@ def commit(
 @options.quiet
 def report(db: Path, instrument: str, run_id: str | None, output: Path, wait_for_lock: float, quiet: bool) -> None:
     """Write a report of a committed run: one HTML file that needs no network."""
-    from dask_validator.report.output import check_output
-
     with Terminal(quiet=quiet) as terminal:
         database = Database.at(db, to_write=False, wait_s=wait_for_lock, say=terminal.say)
-        check_output("--output", output, {"the database": db, "the journal": default_path(db, instrument)})
+        outputs.check(outputs.Files(db, instrument, report=output, report_flag="--output"))
         from dask_validator.reporting import report_past_run
 
         terminal.say(f"Report of run {report_past_run(database, instrument, run_id, output)}: {output}")
@@ -195,6 +191,7 @@ def check(db: Path, instrument: str, instruments: Path | None, strict_filters: b
     from dask_validator.store.checkup import examine
 
     costs_of(instrument, instruments)
+    outputs.check(outputs.Files(db, instrument, journal, instruments=instruments))
     echo(summary.checkup(examine(db, instrument, strict_filters)), err=False)
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
@@ -241,7 +238,7 @@ def _preflight_of_demo(db: Path, flags: dict[str, Any]) -> None:
     """Bad flags are refused before the file is made, not after."""
     costs_of("MGC", _config(flags).instruments)
     _safeguards(flags)
-    check_report(flags, db, "MGC")
+    outputs.check_flags(flags, db, "MGC")
     if not flags["no_dashboard"]:
         free_address(flags["dashboard_address"])
 
@@ -270,7 +267,7 @@ def _run(
 ) -> RunResult:
     """Validate and report."""
     config, safeguards = _config(flags), _safeguards(flags)
-    check_report(flags, db, instrument)
+    outputs.check_flags(flags, db, instrument)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
         Terminal(quiet=flags["quiet"]) as terminal,

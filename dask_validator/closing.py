@@ -10,7 +10,6 @@ from typing import Any
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError
-from dask_validator.journal.journal import default_path
 from dask_validator.monitor import summary
 from dask_validator.monitor.terminal import Terminal, echo
 from dask_validator.options import UNTIL_INTERRUPT
@@ -48,20 +47,6 @@ def close(
         _write_report(terminal, result, flags["report"])
     if flags["as_json"]:
         echo(json.dumps(result.summary), err=False)
-
-
-def check_report(flags: Flags, db: Path, instrument: str) -> None:
-    """A file that must not become the report is refused before any work is done."""
-    if flags["report"]:
-        from dask_validator.report.output import check_output
-
-        others = {
-            "the database": db,
-            "the journal": flags["journal"] or default_path(db, instrument),
-            "the --wf-output": flags.get("wf_output"),
-            "the --instruments": flags.get("instruments"),
-        }
-        check_output("--report", flags["report"], others)
 
 
 def _write_report(terminal: Terminal, result: RunResult, path: Path) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -12,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask_validator import results_file
-from dask_validator.errors import ChangedMeanwhile, NotCommitted
-from dask_validator.events import Committed, Listener
+from dask_validator.errors import ChangedMeanwhile, InputError, NotCommitted
+from dask_validator.events import Committed, Listener, Said
 from dask_validator.interrupts import held_back
 from dask_validator.journal.journal import Append, Inputs, Journal
 from dask_validator.journal.others import is_another_run
@@ -26,6 +29,7 @@ from dask_validator.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from dask_validator.store.database import Database
     from dask_validator.store.fingerprints import Fingerprints, Seen
+    from dask_validator.store.past_runs import PastRun
     from dask_validator.store.writer import RunRecord
 
 _NO_RULES = {"wf_output", "instruments", "dry_run"}  # fields of RunConfig that no answer depends on
@@ -81,7 +85,8 @@ def write(
         if result.summary["walkforward"] and result.summary["walkforward"]["strategies"]:
             with watch.stage("jsonl"):
                 _append(Path(order.config.wf_output), lines.result(), journal, result)
-        journal.forget()
+        if warning := journal.forget():
+            listener(Said(warning, warning=True))
 
 
 def _commit(order: Order, record: RunRecord, result: RunResult, seen: Seen, interrupts: list[int]) -> None:
@@ -138,22 +143,57 @@ def _append(path: Path, lines: bytes, journal: Journal, result: RunResult | None
         raise NotCommitted(f"{why}; its lines are kept {kept}", result) from error
 
 
-def finish_append(database: Database, journal: Journal, output: str | Path) -> str | None:
+def finish_append(database: Database, journal: Journal, instrument: str, output: str | Path) -> str | None:
     """Append what a run that was committed did not live to append, and say so; nothing when there is none.
 
-    `output` is where lines go when a damaged journal no longer says.
+    The journal and the database may be anybody's: neither decides which file is written, nor what a line is.
 
     Raises
     ------
+    InputError
+        The lines belong into another file than `output`, or are not those of that run.
     NotCommitted
         The JSONL cannot be written.
     """
     left = journal.recovered
-    if left.run_id is None or (lines := database.results_of(left.run_id)) is None:
-        return None
-    path = Path(left.append.path if left.append else left.settings.get("config", {}).get("wf_output", output))
-    if results_file.has_lines(lines):
-        _append(path, lines, journal)
-    journal.forget()
+    try:
+        run = database.past_run(instrument, left.run_id) if left.run_id else None
+        if run is None:
+            return None
+        if _count_lines(run, instrument):
+            refuse_other_output(journal, output)
+            _append(Path(output), run.results, journal)
+    except InputError as error:
+        raise InputError(f"{error}; or leave the lines out with --discard") from None
+    warning = journal.forget()
     journal.finished_append = True
-    return f"Run {left.run_id} was committed, but had not lived to see all its lines in {path}: they are there now"
+    done = f"Run {run.run_id} was committed, but had not lived to see all its lines in {output}: they are there now"
+    return f"{done}; {warning}" if warning else done
+
+
+def refuse_other_output(journal: Journal, output: str | Path) -> None:
+    """Raise InputError unless the run that left the journal would have written its lines to this very file."""
+    left = journal.recovered
+    named = left.append.path if left.append else left.output
+    if named is not None and os.path.realpath(named) != os.path.realpath(output):
+        raise InputError(
+            f"{journal.path} is of a run whose lines belong into {named}, and --wf-output is {output}; "
+            f"if they shall go there, run again with --wf-output {shlex.quote(named)}"
+        )
+
+
+def _count_lines(run: PastRun, instrument: str) -> int:
+    """How many lines the run has kept. Raises InputError unless they are its own, all of them, in their order."""
+    count, before = 0, ""
+    for line in run.records():
+        count, own = count + 1, False
+        with suppress(KeyError, TypeError, ValueError):
+            own = line["instrument"] == run.instrument == instrument and before < line["strategy_id"]
+            own &= datetime.fromisoformat(line["timestamp"]) == run.finished_at
+            before = line["strategy_id"]
+        if not own:
+            raise InputError(f"line {count} that dask_validator_runs has kept of run {run.run_id} is not of that run")
+    judged = run.summary.get("walkforward") or {}
+    if count != (expected := judged.get("strategies", 0)):
+        raise InputError(f"dask_validator_runs has kept {count} lines of run {run.run_id}; its record says {expected}")
+    return count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -21,7 +22,8 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_finite(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    number: Any = value if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    return bool(abs(number) <= sys.float_info.max)  # an int of 400 digits is no float
 
 
 # What a field's annotation admits, and the words for it: a wrong type must not become a verdict.

@@ -35,8 +35,11 @@ def command(ctx: click.Context, name: str) -> str:
     words = [_program(), name]
     for param in ctx.command.params:
         given = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        value = ctx.params[str(param.name)]
+        if param.name == "wf_output":  # its default depends on the folder
+            given, value = True, Path(value).absolute()
         if param.name in known and (given or param.name == "db"):  # whose default is another one here and there
-            words += _spelled_out(param, ctx.params[str(param.name)])
+            words += _spelled_out(param, value)
     return shlex.join([*words, "--resume"] if name == "run" else words)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
+import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from dask_validator.errors import InputError
 from dask_validator.rules.costs import KNOWN_COSTS, Costs
@@ -31,7 +33,7 @@ def costs_of(symbol: str, toml_path: str | Path | None = None) -> Costs:
 
 def _load(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may put a byte-order mark first
     except OSError as error:
         raise InputError(f"--instruments got {path}, which cannot be read ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -43,13 +45,20 @@ def _costs(symbol: str, table: object, path: str | Path | None) -> Costs:
         raise InputError(f"--instruments {path}: {symbol} is not a table; needed [{symbol}] with {_needed()}")
     if missing := [name for name in Costs._fields if name not in table]:
         raise InputError(f"--instruments {path}: [{symbol}] lacks {', '.join(missing)}; needed {_needed()}")
-    for name in Costs._fields:
-        value = table[name]
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return checked_costs([table[name] for name in Costs._fields])
+    except InputError as error:
+        raise InputError(f"--instruments {path}: [{symbol}] has {error}") from None
+
+
+def checked_costs(values: Sequence[Any]) -> Costs:
+    """Costs made of numbers that can be costs, in the order of their names. Raises InputError."""
+    for name, value in zip(Costs._fields, values, strict=True):
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         if not number or value < 0 or (name in MUST_BE_POSITIVE and value == 0):
             sign = "above zero" if name in MUST_BE_POSITIVE else "of zero or more"
-            raise InputError(f"--instruments {path}: [{symbol}] has {name} = {value!r}; needed a number {sign}")
-    return Costs(*(table[name] for name in Costs._fields))
+            raise InputError(f"{name} = {value!r}; needed a number {sign}")
+    return Costs(*values)
 
 
 def _needed() -> str:

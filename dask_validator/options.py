@@ -78,6 +78,12 @@ def _rule(name: str, kind: type, help: str, **more: Any) -> Callable[..., Any]:
     return click.option(name, type=kind, default=default, help=help, **more)
 
 
+wf_output = click.option(
+    "--wf-output",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_WF_OUTPUT,
+    help="The JSONL that walk-forward results are appended to.",
+)
 _RULES = [
     _rule("--min-sample", int, "Phase 1: trades needed."),
     _rule("--stress-multiplier", float, "Phase 4: factor on the costs of a round trip."),
@@ -93,12 +99,7 @@ _RULES = [
     _rule("--wf-min-trades", int, "Phase 6: trades that make a window valid."),
     _rule("--wf-min-windows", int, "Phase 6: valid windows needed."),
     _rule("--wf-min-pct-positive", float, "Phase 6: share of valid windows with positive expectancy, 0-1."),
-    click.option(
-        "--wf-output",
-        type=click.Path(path_type=Path),
-        default=DEFAULT_WF_OUTPUT,
-        help="The JSONL that walk-forward results are appended to.",
-    ),
+    wf_output,
     strict_filters,
     instruments,
     click.option("--dry-run", is_flag=True, help="Compute and report everything, write nothing."),

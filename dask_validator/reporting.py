@@ -17,7 +17,7 @@ from dask_validator.model import SeasonSplit, Status
 from dask_validator.provenance import versions
 from dask_validator.report import tables
 from dask_validator.report.misses import Miss, screening_misses
-from dask_validator.report.output import check_output, write_whole
+from dask_validator.report.output import write_whole
 from dask_validator.report.page import View, render
 from dask_validator.result import RunResult
 from dask_validator.results_lines import compressed
@@ -30,7 +30,7 @@ from dask_validator.store.reader import WAITING, read_facts, read_waiting
 if TYPE_CHECKING:
     from dask_validator.store.database import Database
 
-__all__ = ["check_output", "report_past_run", "report_result"]
+__all__ = ["report_past_run", "report_result"]
 
 
 def report_past_run(database: Database, instrument: str, run_id: str | None, output: Path) -> str:

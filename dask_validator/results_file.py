@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import os
 import stat
 import tempfile
@@ -15,8 +15,10 @@ from itertools import chain
 from pathlib import Path
 
 from dask_validator.errors import InputError
+from dask_validator.files import lock, locked, opened
 
 CHUNK = 1 << 20  # bytes
+LOCK_WAIT_S = 30.0  # others append for a second or two; whoever may read the file may lock it
 
 
 def _decompressed(lines: bytes) -> Iterator[bytes]:
@@ -26,19 +28,20 @@ def _decompressed(lines: bytes) -> Iterator[bytes]:
         lines = decompressor.unconsumed_tail
 
 
-def check_writable(path: Path, database: Path) -> None:
+def check_writable(path: Path) -> None:
     """Raise InputError when lines could not be appended to the path; leaves no trace."""
     made: list[Path] = []
     try:
-        if path.exists() and path.samefile(database):
-            raise InputError(f"--wf-output got {path}, which is the database; give the JSONL a file of its own")
         for folder in reversed([folder for folder in path.parents if not folder.exists()]):
             folder.mkdir()
             made.append(folder)
         if path.exists():
-            path.open("ab").close()
+            with FileIO(_opened(path), "r+b") as file:
+                _check_lines(path, file)
+                _check_lockable(file)
         else:  # not the file itself: taking it away again could take another run's lines with it
-            tempfile.TemporaryFile(dir=path.parent).close()
+            with tempfile.TemporaryFile(dir=path.parent, buffering=0) as file:
+                _check_lockable(file)
     except OSError as error:
         raise InputError(f"--wf-output got {path}, which cannot be written ({error.strerror})") from None
     finally:
@@ -47,9 +50,16 @@ def check_writable(path: Path, database: Path) -> None:
                 folder.rmdir()
 
 
-def has_lines(lines: bytes) -> bool:
-    """Whether the zlib stream holds any."""
-    return any(_decompressed(lines))
+def _check_lines(path: Path, file: FileIO) -> None:
+    """Raise InputError for a file of another kind: what a link leads to may be anything, such as a shell's profile."""
+    if _is_regular(file) and os.pread(file.fileno(), 1, 0) not in {b"", b"{"}:
+        raise InputError(f"--wf-output got {path}, which is there and is no JSONL; give the lines a file of their own")
+
+
+def _check_lockable(file: FileIO) -> None:
+    """Raise OSError where files cannot be locked, not where somebody has just locked this one."""
+    with suppress(BlockingIOError):
+        lock(file.fileno(), 0.0)
 
 
 def append(
@@ -89,8 +99,9 @@ def finish(path: Path, lines: bytes, offset: int, after_line_end: bool) -> bool:
         file.seek(0)
         target = path.resolve()  # a link stays one
         whole = target.with_name(f"{target.name}.finishing")
+        whole.unlink(missing_ok=True)
         try:
-            with whole.open("wb") as copy:
+            with whole.open("xb") as copy:  # never through a link
                 for chunk in (file.read(offset), expected, others):
                     copy.write(chunk)
                 copy.flush()
@@ -114,35 +125,35 @@ def _of_others(found: bytes, expected: bytes) -> bytes:
 def _locked(path: Path) -> Iterator[FileIO]:
     """The file, locked: runs of other instruments append to the same one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        # A buffer would be written after all when the file is closed.
-        with path.open("a+b", buffering=0) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            if _is_at(path, file):
-                yield file
-                return
-
-
-def _is_at(path: Path, file: FileIO) -> bool:
     try:
-        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
-    except OSError:
-        return False
+        descriptor = locked(path, lambda: _opened(path), LOCK_WAIT_S)
+    except BlockingIOError:
+        raise OSError(errno.EBUSY, f"another process has kept it locked for {LOCK_WAIT_S:g} s") from None
+    with FileIO(descriptor, "r+b") as file:  # a buffer would be written after all when the file is closed
+        yield file
+
+
+def _opened(path: Path) -> int:
+    return opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
 
 
 def _write_at(file: FileIO, offset: int, chunks: Iterable[bytes]) -> None:
     """Let the file end with these from `offset` on, or not at all."""
     try:
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if _is_regular(file):
             file.truncate(offset)
         for chunk in chunks:
             _write_all(file, chunk)
-        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        if _is_regular(file):
             os.fsync(file.fileno())
     except BaseException:
         with suppress(OSError):  # what cannot be taken back must not hide why
             file.truncate(offset)
         raise
+
+
+def _is_regular(file: FileIO) -> bool:
+    return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def _line_end_before(file: FileIO, end: int) -> bytes:

@@ -122,6 +122,11 @@ def flags_of(database: Path) -> list[object]:
     return ["--db", database, "--workers", 1, "--wf-output", database.parent / "wf.jsonl"]
 
 
+def kept_by(database: Path) -> list[object]:
+    """The flags with which what such a run has left is committed."""
+    return ["--db", database, "--wf-output", database.parent / "wf.jsonl"]
+
+
 def leave_uncommitted(inside: Command, database: Path, *flags: object, **surroundings: Any) -> Ran:
     """A run that computes everything and whose commit finds the disk full."""
     with commit_replaced(partial(writer.commit, connect=Opener(range(5, 6)))):
@@ -203,7 +208,7 @@ def test_what_commit_says(
 
     with monkeypatch.context() as patch:
         patch.setattr(compute, "walkforward_task", explode)
-        later = inside("commit", "--db", several, "--json")
+        later = inside("commit", *kept_by(several), "--json")
 
     assert later.code == code, later.stderr
     assert later.summary["committed"]
@@ -217,11 +222,11 @@ def test_nothing_to_commit(inside: Command, several: Path, before: list[str]) ->
     """Without anything that waits to be written `commit` says so, and changes nothing."""
     if "commit" in before:
         leave_uncommitted(inside, several)
-        assert inside("commit", "--db", several).code == 0
+        assert inside("commit", *kept_by(several)).code == 0
     elif "run" in before:
         run(several)
     found = everything_in(several.parent)
-    again = inside("commit", "--db", several)
+    again = inside("commit", *kept_by(several))
 
     assert again.code == 2
     assert "nothing to commit" in again.stderr
@@ -250,7 +255,7 @@ def test_a_run_that_did_not_end(inside: Command, several: Path, copied: Copy, na
     kept = several.parent / name
     interrupted(several, kept)
     before = several.read_bytes()
-    refused = inside("commit", "--db", several, "--journal", kept)
+    refused = inside("commit", *kept_by(several), "--journal", kept)
 
     assert refused.code == 2
     assert several.read_bytes() == before
@@ -270,7 +275,7 @@ def test_outcomes_changed_since(inside: Command, several: Path, copied: Copy) ->
     leave_uncommitted(inside, several)
     change(several, WORSE_OUTCOMES)
     before = several.read_bytes()
-    refused = inside("commit", "--db", several)
+    refused = inside("commit", *kept_by(several))
 
     assert refused.code == 2
     assert "outcomes" in refused.stderr
@@ -287,7 +292,7 @@ def test_a_row_changed_since(inside: Command, several: Path, copied: Copy) -> No
     other_filter = strategy("filter_type = 'ORB_G8'")
     leave_uncommitted(inside, several)
     change(several, other_filter)
-    later = inside("commit", "--db", several, "--json")
+    later = inside("commit", *kept_by(several), "--json")
     undisturbed = copied("undisturbed", other_filter)
     run(undisturbed)
 
@@ -321,7 +326,7 @@ def test_flags_of_the_run(
 ) -> None:
     """`commit` ends the run that was, with its rules, and retries the FAILED ones only if that one did."""
     leave_uncommitted(inside, several, *flags)
-    later = inside("commit", "--db", several)
+    later = inside("commit", *kept_by(several))
     at_once = copied("at once")
     ran = inside("run", *flags_of(at_once), *flags)
 
@@ -330,12 +335,18 @@ def test_flags_of_the_run(
 
 
 def test_output_of_the_run(inside: Command, several: Path, tmp_path: Path) -> None:
-    """A relative --wf-output means where the run was started, wherever `commit` is."""
+    """A relative --wf-output means where the run was started; the line that goes on says so wherever it is typed."""
     (tmp_path / "here").mkdir()
     (tmp_path / "there").mkdir()
-    leave_uncommitted(inside, several, "--wf-output", "data/lines.jsonl", cwd=tmp_path / "here")
+    ran = leave_uncommitted(inside, several, "--wf-output", "data/lines.jsonl", cwd=tmp_path / "here")
+    before = several.read_bytes()
+    refused = inside("commit", "--db", several, cwd=tmp_path / "there")
 
-    assert inside("commit", "--db", several, cwd=tmp_path / "there").code == 0
+    assert refused.code == 2
+    assert len(refused.stderr.splitlines()) == 1
+    assert f"--wf-output {tmp_path / 'here' / 'data' / 'lines.jsonl'}" in refused.stderr
+    assert several.read_bytes() == before
+    assert inside(*offered(ran.stderr, "commit"), cwd=tmp_path / "there").code == 0
     assert line_ids(tmp_path / "here" / "data" / "lines.jsonl") == ["MGC_2", "MGC_3", "MGC_GOOD", "MGC_NEVER"]
     assert everything_in(tmp_path / "there") == {}
 
@@ -351,7 +362,7 @@ def test_costs_of_the_run(inside: Command, tmp_path: Path) -> None:
     leave_uncommitted(inside, database, "--instrument", "ABC", "--instruments", costs)
     costs.unlink()
 
-    assert inside("commit", "--db", database, "--instrument", "ABC").code == 0
+    assert inside("commit", *kept_by(database), "--instrument", "ABC").code == 0
     row = rows_by_id(database, "experimental_strategies")["MGC_GOOD"]
     assert row["validation_status"] == "REJECTED"
     assert "after stressed costs" in row["validation_notes"]
@@ -361,13 +372,13 @@ def test_commit_beside_somebody_else(inside: Command, several: Path) -> None:
     """`commit` too asks before it works who has the database, and keeps what there is."""
     leave_uncommitted(inside, several)
     holder = Other(HOLDING, several, "reading")
-    refused = inside("commit", "--db", several)
+    refused = inside("commit", *kept_by(several))
     holder.go_on()
 
     assert refused.code == 2
     assert f"PID {holder.pid}" in refused.stderr
     assert undecided(several)
-    assert inside("commit", "--db", several).code == 0
+    assert inside("commit", *kept_by(several)).code == 0
 
 
 def test_a_commit_that_fails_again(inside: Command, several: Path) -> None:
@@ -391,7 +402,7 @@ def test_the_journal_is_damaged(inside: Command, several: Path) -> None:
     kept = journal_of(several)
     kept.write_bytes(kept.read_bytes().replace(b'"settings"', b'"sett1ngs"'))
     before = several.read_bytes()
-    refused = inside("commit", "--db", several)
+    refused = inside("commit", *kept_by(several))
 
     assert refused.code == 2
     assert "nothing to commit" in refused.stderr
@@ -557,7 +568,7 @@ def test_left_alone_later(inside: Command, several: Path, name: str) -> None:
     """Strategies that somebody else decides between the run and the commit of its results are left alone and named."""
     leave_uncommitted(inside, several)
     change(several, CHANGES["decided"])
-    later = inside(name, *(flags_of(several) if name == "run" else ["--db", several]), "--json")
+    later = inside(name, *(flags_of(several) if name == "run" else kept_by(several)), "--json")
 
     assert later.summary["committed"]
     assert "left alone: MGC_2\n" in later.stderr
@@ -652,7 +663,7 @@ def test_changed_during_the_commit_command(
     """`commit` as well looks again when others write in the very moment, and still writes only what holds."""
     leave_uncommitted(inside, several)
     with commit_replaced(Meanwhile(elsewhere(several, CHANGES[changed]))):
-        later = inside("commit", "--db", several, "--json")
+        later = inside("commit", *kept_by(several), "--json")
 
     assert later.code == code, later.stderr
     if rows is None:

@@ -6,13 +6,15 @@ import errno
 import os
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from dask_validator.errors import InputError
-from dask_validator.journal.answers import decode, encode
+from dask_validator.journal import checked, lines
+from dask_validator.journal.answers import check_sense, decode, encode
 from dask_validator.journal.lines import InUse, Lines, peek
 from dask_validator.model import Answer
 
@@ -41,6 +43,11 @@ class Recovered:
     append: Append | None = None
     pid: int | None = None  # who had it last
 
+    @property
+    def output(self) -> str | None:
+        """The JSONL of the run that had it last, as far as that is known."""
+        return self.settings["config"]["wf_output"] if self.settings else None
+
 
 def default_path(database: Path, instrument: str) -> Path:
     """Beside the database, one for each instrument."""
@@ -56,7 +63,7 @@ class Journal:
         Raises
         ------
         InputError
-            Another run has it, it is no journal, or it cannot be made.
+            Another run has it, it is no journal of this user's, or it cannot be made.
         """
         self.path = path
         self.reason: str | None = None  # why nothing more can be kept
@@ -126,17 +133,25 @@ class Journal:
                 raise OSError(errno.EIO, f"{self.reason}, which keeps it from being done twice")
 
     def reread(self) -> None:
-        """Look again at what is there, to start over with it."""
+        """Look again at what is there, to start over with it; what cannot be read is computed anew."""
         if self._lines is not None:
-            self.recovered = _recover(self._lines)
+            try:
+                self.recovered = _recover(self._lines)
+            except InputError:
+                self.recovered = Recovered()
 
-    def forget(self) -> None:
-        """Everything is where it belongs."""
+    def forget(self) -> str | None:
+        """Everything is where it belongs; a warning when the journal cannot be emptied."""
         self.recovered = Recovered()
         self._worth_keeping = False
-        if self._lines is not None:
+        if self._lines is None:
+            return None
+        try:
             self._lines.clear()
-            self._introduce()
+        except OSError as error:
+            return f"all is written, but the journal {self.path} could not be emptied ({error.strerror}); remove it"
+        self._introduce()
+        return None
 
     def close(self) -> None:
         """Leave the journal to the next run; one with nothing in it is taken away."""
@@ -168,33 +183,45 @@ class Journal:
 
 def _open(path: Path, database: Path, instrument: str) -> Lines:
     try:
-        if path.exists() and path.samefile(database):
-            raise InputError(f"--journal got {path}, which is the database; give the journal a file of its own")
-        return Lines(path, database.stat().st_mode & 0o777 | 0o600)  # a read-only file has a journal all the same
+        # A read-only file has a journal all the same; others may read it, never add to it.
+        return Lines(path, database.stat().st_mode & 0o444 | 0o600)
     except InUse:
-        raise InputError(
-            f"{path} is in use by {_user(path)}: a run of {instrument} on this database; wait for its end, "
-            "then run again"
-        ) from None
+        raise _in_use(path, instrument) from None
+
+
+def discard(path: Path, instrument: str) -> str | None:
+    """Give up what an earlier run has left, unread; what was kept under another name is said. Raises InputError."""
+    try:
+        aside = lines.discard(path)
+    except InUse:
+        raise _in_use(path, instrument) from None
+    return f"{path} is no journal of ours, or could not be emptied: kept as {aside.name}" if aside else None
+
+
+def _in_use(path: Path, instrument: str) -> InputError:
+    return InputError(
+        f"{path} is in use by {_user(path)}: a run of {instrument} on this database; wait for its end, then run again"
+    )
 
 
 def _user(path: Path) -> str:
-    pid = left_in(path).pid
+    try:
+        pid = left_in(path).pid
+    except InputError:
+        pid = None
     return f"PID {pid}" if pid else "another process"
 
 
 def left_in(path: Path) -> Recovered:
     """What a journal holds that another run may have at this moment; nothing when there is none."""
-    return _recover(peek(path)) if path.is_file() else Recovered()
+    return _recover(peek(path)) if os.path.lexists(path) else Recovered()
 
 
 def _recover(records: Iterable[Any]) -> Recovered:
     found = Recovered()
     for record in records:
-        try:
+        with suppress(*checked.UNSOUND):  # not a record of ours: then it is none
             _apply(record, found)
-        except (KeyError, TypeError, ValueError, IndexError):  # not a record of ours: then it is none
-            continue
     found.opened -= found.answers.keys()
     return found
 
@@ -202,20 +229,23 @@ def _recover(records: Iterable[Any]) -> Recovered:
 def _apply(record: Any, found: Recovered) -> None:
     match record:
         case {"answers": _}:
-            found.answers.update((answer.strategy_id, answer) for answer in decode(record))
+            answers = list(decode(record))
+            check_sense(answers)
+            found.answers.update((answer.strategy_id, answer) for answer in answers)
         case {"inputs": inputs, "settings": settings}:
-            if found.inputs != inputs:  # whatever came before was about something else
+            asked, run_id = (checked.texts(inputs), checked.settings(settings)), checked.text(record.get("run", ""))
+            if found.inputs != asked[0]:  # whatever came before was about something else
                 found.answers.clear()
                 found.opened.clear()
-            found.inputs, found.settings = dict(inputs), dict(settings)
-            found.run_id, found.computed, found.committing, found.append = record.get("run"), False, False, None
-        case {"opened": strategy_ids}:
-            found.opened.update(strategy_ids)
+            found.inputs, found.settings = asked
+            found.run_id, found.computed, found.committing, found.append = run_id, False, False, None
+        case {"opened": [*strategy_ids]}:
+            found.opened.update(map(checked.text, strategy_ids))
         case {"computed": True}:
             found.computed = True
         case {"committing": run_id}:
-            found.run_id, found.committing, found.append = run_id, True, None
-        case {"append": append}:
-            found.append = Append(*append)
+            found.run_id, found.committing, found.append = checked.text(run_id), True, None
+        case {"append": [path, offset, after_line_end]}:
+            found.append = Append(checked.text(path), checked.number(offset, "offset"), checked.flag(after_line_end))
         case {"pid": pid}:
-            found.pid = int(pid)
+            found.pid = checked.number(pid)

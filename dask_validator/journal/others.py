@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from glob import escape
 from pathlib import Path
 
 from dask_validator.journal.journal import default_path, left_in
+from dask_validator.journal.lines import is_kept
 
 
 def is_another_run(pid: int, database: Path, instrument: str) -> bool:
@@ -26,11 +26,4 @@ def is_another_run(pid: int, database: Path, instrument: str) -> bool:
 
 def _pid(journal: Path) -> int | None:
     """Who keeps this journal now."""
-    try:
-        with journal.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return left_in(journal).pid
-    except OSError:
-        return None
-    return None
+    return left_in(journal).pid if is_kept(journal) else None

@@ -152,6 +152,12 @@ def check_is_file(path: str | Path) -> None:
         raise InputError(f"database {path} is not a file; give an existing DuckDB file with --db PATH")
 
 
+def log_of(path: str | Path) -> str:
+    """Where DuckDB keeps what is committed and not yet in the file: it takes `?` for the beginning of a query."""
+    name, question_mark, rest = os.path.abspath(path).partition("?")
+    return f"{name}.wal{question_mark}{rest}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's text: DuckDB appends a stack trace to some."""
     return str(error).strip().split("\n", 1)[0][:300]

@@ -14,6 +14,7 @@ from dask_validator.store import connection, lock
 from dask_validator.store.contract import read_catalogue
 from dask_validator.store.fingerprints import FileState, Seen, file_state
 from dask_validator.store.outcomes import read_features, read_outcomes
+from dask_validator.store.past_runs import PastRun, read_past_run
 from dask_validator.store.reader import (
     OR_FAILED,
     WAITING,
@@ -21,7 +22,6 @@ from dask_validator.store.reader import (
     Stored,
     Survey,
     read_facts,
-    read_results,
     read_strategy,
     read_waiting,
     refuse_absent,
@@ -118,10 +118,9 @@ class Database:
         """Equal states mean that nobody has written in between."""
         return file_state(self.path)
 
-    def results_of(self, run_id: str) -> bytes | None:
-        """The JSONL of a committed run as a zlib stream; None when no such run is committed."""
-        with connection.reading(self.path) as opened:
-            return read_results(opened, run_id)
+    def past_run(self, instrument: str, run_id: str) -> PastRun | None:
+        """A committed run, of whatever instrument; None when there is none of that name."""
+        return read_past_run(self.path, instrument, run_id)
 
     def commit(self, record: RunRecord, verdicts: Sequence[Verdict], seen: Seen, patience: Patience) -> None:
         """Write everything in one transaction, unless the instrument's rows are not those that were seen."""

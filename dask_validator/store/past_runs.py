@@ -119,7 +119,7 @@ def records(results: bytes) -> Iterator[dict[str, Any]]:
     """
     try:
         yield from map(json.loads, _lines(results))
-    except (zlib.error, ValueError) as error:
+    except (zlib.error, ValueError, RecursionError) as error:
         raise InputError(f"the lines of the run in dask_validator_runs cannot be read: {error}") from error
 
 

@@ -152,15 +152,6 @@ def survey(path: str | Path, instrument: str) -> Survey:
         )
 
 
-def read_results(connection: duckdb.DuckDBPyConnection, run_id: str) -> bytes | None:
-    """The JSONL of a committed run as a zlib stream; None when no such run is committed."""
-    try:
-        row = connection.execute("SELECT results FROM dask_validator_runs WHERE run_id = ?", [run_id]).fetchone()
-    except duckdb.CatalogException:  # nothing was ever committed
-        return None
-    return bytes(row[0]) if row else None
-
-
 def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:
     """Raise InputError when a day has two features rows: which one counts would be chance."""
     row = connection.execute(

@@ -84,7 +84,7 @@ def test_an_append_that_cannot_be_noted(
         ):
             run(database)
     assert not (database.parent / "wf.jsonl").read_bytes()
-    done = command("commit", "--db", database)
+    done = command("commit", "--db", database, "--wf-output", database.parent / "wf.jsonl")
 
     assert done.code == 0
     assert written(database) == truth

@@ -32,7 +32,7 @@ def test_a_journal_that_cannot_be_read_or_renamed(
     monkeypatch.setattr(Path, "rename", refused)
     with pytest.raises(InputError, match=r"cannot be renamed to .*old-1.*--journal PATH"):
         run(dead.database, min_sample=40)
-    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(os, "open", refused)
     with pytest.raises(InputError, match="cannot be read"):
         left_in(dead.journal)
 

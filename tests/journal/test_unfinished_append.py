@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zlib
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from dask_validator import results_file
+from dask_validator import InputError, results_file
 from tests.journal.dying import (
     OLD,
     journal_of,
@@ -23,7 +24,7 @@ from tests.journal.dying import (
 
 DYING_APPEND = """
 import os, signal, sys
-from dask_validator import results_file
+from dask_validator import InputError, results_file
 from dask_validator.__main__ import main
 
 point, really_write = sys.argv.pop(1), results_file._write_all
@@ -195,9 +196,9 @@ def test_killed_while_finishing(database: Path, tmp_path: Path, again: str) -> N
     assert {path.name for path in tmp_path.iterdir()} == {"tiny.duckdb", "wf.jsonl"}
 
 
-@pytest.mark.parametrize("flags", [{"discard": True}, {"resume": True}], ids=str)
+@pytest.mark.parametrize("flags", [{}, {"resume": True}], ids=str)
 def test_finished_whatever_is_asked(database: Path, flags: Mapping[str, Any]) -> None:
-    """`--discard` gives up what can be computed again, never lines of a committed run."""
+    """Lines of a committed run are appended by whatever run comes next."""
     left = killed_at("a line", database, OLD)
     run(database, **flags)
 
@@ -205,12 +206,26 @@ def test_finished_whatever_is_asked(database: Path, flags: Mapping[str, Any]) ->
 
 
 def test_another_file(database: Path, tmp_path: Path) -> None:
-    """Lines go where their run was told to put them, not where the next one puts its own."""
+    """Lines go where their run was told to put them, and there only when this call says so too."""
     left = killed_at("nothing announced", database, OLD)
-    run(database, wf_output=tmp_path / "other.jsonl")
+    journal = journal_of(database).read_bytes()
+    with pytest.raises(InputError, match=rf"belong into {re.escape(str(left.jsonl))}, .*--wf-output .*--discard"):
+        run(database, wf_output=tmp_path / "other.jsonl")
+    assert journal_of(database).read_bytes().startswith(journal[:-1])
+    run(database)
 
     assert left.jsonl.read_bytes() == OLD + left.ours
     assert not (tmp_path / "other.jsonl").exists()
+
+
+def test_discarded(database: Path) -> None:
+    """`--discard` appends nothing, whatever file is named: the lines of the run stay in the database."""
+    left = killed_at("nothing announced", database, OLD)
+    run(database, discard=True, wf_output=database.parent / "other.jsonl")
+
+    assert left.jsonl.read_bytes() == OLD
+    assert not (database.parent / "other.jsonl").exists()
+    assert not journal_of(database).exists()
 
 
 @pytest.mark.parametrize("point", ["nothing announced", "a line"])

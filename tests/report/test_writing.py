@@ -265,7 +265,7 @@ def test_a_run_that_could_not_commit_has_its_report(tmp_path: Path) -> None:
         main(["run", *flags, *jsonl, "--workers", "1"])
     first = (tmp_path / "run.html").read_text()
     with pytest.raises(SystemExit) as later:
-        main(["commit", *flags])
+        main(["commit", *flags, *jsonl])
 
     assert (ended.value.code, later.value.code) == (4, 0)
     assert '<span class="badge undone">not committed</span>' in first
