@@ -175,6 +175,16 @@ def counts_of(summary: dict[str, Any]) -> dict[str, Any]:
     return {name: summary[name] for name in (*COUNTS, "rejected_by_phase")}
 
 
+@pytest.fixture(autouse=True)
+def left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No page outlives its test: what it complains of when its server goes is no other test's matter."""
+    yield
+    if "browser" in request.fixturenames:
+        browser: Chrome = request.getfixturevalue("browser")
+        browser.get("about:blank")
+        console_errors(browser)
+
+
 @pytest.fixture(scope="module")
 def hostile(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small database; what its best strategies are called, and how they trade, is HTML."""
