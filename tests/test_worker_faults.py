@@ -405,7 +405,7 @@ def test_serial_crash(
     assert small.read_bytes() == before
     assert finished_tasks(small) > 0
     assert start(script, small, "--workers", 1, "--resume").wait(60) == 3
-    assert "Taken over" in said(small)
+    assert "Took over" in said(small)
     assert "Traceback" not in said(small)
     check_failed_alone(small, small_source, truth, {bad: KILLED_ALONE.format(end)})
 
