@@ -38,6 +38,14 @@ class Insistent:
         raise KeyboardInterrupt
 
 
+_held: list[list[int]] = []  # what each block that holds back has received, the outermost first
+
+
+def came() -> bool:
+    """Whether one has come that is held back still."""
+    return any(_held)
+
+
 @contextmanager
 def held_back() -> Iterator[list[int]]:
     """Let the block finish; a signal to end that came meanwhile is raised at its end, a second one at once.
@@ -66,9 +74,11 @@ def held_back() -> Iterator[list[int]]:
 
     for number in before:
         signal.signal(number, receive)
+    _held.append(received)
     try:
         yield received
     finally:
+        _held.pop()
         for number, handler in before.items():
             signal.signal(number, handler)
         if received:

@@ -10,6 +10,7 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from dask_validator.errors import Incomplete
+from dask_validator.execution.asking import asked
 from dask_validator.execution.machine import HEALTHY, megabytes
 
 ASK_S = 1.0
@@ -35,7 +36,7 @@ class Ended(NamedTuple):
 
 def ended_by_thresholds(client: Client) -> list[Ended]:
     """All that the scheduler remembers, in order."""
-    events = [event for _, event in client.get_events(ENDED_FOR_MEMORY) or ()]
+    events = [event for _, event in asked(lambda: client.get_events(ENDED_FOR_MEMORY)) or ()]
     return [Ended(event["worker"], event["rss"]) for event in events if event["rss"] < HEALTHY]
 
 
@@ -67,7 +68,7 @@ class Attendance:
         if now - self._asked < ASK_S:
             return
         self._asked = now
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        workers = asked(lambda: self._client.scheduler_info(n_workers=-1))["workers"]
         paused = sorted(address for address, worker in workers.items() if worker["status"] == "paused")
         self._name(paused)
         if len(paused) < len(workers):

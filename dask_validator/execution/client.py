@@ -15,6 +15,7 @@ from distributed.security import Security
 
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.execution import remote
+from dask_validator.execution.asking import asked
 from dask_validator.execution.attendance import Attendance
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.first_worker import wait_for_a_worker
@@ -40,7 +41,7 @@ def connect(address: str) -> Client:
     """
     try:
         security = _security(address)
-        return Client(address, security=security, timeout=CONNECT_S, set_as_default=False)
+        return asked(lambda: Client(address, security=security, timeout=CONNECT_S, set_as_default=False))
     except (OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"--scheduler got {address!r}, where no Dask scheduler answers ({reason})") from error
@@ -125,7 +126,9 @@ class ClientExecutor:
     def start(self) -> None:
         """The cluster runs already."""
         while self._once_started:
-            self._once_started.pop()(self._client)
+            do = self._once_started.pop()
+            with answering():
+                asked(partial(do, self._client))
 
     def wait(self) -> None:
         """A cluster that scales by itself may have scaled to zero while we did other things. Raises Incomplete."""
@@ -140,7 +143,7 @@ class ClientExecutor:
     def everywhere(self, function: Callable[[], None]) -> None:
         """Call it in every worker process; one that cannot is left alone."""
         with suppress(OSError):  # the scheduler has gone, but all results are here
-            self._client.run(function, on_error="ignore")
+            asked(lambda: self._client.run(function, on_error="ignore"))
 
     def map(
         self,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from distributed import Client
 
+from dask_validator.execution.asking import asked
 from dask_validator.execution.attendance import ended_by_thresholds
 from dask_validator.interrupts import held_back
 
@@ -24,11 +25,11 @@ def wait_for_a_worker(client: Client, say: Callable[[str], None], since: str = "
     Raises
     ------
     OSError
-        The scheduler has gone.
+        The scheduler has gone, or does not answer.
     Incomplete
         Thresholds of the cluster end its workers before they do anything.
     """
-    if client.nthreads():
+    if asked(client.nthreads):
         return
     say(f"The cluster has no workers {since}; waiting for the first")
     key = f"dask-validator-waits-for-a-worker-{secrets.token_hex(4)}"
@@ -36,7 +37,7 @@ def wait_for_a_worker(client: Client, say: Callable[[str], None], since: str = "
     ended_before = len(ended_by_thresholds(client))
     patient_until = time.monotonic() + PATIENCE_S
     with held_back() as interrupts:
-        while not client.nthreads() and not interrupts:
+        while not asked(client.nthreads) and not interrupts:
             time.sleep(POLL_S)
             if ended := ended_by_thresholds(client)[ended_before:]:
                 raise ended[-1].error
@@ -47,7 +48,7 @@ def wait_for_a_worker(client: Client, say: Callable[[str], None], since: str = "
 
 
 def _still(client: Client) -> str:
-    address = client.scheduler_info(n_workers=0)["address"]
+    address = asked(lambda: client.scheduler_info(n_workers=0))["address"]
     return (
         f"Still no worker after {PATIENCE_S:g} s. The scheduler at {address} has a task of ours and "
         "nobody to give it to: start a worker, or see what its queue or autoscaler says (Ctrl-C ends this run)"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 from distributed import Client
 
 from dask_validator.errors import InputError
 from dask_validator.execution import remote
+from dask_validator.execution.asking import asked
 from dask_validator.execution.remote import PACKAGES, Versions
 from dask_validator.task import identity
 
@@ -41,7 +43,7 @@ def check_versions(client: Client) -> list[str]:
 
 def without_nanny(client: Client) -> list[str]:
     """A warning when a worker that hangs or dies would be missing from then on."""
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    workers = asked(lambda: client.scheduler_info(n_workers=-1))["workers"].values()
     count = sum(worker["nanny"] is None for worker in workers)
     if not count:
         return []
@@ -56,8 +58,8 @@ def unfit_workers(client: Client) -> dict[str, Versions]:
 
 def _versions(client: Client) -> dict[str, Versions]:
     """By worker; asked with functions of the standard library, which a worker without our package has too."""
-    answers = {name: client.run(importlib.metadata.version, name, on_error="return") for name in PACKAGES}
-    answers["python"] = client.run(platform.python_version, on_error="return")
+    answers = {name: _everywhere(client, importlib.metadata.version, name) for name in PACKAGES}
+    answers["python"] = _everywhere(client, platform.python_version)
     there_all_along = sorted(set.intersection(*map(set, answers.values())))
     asked = {worker: {name: answers[name][worker] for name in answers} for worker in there_all_along}
     return {
@@ -65,6 +67,12 @@ def _versions(client: Client) -> dict[str, Versions]:
         for worker, of_worker in asked.items()
         if not any(isinstance(v, OSError) for v in of_worker.values())  # it left while we asked
     }
+
+
+def _everywhere(client: Client, function: Callable[..., object], *args: str) -> dict[str, Any]:
+    """What the function returns or raises, by worker."""
+    answers: dict[str, Any] = asked(lambda: client.run(function, *args, on_error="return"))
+    return answers
 
 
 def _table(ours: Versions, theirs: Mapping[str, Versions], names: Iterable[str]) -> str:
@@ -86,5 +94,5 @@ def _warning(ours: Versions, theirs: Mapping[str, Versions], slightly: Mapping[s
 def blind_workers(client: Client, path: Path) -> list[str]:
     """Workers that do not see, or may not read, the same file at this path."""
     expected = identity(str(path))
-    seen = client.run(identity, str(path), on_error="return")
+    seen = _everywhere(client, identity, str(path))
     return sorted(worker for worker, theirs in seen.items() if theirs != expected)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from itertools import count, islice
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from distributed.scheduler import KilledWorker
 
 from dask_validator.errors import Incomplete, InputError, ValidatorError
 from dask_validator.execution import remote
+from dask_validator.execution.asking import asked, tried
 from dask_validator.execution.attendance import Attendance
 from dask_validator.execution.executor import Handling
 from dask_validator.execution.fitness import unfit_workers
@@ -42,7 +44,7 @@ def answering() -> Iterator[None]:
 
 def threads(client: Client) -> int:
     """Of all workers there are now."""
-    return sum(client.nthreads().values())
+    return sum(asked(client.nthreads).values())
 
 
 class Flight:
@@ -90,8 +92,7 @@ class Flight:
                     yield from self._landed(future)
                 self._top_up()
         finally:
-            with suppress(Exception):  # a client that has lost its scheduler must not hide why
-                self._client.cancel(list(self._flying))
+            tried(partial(self._client.cancel, list(self._flying)))
 
     def dead(self) -> list[Dead]:
         """Tasks whose workers died since this was last asked."""
@@ -129,8 +130,9 @@ class Flight:
             return
         task = self._flying.pop(future)
         try:
-            result = remote.outcome(future.result(timeout=FETCH_S))
+            result = remote.outcome(asked(partial(future.result, timeout=FETCH_S)))
         except TimeoutError:  # its worker hangs in its next task, and cannot hand over the result of this one
+            asked(self._client.nthreads)  # unless it is the scheduler that hangs
             self._flying[future] = task
             self._completed.add(future)
         except InputError:  # this worker cannot read the database; if we cannot either, carrying raises that
@@ -168,7 +170,7 @@ class Flight:
             raise Incomplete(f"a task was lost ({type(error).__name__}: {error})") from error
 
     def _fit_workers(self) -> list[str]:
-        fit = sorted(set(self._client.nthreads()) - self._unfit)
+        fit = sorted(set(asked(self._client.nthreads)) - self._unfit)
         if not fit:
             raise Incomplete("no worker is left whose versions are ours")
         return fit

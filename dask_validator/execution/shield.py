@@ -9,16 +9,14 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from threading import Thread
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from dask_validator.execution.asking import asked, tried
 from dask_validator.execution.flight import answering
 
 if TYPE_CHECKING:
     from distributed import Client
-
-PATIENCE_S = 2.0
 
 
 class Caller(NamedTuple):
@@ -51,25 +49,13 @@ def shielded(client: Client, when_interrupted: Callable[[], None]) -> Iterator[N
     caller = Caller.here()
     try:
         with answering():
-            client.run(_shield, caller, on_error="ignore")
+            asked(lambda: client.run(_shield, caller, on_error="ignore"))
         yield
     except KeyboardInterrupt:
-        _run(client, when_interrupted)
+        tried(lambda: client.run(when_interrupted, on_error="ignore"))
         raise
     finally:
-        _run(client, _unshield, caller)
-
-
-def _run(client: Client, function: Callable[..., None], *args: object) -> None:
-    """Call it on every worker; one that hangs is not waited for, and a cluster that is lost is past caring."""
-
-    def call() -> None:
-        with suppress(Exception):
-            client.run(function, *args, on_error="ignore")
-
-    calling = Thread(target=call, daemon=True)
-    calling.start()
-    calling.join(PATIENCE_S)
+        tried(lambda: client.run(_unshield, caller, on_error="ignore"))
 
 
 def _shield(caller: Caller) -> None:

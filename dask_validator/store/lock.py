@@ -7,6 +7,7 @@ database here, even to look, could drop the lock of a connection the user holds.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -37,6 +38,7 @@ else:
 """
 POLL_S = 0.5
 LONGEST_COMMAND = 120  # characters
+WORKER = re.compile(r"\bdask[-_ ](cuda[-_ ])?worker\b|\bdistributed\.cli\.dask_spec\b")
 NETWORK = ("nfs", "cifs", "smb", "afs", "9p", "ceph", "lustre", "fuse.sshfs", "fuse.glusterfs")
 
 
@@ -49,7 +51,17 @@ class Holder(NamedTuple):
     def __str__(self) -> str:
         if self.pid == os.getpid():
             return f"another connection of this process (PID {self.pid})"
-        return f"PID {self.pid}{_command(self.pid)}"
+        worker = ", a Dask worker that still reads for an earlier run or for another" if self._is_worker else ""
+        return f"PID {self.pid}{_command(self.pid)}{worker}"
+
+    @property
+    def ends(self) -> str:
+        """What makes it let go."""
+        return "let it end its task" if self._is_worker else "close it there"
+
+    @property
+    def _is_worker(self) -> bool:
+        return self.doing == "reading" and _is_dask_worker(self.pid)
 
 
 class Unknown(Exception):
@@ -89,7 +101,7 @@ def refuse_if_held(path: str | Path, *, to_write: bool = True, passing: Passing 
         return
     if to_write or found.doing == "writing" or found.pid == os.getpid():
         raise DatabaseHeld(
-            f"{path} is held for {found.doing} by {found}; close it there, then run again, "
+            f"{path} is held for {found.doing} by {found}; {found.ends}, then run again, "
             "or wait for it with --wait-for-lock SECONDS",
             found.pid,
         )
@@ -149,6 +161,16 @@ def _file_system(path: Path) -> str:
 
     mounted = {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)}
     return next((mounted[str(place)] for place in (path, *path.parents) if str(place) in mounted), "")
+
+
+def _is_dask_worker(pid: int) -> bool:
+    """Whether it is one by its command, or was started by one: workers run in child processes."""
+    import psutil
+
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return any(WORKER.search(" ".join(each.cmdline())) for each in (process, *process.parents()))
+    return False
 
 
 def _command(pid: int) -> str:

@@ -7,9 +7,12 @@ import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from threading import Timer
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,9 +23,14 @@ from distributed.security import Security
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
+from dask_validator import validate
 from dask_validator.api import open_executor
+from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import ignore
+from dask_validator.execution import asking
 from dask_validator.live.sender import Sender
+from tests.test_existing_cluster import Cluster, Meanwhile, run_on, running_scheduler
+from tests.tiny import tiny_database
 
 BOUND_S = 120
 NOBODY = 65534
@@ -168,3 +176,91 @@ def test_web_socket(ours: Ours) -> None:
     assert asyncio.run(heard(**own)) == asyncio.run(heard(**through_a_tunnel)) == "ACK"
     assert asyncio.run(heard(Origin=EVIL)) == asyncio.run(heard(Origin="null")) == 403
     assert asyncio.run(heard(Origin=f"{EVIL}:{port}", Host=f"evil.example:{port}")) == 403
+
+
+class Others(NamedTuple):
+    """A cluster of others, with one worker."""
+
+    client: Client
+    scheduler: psutil.Process
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Others]:
+    """A real scheduler and a real worker."""
+    with running_scheduler(["-m", "dask"], tmp_path_factory.mktemp("scheduler")) as client:
+        cluster = Cluster(client, tmp_path_factory.mktemp("workers"))
+        try:
+            cluster.start_worker()
+            cluster.wait_for(1)
+            yield Others(client, psutil.Process(client.run_on_scheduler(os.getpid)))
+        finally:
+            cluster.end_workers()
+
+
+@pytest.fixture
+def frozen_later(others: Others, monkeypatch: pytest.MonkeyPatch) -> Iterator[Others]:
+    """The scheduler, to be frozen in mid-run, and thawed after the test."""
+    monkeypatch.setattr("dask_validator.plan.OUTCOMES_PER_TASK", (1, 1))  # a task for every group
+    monkeypatch.setattr("dask_validator.plan.SCANNED_PER_OUTCOME", float("inf"))
+    yield others
+    others.scheduler.resume()
+    others.client.nthreads()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Strategies of many groups."""
+    return tiny_database(
+        tmp_path / "tiny.duckdb", [{"strategy_id": f"S{n}", "rr_target": 1 + n / 100} for n in range(40)]
+    )
+
+
+@pytest.mark.usefixtures("bounded")
+def test_frozen_scheduler(frozen_later: Others, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler freezes in mid-run (SIGSTOP): the run is incomplete after a while, and keeps what is done."""
+    monkeypatch.setattr(asking, "ANSWER_S", 1.0)
+    before = database.read_bytes()
+    with pytest.raises(Incomplete, match="the scheduler does not answer") as caught:
+        run_on(frozen_later.client, database, Meanwhile(frozen_later.scheduler.suspend))
+
+    assert caught.value.exit_code == 5
+    assert database.read_bytes() == before
+    assert database.with_name("tiny.duckdb.MGC.journal").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("bounded")
+def test_ctrl_c_with_a_frozen_scheduler(frozen_later: Others, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One Ctrl-C while a frozen scheduler is asked: heard between two looks, long before the scheduler is given up."""
+    monkeypatch.setattr(asking, "ANSWER_S", 10.0 * BOUND_S)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def freeze() -> None:
+        frozen_later.scheduler.suspend()
+        Timer(2.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_on(frozen_later.client, database, Meanwhile(freeze))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("bounded")
+def test_scheduler_that_is_frozen_from_the_start(frozen_later: Others, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scheduler takes the connection and says nothing: one line, as when nobody is there."""
+    monkeypatch.setattr(asking, "ANSWER_S", 1.0)
+    frozen_later.scheduler.suspend()
+    with pytest.raises(InputError, match="no Dask scheduler answers"):
+        open_executor(scheduler=frozen_later.client.scheduler.address).__enter__()
+
+
+def test_old_worker_still_reads(others: Others, database: Path) -> None:
+    """The worker of a run that was given up has the database open as the next run starts: it is named as what it is."""
+    opened = f"import duckdb, sys; sys.opened = duckdb.connect({str(database)!r}, read_only=True)"
+    others.client.run(exec, opened)
+    try:
+        with pytest.raises(InputError, match=r"a Dask worker that still reads.*; let it end its task, then run again"):
+            validate(database, workers=1, progress=False)
+    finally:
+        others.client.run(exec, "import sys; sys.opened.close()")

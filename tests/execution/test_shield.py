@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dask_validator.execution import shield
+from dask_validator.execution import asking, shield
 from dask_validator.execution.shield import Caller, shielded
 
 OTHERS = Caller.here()._replace(pid=os.getpid() + 1)  # a process of our group that is not this one
@@ -89,7 +89,7 @@ def test_workers_are_told_of_an_interrupt() -> None:
 
 def test_workers_that_hang_do_not_hold_up_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever presses the stop button is not made to wait for them."""
-    monkeypatch.setattr(shield, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(asking, "PATIENCE_S", 0.01)
 
     with pytest.raises(KeyboardInterrupt), shielded(Workers(hang=True), release):  # type: ignore[arg-type]
         raise KeyboardInterrupt
