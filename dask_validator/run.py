@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -193,8 +192,7 @@ class _Run:
 
     def _screen(self, facts: Facts) -> tuple[Screenings, Survey]:
         """Phases 1-5, and beside them a scan of the outcomes."""
-        with ThreadPoolExecutor(1) as background:
-            surveying = background.submit(self._order.database.survey, self._order.instrument)
+        with self._order.database.surveyed(self._order.instrument) as surveying:
             with self._watch.stage("screening"), collector.paused():
                 screened = _screen(self._order, facts, self._listener)
             with self._watch.stage("grouping"):

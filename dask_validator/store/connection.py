@@ -8,16 +8,18 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
 from dask_validator.errors import DatabaseHeld, InputError
 
 KEEP_S = 1.0
+INTERRUPT_S = 0.05  # between two tries
 MOST_MEMORY = 400 * 2**20  # bytes; DuckDB would take 80 % of the machine in each process, and it spills beyond
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
 
@@ -120,6 +122,12 @@ def ctrl_c_stays_ctrl_c() -> Iterator[None]:
         if "interrupted" in str(error).lower():
             raise KeyboardInterrupt from error
         raise
+
+
+def interrupt(connection: duckdb.DuckDBPyConnection, using: Future[Any]) -> None:
+    """End what another thread does with the connection; between two queries it would hear nothing, hence again."""
+    while not wait([using], INTERRUPT_S).done:
+        connection.interrupt()
 
 
 def connect(path: str | Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,9 +85,19 @@ class Database:
         """One row, waiting or not."""
         return read_strategy(self.path, strategy_id)
 
-    def survey(self, instrument: str) -> Survey:
-        """Where the outcomes lie, and what the data look like as a whole."""
-        return survey(self.path, instrument)
+    @contextmanager
+    def surveyed(self, instrument: str) -> Iterator[Future[Survey]]:
+        """Beside the block: where the outcomes lie, and what the data look like as a whole.
+
+        A block that is interrupted, or fails, does not wait for the end of the scan.
+        """
+        with connection.reading(self.path) as opened, ThreadPoolExecutor(1) as background:
+            surveying = background.submit(survey, opened, instrument)
+            try:
+                yield surveying
+            except BaseException:
+                connection.interrupt(opened, surveying)
+                raise
 
     def read_features(self, instrument: str, wanted: Mapping[Session, Collection[str]]) -> dict[Session, Features]:
         """Features by session; of the columns wanted, those that the table has."""

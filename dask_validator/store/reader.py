@@ -143,13 +143,12 @@ def _canonical_id(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, s
     return None if canonical_id == strategy_id else canonical_id
 
 
-def survey(path: str | Path, instrument: str) -> Survey:
+def survey(connection: duckdb.DuckDBPyConnection, instrument: str) -> Survey:
     """Scan outcomes, features and strategies once."""
-    with reading(path) as connection:
-        return Survey(
-            read_layout(connection, instrument),
-            read_fingerprints(connection, read_catalogue(connection), instrument),
-        )
+    return Survey(
+        read_layout(connection, instrument),
+        read_fingerprints(connection, read_catalogue(connection), instrument),
+    )
 
 
 def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:
