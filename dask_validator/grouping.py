@@ -11,7 +11,7 @@ from dask_validator.model import Answer, Extent, OutcomeKey, Request, Session
 from dask_validator.plan import Piece, plan
 from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, session_days
 from dask_validator.rules.filters import Features
-from dask_validator.task import Carried, Group, InDatabase, TaskResult, WalkforwardTask, identity
+from dask_validator.task import Carried, Group, Identity, InDatabase, TaskResult, WalkforwardTask
 
 if TYPE_CHECKING:
     from dask_validator.store.database import Database
@@ -61,6 +61,7 @@ class Work(NamedTuple):
     strict_filters: bool
     database: Database
     instrument: str
+    identity: Identity  # of the file that the run has begun to read: tasks read no other one
 
     def tasks(self, groups: Sequence[Group], workers: int, *, carried: bool) -> Tasks:
         """The groups cut into tasks, which carry their outcomes or read them."""
@@ -70,8 +71,7 @@ class Work(NamedTuple):
         """The task for one piece of the plan."""
         used = selectors(piece.groups, self.strict_filters)
         days = {session: self.sessions[session].only(used[session]) for session in used}
-        path = str(self.database.path)
-        source = InDatabase(path, identity(path), self.instrument, piece.rows)
+        source = InDatabase(str(self.database.path), self.identity, self.instrument, piece.rows)
         return WalkforwardTask(self.rules, self.strict_filters, piece.groups, days, source)
 
     def carried(self, task: WalkforwardTask) -> WalkforwardTask:

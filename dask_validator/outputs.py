@@ -13,7 +13,7 @@ from dask_validator.files import check_kind, check_name
 from dask_validator.journal.journal import default_path
 from dask_validator.report.output import check_report
 from dask_validator.results_file import check_writable
-from dask_validator.store.connection import log_of
+from dask_validator.store.connection import check_place, log_of
 
 OWN = "give it a file of its own"
 
@@ -44,6 +44,7 @@ def check(files: Files, *, appends: bool = False) -> None:
     Whether the JSONL can be written is asked only when something will be appended. A journal's own file is looked at by
     who opens it.
     """
+    check_place(files.database)
     for flag, path in files.written.items():
         check_name(flag, path)
     for flag in files.written:

@@ -33,6 +33,7 @@ from dask_validator.result import RunResult, count_verdicts
 from dask_validator.rules.fdr import Correction
 from dask_validator.stopwatch import Stopwatch
 from dask_validator.store.fingerprints import Seen
+from dask_validator.task import Identity, identity
 from dask_validator.verdicts import Candidate, consider, decide, request
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class _Run:
         self._retries_failed = order.resume and not only_commits
         self._took_over = journal.finished_append
         self._waiting = 0
+        self._identity: Identity = None
         self._warned = len(executor.warnings)
         self._computer = Computer(executor, journal, listener, self._watch, f"walkforward-{self._id}")
 
@@ -133,6 +135,8 @@ class _Run:
         """All verdicts, nothing written, and the state of the database that they hold for. Raises Incomplete."""
         database, instrument = self._order.database, self._order.instrument
         self._listener(Started(self._id, instrument, str(database.path), self._order.config.dry_run))
+        # Before it is read: whoever replaces it afterwards must not go unseen.
+        state, self._identity = database.file_state(), identity(str(database.path))
         with database.kept_open():
             facts = database.read_facts(instrument)
             self._waiting = facts.waiting
@@ -144,7 +148,7 @@ class _Run:
             if self._order.resume and not self._took_over:
                 self._listener(Said(f"--resume found nothing to take over in {self._journal.path}", warning=True))
                 self._took_over = True  # say it once
-            seen = Seen(database.file_state(), survey.fingerprints)
+            seen = Seen(state, survey.fingerprints)
         # Closed here, before anything is written: a reader would lock the commit out.
         with self._watch.stage("deciding"), collector.paused():
             correction = facts.correction
@@ -205,7 +209,7 @@ class _Run:
         self._say(journal.begin(dependencies, settings(order), self._id, must_hold=self._only_commits))
         with self._watch.stage("grouping"):
             todo = agenda(screened.requests, journal.recovered, retry_failed=self._retries_failed)
-            work = _work(order, todo, survey)
+            work = _work(order, todo, survey, self._identity)
         self._retries_failed = False  # what fails in this run has failed
         self._say(tally.taken_over(len(todo.answered), todo.changed, journal.path))
         self._took_over |= bool(todo.answered or todo.suspects)
@@ -287,13 +291,13 @@ def _failed(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.status is Status.FAILED]
 
 
-def _work(order: Order, todo: Agenda, survey: Survey) -> Work:
+def _work(order: Order, todo: Agenda, survey: Survey, of_file: Identity) -> Work:
     config = order.config
     used = selectors(todo.groups, config.strict_filters)
     features = order.database.read_features(order.instrument, columns(used, config.strict_filters))
     sessions = days_by_session(used, features, config.strict_filters)
     rules = config.walkforward_rules
-    return Work(survey.layout, sessions, rules, config.strict_filters, order.database, order.instrument)
+    return Work(survey.layout, sessions, rules, config.strict_filters, order.database, order.instrument, of_file)
 
 
 def _decide(

@@ -30,6 +30,7 @@ from dask_validator.rules.filters import Mask
 from dask_validator.rules.seasons import season_of, season_split, winter_days
 from dask_validator.rules.walkforward import walkforward
 from dask_validator.store.connection import reading_again
+from dask_validator.store.fingerprints import stamp
 from dask_validator.store.outcomes import read_outcomes
 
 K = TypeVar("K")
@@ -43,19 +44,17 @@ class Group(NamedTuple):
     requests: tuple[Request, ...]
 
 
-Identity = tuple[int, int] | None  # size in bytes and time of the last change in ns
+Identity = tuple[int, int, int] | None  # inode, size in bytes, time of the last change in ns
 
 
 def identity(path: str) -> Identity:
     """By which two processes know that they see the same file; None when this one may not read it.
 
-    Never opens it: that could drop a lock of another connection of this process.
+    Never opens it: that could drop a lock of another connection of this process. Machines number their devices each in
+    their own way, and some network file systems the inodes too: then the outcomes travel, which is slower but right.
     """
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return (found.st_size, found.st_mtime_ns) if os.access(path, os.R_OK) else None
+    found = stamp(path)
+    return (found.inode, found.size, found.modified) if found and os.access(path, os.R_OK) else None
 
 
 class InDatabase(NamedTuple):

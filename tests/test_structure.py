@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "events": {"model"},
     "interrupts": set(),
     "rules": INNER,
-    "store": INNER | {"rules"},
+    "store": INNER | {"files", "rules"},
     "task": INNER | {"rules", "store"},
     "execution": INNER | {"task", "interrupts"},
     "journal": INNER | {"files", "rules"},

@@ -20,7 +20,7 @@ from dask_validator.errors import DatabaseHeld, InputError
 from dask_validator.events import Listener, Progressed, ignore
 from dask_validator.instruments import costs_of
 from dask_validator.rules.costs import Costs
-from dask_validator.store.connection import first_line, reading, settings
+from dask_validator.store.connection import check_place, first_line, log_of, reading, settings
 
 VERSION = 1
 KEYS_PER_BATCH = 64  # 160,000 outcomes: memory stays flat however many strategies there are
@@ -52,6 +52,7 @@ def build_demo(
     if strategies < 1:
         raise InputError(f"a demonstration got {strategies} strategies; needed at least 1")
     costs = costs_of(instrument)
+    check_place(path)
     if path.exists() and not is_demo(path):
         raise InputError(f"{path} is there and is no demonstration database; give another file")
     setting = _Setting(instrument, costs, make_market(seed), seed)
@@ -92,16 +93,16 @@ def _replacing(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     config = settings()
     del config["memory_limit"]  # an index that is being made must fit into memory, and grows with the database
     try:
-        with duckdb.connect(str(building), config=dict(config)) as connection:
+        with duckdb.connect(str(building.absolute()), config=dict(config)) as connection:
             yield connection
         # A log left beside the old database would be replayed into the new one.
-        _remove(f"{path}.wal")
+        _remove(log_of(path))
         os.replace(building, path)
     except (duckdb.Error, OSError) as error:
         raise InputError(f"{path} cannot be made: {first_line(error)}") from error
     finally:
         _remove(building)
-        _remove(f"{building}.wal")
+        _remove(log_of(building))
 
 
 def _remove(path: str | Path) -> None:

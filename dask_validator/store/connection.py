@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from dask_validator.errors import DatabaseHeld, InputError
+from dask_validator.files import check_name
 
 KEEP_S = 1.0
 INTERRUPT_S = 0.05  # between two tries
@@ -134,14 +135,16 @@ def connect(path: str | Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Open the file through DuckDB; errors as in `reading`."""
     check_is_file(path)
     try:
-        return duckdb.connect(str(path), read_only=read_only, config=dict(settings(read_only=read_only)))
+        # Absolute: `md:x`, `http:x` or `:memory:x` would be anything but files.
+        place = str(Path(path).absolute())
+        return duckdb.connect(place, read_only=read_only, config=dict(settings(read_only=read_only)))
     except duckdb.Error as error:
         raise _explained(path, error) from error
 
 
 def refuse_truncated(connection: duckdb.DuckDBPyConnection, path: str | Path) -> None:
     """Raise InputError for a copy that was cut short: DuckDB itself notices only when it reads what is missing."""
-    if os.path.exists(f"{path}.wal"):
+    if os.path.exists(log_of(path)):
         return  # then not all blocks that are in use are in the file yet
     query = "SELECT block_size * used_blocks FROM pragma_database_size()"
     [(used,)] = connection.execute(query).fetchall()
@@ -152,6 +155,7 @@ def refuse_truncated(connection: duckdb.DuckDBPyConnection, path: str | Path) ->
 
 def check_is_file(path: str | Path) -> None:
     """Raise InputError unless the path is a file; never opens it, which could drop a lock of ours."""
+    check_place(path)
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -160,9 +164,21 @@ def check_is_file(path: str | Path) -> None:
         raise InputError(f"database {path} is not a file; give an existing DuckDB file with --db PATH")
 
 
+def check_place(path: str | Path) -> None:
+    """Raise InputError for a place where DuckDB cannot have a database."""
+    check_name("--db", path)
+    place = Path(path).absolute()
+    check_name("--db", place)
+    if "?" in str(place.parent):
+        raise InputError(
+            f"--db got {path}, and DuckDB looks elsewhere for the log of a database in a folder with `?` in its name; "
+            "rename the folder, or move the file"
+        )
+
+
 def log_of(path: str | Path) -> str:
     """Where DuckDB keeps what is committed and not yet in the file: it takes `?` for the beginning of a query."""
-    name, question_mark, rest = os.path.abspath(path).partition("?")
+    name, question_mark, rest = str(Path(path).absolute()).partition("?")
     return f"{name}.wal{question_mark}{rest}"
 
 

@@ -12,10 +12,23 @@ from typing import NamedTuple
 import duckdb
 
 from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SESSIONS, SIZE
+from dask_validator.store.connection import log_of
 from dask_validator.store.contract import SPLIT, TABLES, Catalogue
 
 Fingerprints = dict[str, str]
-FileState = tuple[tuple[int, int] | None, ...]
+
+
+class Stamp(NamedTuple):
+    """What changes when a file is written to or replaced; times in ns. Only the last cannot be set at will."""
+
+    device: int
+    inode: int
+    size: int  # bytes
+    modified: int
+    changed: int
+
+
+FileState = tuple[Stamp | None, ...]
 
 
 class Seen(NamedTuple):
@@ -56,19 +69,20 @@ def read_fingerprints(connection: duckdb.DuckDBPyConnection, catalogue: Catalogu
 
 
 def file_state(path: str | Path) -> FileState:
-    """Size and time of the last change of the file and of its log; equal ones mean that nobody has written.
+    """The file and its log; equal states mean that nobody has written to them, nor put others in their place.
 
     Never opens them: that could drop a lock of another connection of this process.
     """
-    return _size_and_time(path), _size_and_time(f"{path}.wal")
+    return stamp(path), stamp(log_of(path))
 
 
-def _size_and_time(path: str | Path) -> tuple[int, int] | None:
+def stamp(path: str | Path) -> Stamp | None:
+    """None when there is nothing."""
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_size, found.st_mtime_ns
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _strategy_columns(catalogue: Catalogue) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,15 @@ import pytest
 _WORDS = {"passed": "held", "failed": "BROKEN", "skipped": "skipped"}
 _OUTCOMES: dict[str, str] = {}
 _ATTACKS: dict[str, str] = {}
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """What a command that runs in this process listens to is as before in the end."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

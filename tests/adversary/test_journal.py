@@ -248,11 +248,9 @@ def end_of(*args: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, list
     return int(ended.value.code or 0), [line for line in said if line.startswith("dask-validator: ")]
 
 
-def test_forged_journals(
-    uncommitted_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.usefixtures("handlers")
+def test_forged_journals(uncommitted_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two hundred forged journals with right checksums: one line each, and --discard takes any"""
-    monkeypatch.setattr("dask_validator.cli._listen_to_ctrl_c_and_sigterm", lambda: None)
     journals = forged_journals(left_for(uncommitted_source, tmp_path / "wf.jsonl"))
     database = tmp_path / "tiny.duckdb"
     where = ["--db", database, "--wf-output", tmp_path / "wf.jsonl"]
