@@ -22,7 +22,7 @@ from dask_validator.api import commit_kept, default_workers, open_executor, prep
 from dask_validator.closing import close, keep_dashboard
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
-from dask_validator.execution.dashboard import free_address
+from dask_validator.execution.dashboard import open_door
 from dask_validator.execution.encryption import certified
 from dask_validator.instruments import costs_of
 from dask_validator.interrupts import ENDING, INTERRUPTED, Insistent
@@ -240,7 +240,7 @@ def _preflight_of_demo(db: Path, flags: dict[str, Any]) -> None:
     _safeguards(flags)
     outputs.check_flags(flags, db, "MGC")
     if not flags["no_dashboard"]:
-        free_address(flags["dashboard_address"])
+        open_door(flags["dashboard_address"]).close()
 
 
 def _config(flags: dict[str, Any]) -> RunConfig:

@@ -21,7 +21,7 @@ from distributed.security import Security
 
 from dask_validator.errors import InputError
 from dask_validator.execution.client import ClientExecutor, quiet
-from dask_validator.execution.dashboard import LOOPBACK, exposed, free_address
+from dask_validator.execution.dashboard import LOOPBACK, exposed, open_door
 from dask_validator.execution.dask_config import STARTING, neutral
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.forking import ctrl_c_is_ours
@@ -51,15 +51,14 @@ class LocalExecutor:
         self.workers = workers
         self._task_timeout_s = task_timeout_s
         self.dashboard_link: str | None = None
-        self._dashboard = dashboard_address and free_address(dashboard_address)
-        self.warnings: Sequence[str] = [
-            *warnings,
-            *_too_many(workers),
-            *(exposed(self._dashboard) if self._dashboard else ()),
-        ]
+        self._door = open_door(dashboard_address) if dashboard_address else None
+        seen_by_others = exposed(self._door.address) if self._door else []
+        self.warnings: Sequence[str] = [*warnings, *_too_many(workers), *seen_by_others]
         self._background = background
         self._starting: Future[ClientExecutor] | None = None
         self._open = ExitStack()
+        if self._door:
+            self._open.callback(self._door.close)
         self._nannies: Mapping[Any, Any] = {}
         self._once_started: list[Callable[[Client], None]] = []
         self.start_up_s: float | None = None
@@ -67,7 +66,7 @@ class LocalExecutor:
 
     def with_dashboard(self, do: Callable[[Client], None]) -> bool:
         """Called in the background, when the processes run."""
-        if self._dashboard is None:
+        if self._door is None:
             return False
         self._once_started.append(do)
         return True
@@ -126,11 +125,11 @@ class LocalExecutor:
         enter(quiet())
         try:
             scratch = enter(tempfile.TemporaryDirectory(prefix="dask-validator-", ignore_cleanup_errors=True))
-            enter(dask.config.set({**neutral(scratch), **pages(self._dashboard)}))
+            enter(dask.config.set({**neutral(scratch), **pages(self._door and self._door.address)}))
             client = self._connected(scratch)
         except Exception as error:  # whatever this machine lacks
             raise InputError(f"{self.workers} workers cannot be started here ({_reason(error)}); {INSTEAD}") from error
-        if self._dashboard is not None:
+        if self._door is not None:
             self.dashboard_link = client.dashboard_link
         for do in self._once_started:
             do(client)
@@ -141,12 +140,12 @@ class LocalExecutor:
         with ctrl_c_is_ours(), dask.config.set(STARTING):
             cluster = self._open.enter_context(
                 GuardedCluster(
+                    self._door,
                     n_workers=self.workers,
                     threads_per_worker=1,
                     processes=True,
                     host=LOOPBACK,
                     security=Security.temporary(),  # others on this machine could have us run their code
-                    dashboard_address=self._dashboard,
                     local_directory=scratch,
                     memory_limit=runaway(self.workers),
                     silence_logs=logging.CRITICAL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from dask_validator.errors import InputError
 
@@ -11,10 +12,27 @@ LOOPBACK = "127.0.0.1"
 PORTS_TRIED = 100
 
 
-def free_address(address: str) -> str:
-    """HOST:PORT, or the same host with the next port that is free; without a host, loopback.
+class Door(NamedTuple):
+    """Where browsers come in: sockets that listen from the start, so that nobody else can take the port meanwhile."""
 
-    Dask itself would take any port at all, which nobody can have forwarded.
+    address: str  # HOST:PORT
+    sockets: list[socket.socket]
+
+    @property
+    def port(self) -> int:
+        """Of all of them."""
+        return int(self.sockets[0].getsockname()[1])
+
+    def close(self) -> None:
+        """Others may have the port."""
+        for listening in self.sockets:
+            listening.close()
+
+
+def open_door(address: str) -> Door:
+    """A door at HOST:PORT, or at the next port of that host that is free; without a host, on loopback.
+
+    Dask itself would look first and take the port later, or any port at all, which nobody can have forwarded.
 
     Raises
     ------
@@ -26,8 +44,9 @@ def free_address(address: str) -> str:
         raise InputError(f"--dashboard-address got {address!r}; needed HOST:PORT, such as {LOOPBACK}:8787")
     host, first = host.strip("[]") or LOOPBACK, int(port)
     for candidate in range(first, min(first + PORTS_TRIED, 65536)):
-        if _is_free(host, candidate, address):
-            return f"{host}:{candidate}" if ":" not in host else f"[{host}]:{candidate}"
+        if sockets := _listening(host, candidate, address):
+            door = Door(address, sockets)
+            return door._replace(address=f"[{host}]:{door.port}" if ":" in host else f"{host}:{door.port}")
     raise InputError(f"--dashboard-address got {address!r}; no port from {first} on is free")
 
 
@@ -51,15 +70,13 @@ def _numeric(host: str) -> str:
     return str(socket.getaddrinfo(host, None)[0][4][0]).partition("%")[0]
 
 
-def _is_free(host: str, port: int, address: str) -> bool:
+def _listening(host: str, port: int, address: str) -> list[socket.socket]:
+    """One for every address of the host, or none when the port cannot be had."""
+    from tornado.netutil import bind_sockets  # only for runs with a dashboard
+
     try:
-        family, kind, protocol, _, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError as error:
+        return bind_sockets(port, host)
+    except socket.gaierror as error:
         raise InputError(f"--dashboard-address got {address!r}, whose host is unknown ({error.strerror})") from None
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(target)
-        except OSError:
-            return False
-        return True
+    except OSError:
+        return []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Set
+from functools import partial
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,9 +19,10 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import AnyMatches, Matcher, Rule, RuleRouter
 from tornado.web import Application
 
-from dask_validator.execution.dashboard import is_loopback
+from dask_validator.execution.dashboard import LOOPBACK, Door, is_loopback
 from dask_validator.execution.dask_config import LINK, ORIGINS
 
+ANY_PORT = f"{LOOPBACK}:0"  # Dask must have one of its own, also without a dashboard
 NOT_FRAMED = {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
@@ -33,16 +35,27 @@ def pages(address: str | None) -> dict[str, Any]:
 class GuardedCluster(LocalCluster):
     """A LocalCluster whose pages are for the user's own browser."""
 
+    def __init__(self, door: Door | None, **options: Any) -> None:
+        self._door = door
+        super().__init__(dashboard_address=door and door.address, **options)
+
     async def _start(self) -> None:
-        self.scheduler_spec["cls"] = _GuardedScheduler
+        self.scheduler_spec["cls"] = partial(_GuardedScheduler, self._door)
         await super()._start()
 
 
 class _GuardedScheduler(Scheduler):
+    def __init__(self, door: Door | None, **options: Any) -> None:
+        self._door = door
+        super().__init__(**options)
+
     def start_http_server(self, routes: Any, dashboard_address: Any, *args: Any, **kwargs: Any) -> None:
         """Listen, but let nobody in unseen, from the first request on."""
-        super().start_http_server(routes, dashboard_address, *args, **kwargs)
+        super().start_http_server(routes, ANY_PORT, *args, **kwargs)
         self.http_server.request_callback = _Guard(self.http_application, welcome(dashboard_address))
+        if self._door is not None:
+            self.http_server.add_sockets(self._door.sockets)
+            self.http_server.port = self._door.port  # type: ignore[attr-defined]  # from which links are made
 
 
 def welcome(address: str | None) -> Welcome:
