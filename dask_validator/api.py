@@ -19,6 +19,7 @@ from dask_validator.errors import InputError
 from dask_validator.events import Listener, Said, ignore
 from dask_validator.execution.dask_config import links_that_can_be_formed, readable
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecutor, SerialExecutor
+from dask_validator.execution.machine import check_children, threads_may_be_refused
 from dask_validator.instruments import checked_costs, costs_of
 from dask_validator.interrupts import held_back
 from dask_validator.journal.journal import Journal, default_path, discard
@@ -236,38 +237,49 @@ def open_executor(
         `workers` below 1 or together with a cluster, a cluster that cannot be used, or a script without the
         `__main__` guard.
     """
-    if client is not None or scheduler is not None:
-        if workers is not None:
-            raise InputError("got both workers and a cluster (--scheduler, client=); needed one of them")
-        with held_back(), readable():  # half an import would break every later run of a notebook's kernel
-            from dask_validator.execution.client import connect, existing_cluster, quiet
-            from dask_validator.execution.shield import shielded
+    with threads_may_be_refused():
+        if client is not None or scheduler is not None:
+            if workers is not None:
+                raise InputError("got both workers and a cluster (--scheduler, client=); needed one of them")
+            cluster, dashboard = client or str(scheduler), dashboard_address is not None
+            with _others_cluster(cluster, say, task_timeout_s, dashboard=dashboard) as existing:
+                yield existing
+            return
+        with held_back():
+            count = default_workers() if workers is None else workers
+        if not isinstance(count, int) or count < 1:
+            raise InputError(f"workers got {count!r}; needed a whole number, at least 1")
+        if count == 1:
+            yield SerialExecutor(task_timeout_s)
+            return
+        with _own_cluster(count, dashboard_address, task_timeout_s) as executor:
+            yield executor
 
-        with ExitStack() as opened:
-            opened.enter_context(links_that_can_be_formed())
-            connected = client
-            if connected is None:
-                opened.enter_context(quiet())
-                connected = opened.enter_context(closing(connect(str(scheduler))))
-            existing = existing_cluster(connected, say, task_timeout_s, dashboard=dashboard_address is not None)
-            opened.enter_context(shielded(connected, release))  # a reader would lock others out
-            yield existing
-        return
-    with held_back():
-        count = default_workers() if workers is None else workers
-    if not isinstance(count, int) or count < 1:
-        raise InputError(f"workers got {count!r}; needed a whole number, at least 1")
-    if count == 1:
-        yield SerialExecutor(task_timeout_s)
-        return
-    with _own_cluster(count, dashboard_address, task_timeout_s) as executor:
-        yield executor
+
+@contextmanager
+def _others_cluster(
+    cluster: Client | str, say: Callable[[str], None], task_timeout_s: float, *, dashboard: bool
+) -> Iterator[Executor]:
+    with held_back(), readable():  # half an import would break every later run of a notebook's kernel
+        from dask_validator.execution.client import connect, existing_cluster, quiet
+        from dask_validator.execution.shield import shielded
+
+    with ExitStack() as opened:
+        opened.enter_context(links_that_can_be_formed())
+        if isinstance(cluster, str):
+            opened.enter_context(quiet())
+            client = opened.enter_context(closing(connect(cluster)))
+        else:
+            client = cluster
+        existing = existing_cluster(client, say, task_timeout_s, dashboard=dashboard)
+        opened.enter_context(shielded(client, release))  # a reader would lock others out
+        yield existing
 
 
 @contextmanager
 def _own_cluster(workers: int, dashboard_address: str | None, task_timeout_s: float) -> Iterator[Executor]:
     from dask_validator.execution.forking import prepare
-    from dask_validator.execution.machine import check_children, fitting
+    from dask_validator.execution.machine import fitting
     from dask_validator.execution.main_guard import require_main_guard
 
     require_main_guard()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 
@@ -13,6 +15,20 @@ from dask_validator.errors import InputError
 MAIN, WORKER = 400 * 10**6, 200 * 10**6  # bytes; measured: 190 and 110 MB with 13,000 strategies
 HEALTHY = 512 * 2**20  # bytes: a process and DuckDB's limit; more is taken only for a strategy that fills memory
 FILES, FILES_OF_WORKER = 16, 12  # open in this process; measured: 10 and 11
+
+
+@contextmanager
+def threads_may_be_refused() -> Iterator[None]:
+    """Raise InputError when the block wants one thread more than this user may have; nothing is written by then."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        raise InputError(
+            "this user may start no further thread here (ulimit -u, or the process limit of a container); end other "
+            "processes or raise it, then run again"
+        ) from error
 
 
 def check_children(workers: int) -> None:
