@@ -61,7 +61,7 @@ class Work(NamedTuple):
     strict_filters: bool
     database: Database
     instrument: str
-    identity: Identity  # of the file that the run has begun to read: tasks read no other one
+    identity: Identity | None  # of the file that the run has begun to read: tasks read no other one
 
     def tasks(self, groups: Sequence[Group], workers: int, *, carried: bool) -> Tasks:
         """The groups cut into tasks, which carry their outcomes or read them."""

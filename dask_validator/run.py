@@ -121,7 +121,7 @@ class _Run:
         self._retries_failed = order.resume and not only_commits
         self._took_over = journal.finished_append
         self._waiting = 0
-        self._identity: Identity = None
+        self._identity: Identity | None = None
         self._warned = len(executor.warnings)
         self._computer = Computer(executor, journal, listener, self._watch, f"walkforward-{self._id}")
 
@@ -291,7 +291,7 @@ def _failed(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [verdict for verdict in verdicts if verdict.status is Status.FAILED]
 
 
-def _work(order: Order, todo: Agenda, survey: Survey, of_file: Identity) -> Work:
+def _work(order: Order, todo: Agenda, survey: Survey, of_file: Identity | None) -> Work:
     config = order.config
     used = selectors(todo.groups, config.strict_filters)
     features = order.database.read_features(order.instrument, columns(used, config.strict_filters))

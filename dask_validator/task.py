@@ -6,6 +6,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -44,24 +46,46 @@ class Group(NamedTuple):
     requests: tuple[Request, ...]
 
 
-Identity = tuple[int, int, int] | None  # inode, size in bytes, time of the last change in ns
+class Identity(NamedTuple):
+    """What a process sees of a file at a path."""
+
+    machine: str
+    inode: int
+    size: int  # bytes
+    modified: int  # ns
+
+    def is_same(self, other: Identity | None) -> bool:
+        """Whether it may be the same file; another machine may have a copy with its times kept."""
+        return (
+            other is not None
+            and (self.size, self.modified) == (other.size, other.modified)
+            and (self.inode == other.inode or self.machine != other.machine)
+        )
 
 
-def identity(path: str) -> Identity:
+def identity(path: str) -> Identity | None:
     """By which two processes know that they see the same file; None when this one may not read it.
 
-    Never opens it: that could drop a lock of another connection of this process. Machines number their devices each in
-    their own way, and some network file systems the inodes too: then the outcomes travel, which is slower but right.
+    Never opens it: that could drop a lock of another connection of this process.
     """
     found = stamp(path)
-    return (found.inode, found.size, found.modified) if found and os.access(path, os.R_OK) else None
+    return Identity(_machine(), found.inode, found.size, found.modified) if found and os.access(path, os.R_OK) else None
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    """Different on any two machines that run at a time, whatever they are called."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:
+        return socket.gethostname()
 
 
 class InDatabase(NamedTuple):
     """Outcomes that the worker reads itself."""
 
     path: str
-    identity: Identity
+    identity: Identity | None
     instrument: str
     rows: RowRange  # where the task's outcomes lie; None: anywhere
 
@@ -73,7 +97,7 @@ class InDatabase(NamedTuple):
         InputError
             This process sees no file at that path, or another one: its rows would be other rows.
         """
-        if identity(self.path) != self.identity:
+        if self.identity is None or not self.identity.is_same(identity(self.path)):
             raise InputError(f"{self.path} is not there, or not the same file, on {socket.gethostname()}")
         with reading_again(self.path) as connection:
             return read_outcomes(connection, self.instrument, keys, self.rows)

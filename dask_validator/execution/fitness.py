@@ -15,7 +15,7 @@ from dask_validator.errors import InputError
 from dask_validator.execution import remote
 from dask_validator.execution.asking import asked
 from dask_validator.execution.remote import PACKAGES, Versions
-from dask_validator.task import identity
+from dask_validator.task import Identity, identity
 
 MOST_ROWS = 10
 
@@ -95,4 +95,8 @@ def blind_workers(client: Client, path: Path) -> list[str]:
     """Workers that do not see, or may not read, the same file at this path."""
     expected = identity(str(path))
     seen = _everywhere(client, identity, str(path))
-    return sorted(worker for worker, theirs in seen.items() if theirs != expected)
+    return sorted(
+        worker
+        for worker, theirs in seen.items()
+        if expected is None or not isinstance(theirs, Identity) or not expected.is_same(theirs)
+    )

@@ -18,6 +18,7 @@ import dask_validator.run as running
 from dask_validator import InputError, NotCommitted, results_file, validate
 from dask_validator.cli import main
 from dask_validator.store import writer
+from dask_validator.task import identity
 from tests.conftest import everything_in
 from tests.tiny import change, line_ids, rows_by_id, tiny_database
 
@@ -272,6 +273,20 @@ def test_another_database_of_the_same_size_and_time(
 
     row = rows_by_id(database, "experimental_strategies")["MGC_GOOD"]
     assert row["validation_status"] == "REJECTED"
+
+
+def test_a_copy_is_the_file_on_another_machine_only(database: Path, tmp_path: Path) -> None:
+    """Another file of the same size and time at the path of the database: a copy only on another machine"""
+    began, other = identity(str(database)), Path(shutil.copy2(database, tmp_path / "other"))
+    assert began is not None
+    _alike(other, database)
+    here = identity(str(database))
+
+    assert here is not None
+    assert not began.is_same(here)
+    assert not began.is_same(None)
+    assert began.is_same(here._replace(machine="another"))
+    assert not began.is_same(here._replace(machine="another", size=1))
 
 
 @pytest.mark.parametrize("name", ["gold:v2.duckdb", ":memory:x", "http:x", "md:x", "gold?x=1.duckdb", "s3:x"])
