@@ -189,3 +189,16 @@ def test_link_of_a_cluster_of_others() -> None:
         open_executor(client=client) as executor,
     ):
         assert str(executor.dashboard_link).startswith("http://127.0.0.1:")
+
+
+def test_client_that_cannot_be_made() -> None:
+    """What the user's configuration makes of a client for a cluster of others is one line when it fails."""
+    options = {"processes": False, "n_workers": 0, "dashboard_address": "127.0.0.1:0"}
+    with (
+        LocalCluster(**options, protocol="tcp") as cluster,
+        dask.config.set({"distributed.client.preload": ["no_such_module"]}),
+        pytest.raises(InputError, match=r"Dask can make no client here .*'no_such_module'") as caught,
+        open_executor(scheduler=cluster.scheduler_address),
+    ):
+        pass
+    assert "\n" not in str(caught.value)

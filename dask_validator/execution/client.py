@@ -37,7 +37,7 @@ def connect(address: str) -> Client:
     Raises
     ------
     InputError
-        Nobody answers there, or nobody without a certificate.
+        Nobody answers there, or nobody without a certificate, or the user's configuration of clients is broken.
     """
     try:
         security = _security(address)
@@ -45,6 +45,9 @@ def connect(address: str) -> Client:
     except (OSError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"--scheduler got {address!r}, where no Dask scheduler answers ({reason})") from error
+    except Exception as error:  # whatever is configured for clients
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"--scheduler got {address!r}, and Dask can make no client here ({reason})") from error
 
 
 def _security(address: str) -> Security:

@@ -13,6 +13,7 @@ from distributed import Client, LocalCluster, Status
 
 from dask_validator import Incomplete, validate
 from dask_validator.execution.client import ClientExecutor
+from dask_validator.execution.forking import prepare
 from tests.handling import Whole
 from tests.tiny import tiny_database
 
@@ -65,6 +66,7 @@ def test_one_worker_is_paused(two: LocalCluster) -> None:
 @contextmanager
 def ending_at(size: int) -> Iterator[Client]:
     """A client of a cluster whose only worker is ended and replaced when it takes so many bytes."""
+    prepare()  # Dask would have the process from which all workers of this suite are forked import other things
     thresholds = {**dict.fromkeys(("pause", "spill", "target"), False), "terminate": 1.0}
     configured = {
         **{f"distributed.worker.memory.{name}": value for name, value in thresholds.items()},

@@ -5,9 +5,13 @@ from __future__ import annotations
 import socket
 import urllib.request
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
+import pytest
+
+from dask_validator import InputError
 from dask_validator.api import open_executor
+from dask_validator.execution.dashboard import open_door
 
 
 def a_free_port() -> int:
@@ -44,3 +48,34 @@ def test_a_port_is_free_again_after_a_run() -> None:
                 run.start()
                 run.wait()
                 assert run.dashboard_link == f"http://{wanted}/status"
+
+
+def test_a_run_without_a_dashboard_needs_no_port() -> None:
+    """Without a dashboard it does not matter who has Dask's usual port."""
+    with socket.socket() as taken, warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with suppress(OSError):  # somebody else has it, which is as good
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        with open_executor(2, dashboard_address=None) as executor:
+            executor.wait()
+            assert executor.dashboard_link is None
+
+
+def test_a_door_is_held_until_it_is_closed() -> None:
+    """Nobody can take the port between the choice of it and the start of the cluster; afterwards anybody can."""
+    door = open_door(f"127.0.0.1:{a_free_port()}")
+    target = ("127.0.0.1", door.port)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with pytest.raises(OSError, match="in use"):
+            other.bind(target)
+        door.close()
+        other.bind(target)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:x", "127.0.0.1:65536", "no.such.host.invalid:8787"])
+def test_no_door_there(address: str) -> None:
+    """What is no address of this machine is one line that repeats it."""
+    with pytest.raises(InputError, match=address):
+        open_door(address)
