@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 # The releases of Python that pyproject.toml names, and the tests of what touches Python, DuckDB and Dask.
 PYTHONS := 3.11 3.12 3.13
-EDGES := tests/test_golden.py tests/store tests/test_bad_input.py
+EDGES := tests/test_golden.py tests/store tests/test_bad_input.py tests/adversary/test_database.py
 
 .PHONY: demo test lint types tests test-oldest test-pythons bench fuzz crash adversary notebooks clean
 

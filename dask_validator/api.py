@@ -28,6 +28,7 @@ from dask_validator.live.sender import Sender
 from dask_validator.monitor.notebook import Notebook, in_notebook
 from dask_validator.order import Order
 from dask_validator.run import run_validation
+from dask_validator.store.access import Access, grant
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
@@ -69,8 +70,8 @@ def validate(
     progress
         Whether to show progress beside warnings: on stderr, in a notebook below the cell.
     flags
-        Fields of RunConfig, and `resume`, `discard`, `journal`, `task_timeout`, `wait_for_lock` (seconds) as the
-        command has them.
+        Fields of RunConfig, and `resume`, `discard`, `journal`, `task_timeout`, `wait_for_lock` (seconds),
+        `memory_limit` and `allow_external_views` as the command has them.
 
     Raises
     ------
@@ -131,6 +132,7 @@ def prepared(
     costs = costs_of(instrument, config.instruments)
     writes = not config.dry_run
     check_is_file(db)
+    grant_access(db, safeguards)
     outputs.check(_files(db, instrument, safeguards, config), appends=writes and not config.no_walkforward)
     if safeguards.discard and writes:
         _database(db, instrument, safeguards, listener, to_write=True)  # what refuses the run loses nothing
@@ -162,6 +164,7 @@ def commit_kept(
         It still cannot be written; it is still kept.
     """
     check_is_file(db)
+    grant_access(db, safeguards)
     kept = ["--journal", str(safeguards.journal)] if safeguards.journal else []
     kept += ["--wf-output", str(Path(wf_output).absolute())]
     run = shlex.join(["dask-validator", "run", "--db", str(db), "--instrument", instrument, *kept])
@@ -186,6 +189,11 @@ def commit_kept(
         config = replace(config, wf_output=wf_output)
         order = Order(database, instrument, config, costs, safeguards.resume, commit_wait_s)
         return run_validation(order, NoExecutor(), listener, journal, only_commits=True)
+
+
+def grant_access(db: str | Path, safeguards: Safeguards) -> None:
+    """Open this file so from now on."""
+    grant(db, Access(safeguards.memory_limit, safeguards.allow_external_views))
 
 
 def _files(db: str | Path, instrument: str, safeguards: Safeguards, config: RunConfig) -> outputs.Files:

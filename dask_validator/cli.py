@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from dask_validator import __version__, going_on, options, outputs
-from dask_validator.api import commit_kept, default_workers, open_executor, prepared
+from dask_validator.api import commit_kept, default_workers, grant_access, open_executor, prepared
 from dask_validator.closing import close, keep_dashboard
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
@@ -147,6 +147,7 @@ def _build(db: Path, strategies: int, seed: int, *, quiet: bool) -> None:
 @options.wf_output
 @options.journal
 @options.wait_for_lock
+@options.access
 @options.outputs
 @click.pass_context
 def commit(ctx: click.Context, /, db: Path, instrument: str, **flags: Any) -> None:
@@ -169,9 +170,13 @@ def commit(ctx: click.Context, /, db: Path, instrument: str, **flags: Any) -> No
 @click.option("--run", "run_id", metavar="ID", help="Which run.  [default: the latest of the instrument]")
 @click.option("--output", type=click.Path(path_type=Path), required=True, metavar="HTML", help="The file to write.")
 @options.wait_for_lock
+@options.access
 @options.quiet
-def report(db: Path, instrument: str, run_id: str | None, output: Path, wait_for_lock: float, quiet: bool) -> None:
+def report(
+    db: Path, instrument: str, run_id: str | None, output: Path, wait_for_lock: float, quiet: bool, **access: Any
+) -> None:
     """Write a report of a committed run: one HTML file that needs no network."""
+    grant_access(db, _safeguards(access))
     with Terminal(quiet=quiet) as terminal:
         database = Database.at(db, to_write=False, wait_s=wait_for_lock, say=terminal.say)
         outputs.check(outputs.Files(db, instrument, report=output, report_flag="--output"))
@@ -186,12 +191,16 @@ def report(db: Path, instrument: str, run_id: str | None, output: Path, wait_for
 @options.instruments
 @options.strict_filters
 @options.journal
-def check(db: Path, instrument: str, instruments: Path | None, strict_filters: bool, journal: Path | None) -> None:
+@options.access
+def check(
+    db: Path, instrument: str, instruments: Path | None, strict_filters: bool, journal: Path | None, **access: Any
+) -> None:
     """Say what a run would meet, without computing or changing anything."""
     from dask_validator.store.checkup import examine
 
     costs_of(instrument, instruments)
     outputs.check(outputs.Files(db, instrument, journal, instruments=instruments))
+    grant_access(db, _safeguards(access))
     echo(summary.checkup(examine(db, instrument, strict_filters)), err=False)
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
@@ -204,10 +213,14 @@ def check(db: Path, instrument: str, instruments: Path | None, strict_filters: b
 @click.option("--run", "run_id", metavar="ID", help="Explain by this run.  [default: the one that judged it]")
 @options.instruments
 @click.option("--json", "as_json", is_flag=True, help="Print one object instead of text.")
-def explain(strategy_id: str, db: Path, run_id: str | None, instruments: Path | None, as_json: bool) -> None:
+@options.access
+def explain(
+    strategy_id: str, db: Path, run_id: str | None, instruments: Path | None, as_json: bool, **access: Any
+) -> None:
     """Say why a strategy passed or fell, gate by gate, and what would have to change."""
     from dask_validator.explanation import explain as explained
 
+    grant_access(db, _safeguards(access))
     explanation = explained(db, strategy_id, run_id=run_id, instruments=instruments)
     echo(json.dumps(explanation.to_dict()) if as_json else str(explanation), err=False)
 

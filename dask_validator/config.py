@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
@@ -26,6 +27,10 @@ def _is_finite(value: object) -> bool:
     return bool(abs(number) <= sys.float_info.max)  # an int of 400 digits is no float
 
 
+def _is_size(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\s*\d+(\.\d+)?\s*[KMGT]i?B\s*", value, re.IGNORECASE) is not None
+
+
 # What a field's annotation admits, and the words for it: a wrong type must not become a verdict.
 _KINDS: dict[str, Callable[[Any], tuple[bool, str]]] = {
     "int": lambda value: (_is_whole(value), "a whole number"),
@@ -33,6 +38,7 @@ _KINDS: dict[str, Callable[[Any], tuple[bool, str]]] = {
     "float | None": lambda value: (value is None or _is_finite(value), "a finite number"),
     "bool": lambda value: (isinstance(value, bool), "True or False"),
     "tuple[int, ...]": lambda value: (isinstance(value, Iterable) and all(map(_is_whole, value)), "years"),
+    "str | None": lambda value: (value is None or _is_size(value), "a size such as 800MiB or 4GB"),
     "str | Path": lambda value: (isinstance(value, str | Path), "a path"),
     "str | Path | None": lambda value: (value is None or isinstance(value, str | Path), "a path"),
 }
@@ -148,6 +154,8 @@ class Safeguards:
     journal: str | Path | None = None
     task_timeout: float = 600.0  # seconds
     wait_for_lock: float = 0.0  # seconds
+    memory_limit: str | None = None  # of each process, as DuckDB spells sizes
+    allow_external_views: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):

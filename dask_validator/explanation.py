@@ -32,6 +32,7 @@ from dask_validator.rules import notes
 from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
 from dask_validator.rules.screening import every_gate
 from dask_validator.rules.walkforward import Window, judge, out_of_sample
+from dask_validator.store.access import granted
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
@@ -191,7 +192,7 @@ def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool
     group, strict, path = Group(strategy.outcome_key, (request,)), order.config.strict_filters, str(order.database.path)
     used = selectors([group], strict)
     features = order.database.read_features(order.instrument, columns(used, strict))
-    source = InDatabase(path, identity(path), order.instrument, None)
+    source = InDatabase(path, identity(path), order.instrument, None, granted(path))
     sessions = days_by_session(used, features, strict)
     task = WalkforwardTask(order.config.walkforward_rules, strict, (group,), sessions, source)
     if apart:

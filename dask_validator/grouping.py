@@ -11,6 +11,7 @@ from dask_validator.model import Answer, Extent, OutcomeKey, Request, Session
 from dask_validator.plan import Piece, plan
 from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, session_days
 from dask_validator.rules.filters import Features
+from dask_validator.store.access import granted
 from dask_validator.task import Carried, Group, Identity, InDatabase, TaskResult, WalkforwardTask
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Work(NamedTuple):
         """The task for one piece of the plan."""
         used = selectors(piece.groups, self.strict_filters)
         days = {session: self.sessions[session].only(used[session]) for session in used}
-        source = InDatabase(str(self.database.path), self.identity, self.instrument, piece.rows)
+        path = str(self.database.path)
+        source = InDatabase(path, self.identity, self.instrument, piece.rows, granted(path))
         return WalkforwardTask(self.rules, self.strict_filters, piece.groups, days, source)
 
     def carried(self, task: WalkforwardTask) -> WalkforwardTask:

@@ -124,6 +124,15 @@ wait_for_lock = click.option(
     metavar="SECONDS",
     help="How long to wait while somebody else holds the database.",
 )
+memory_limit = click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    show_default="400MiB, more for long rows",
+    help="What DuckDB may take in each process, such as 2GB.",
+)
+allow_external_views = click.option(
+    "--allow-external-views", is_flag=True, help="Let views of the database read files, with your rights."
+)
 _SAFEGUARDS = [
     click.option("--resume", is_flag=True, help="Go on with an interrupted run; also retry FAILED strategies."),
     click.option("--discard", is_flag=True, help="Forget what an interrupted run has left."),
@@ -136,7 +145,14 @@ _SAFEGUARDS = [
         help="A strategy that takes longer is FAILED.",
     ),
     wait_for_lock,
+    memory_limit,
+    allow_external_views,
 ]
+
+
+def access(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What connections to the database may take and reach, for commands without safeguards."""
+    return _apply([memory_limit, allow_external_views], command)
 
 
 def safeguards(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -31,6 +31,7 @@ from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of
 from dask_validator.rules.filters import Mask
 from dask_validator.rules.seasons import season_of, season_split, winter_days
 from dask_validator.rules.walkforward import walkforward
+from dask_validator.store.access import USUAL, Access, grant
 from dask_validator.store.connection import reading_again
 from dask_validator.store.fingerprints import stamp
 from dask_validator.store.outcomes import read_outcomes
@@ -88,6 +89,7 @@ class InDatabase(NamedTuple):
     identity: Identity | None
     instrument: str
     rows: RowRange  # where the task's outcomes lie; None: anywhere
+    access: Access = USUAL
 
     def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
         """Outcomes of each key, through a read-only connection.
@@ -99,6 +101,7 @@ class InDatabase(NamedTuple):
         """
         if self.identity is None or not self.identity.is_same(identity(self.path)):
             raise InputError(f"{self.path} is not there, or not the same file, on {socket.gethostname()}")
+        grant(self.path, self.access)
         with reading_again(self.path) as connection:
             return read_outcomes(connection, self.instrument, keys, self.rows)
 

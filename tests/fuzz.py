@@ -35,7 +35,7 @@ import duckdb
 
 from dask_validator import InputError, NotCommitted, commit, provenance, validate
 from dask_validator.result import RunResult
-from dask_validator.store import connection, lock
+from dask_validator.store import access, connection, lock
 from dask_validator.store.checkup import examine
 from dask_validator.store.contract import OPTIONAL, SPLIT
 from tests.mutations import mutate
@@ -108,7 +108,7 @@ class Instance:
     """One DuckDB for all cases, to which their files are attached: one for each file would take 20 ms every time."""
 
     def __init__(self) -> None:
-        settings = connection.settings(read_only=True)
+        settings = access.settings(access.Access(external_views=True), read_only=True)  # to attach the files
         self._root = duckdb.connect(":memory:", config=dict(settings))
         self._names = (f"case{number}" for number in count())
         self._open: dict[str, tuple[str, list[None]]] = {}
@@ -148,7 +148,7 @@ class Instance:
     @contextmanager
     def for_the_package(self) -> Iterator[None]:
         """The package opens its files here; nobody asks for locks, and numpy's warnings are errors."""
-        ours = SimpleNamespace(connect=self.connect, Error=duckdb.Error)
+        ours = SimpleNamespace(**{**vars(duckdb), "connect": self.connect})
         with (
             patch.object(connection, "duckdb", ours),
             patch.object(connection, "refuse_truncated", lambda *args: None),

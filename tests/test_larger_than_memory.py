@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
-from dask_validator import validate
+from dask_validator import memory, validate
 from dask_validator.errors import InputError
 from dask_validator.execution import dask_config
-from dask_validator.store import connection
+from dask_validator.store import access, connection
 from tests.test_any_worker_count import config, verdicts
-from tests.tiny import tiny_database
+from tests.tiny import GOOD, change, tiny_database
 
 LIMIT = 24 * 2**20  # bytes
+LIMITED = {"memory_limit": "24MiB"}
 TARGETS, STRATEGIES = 500, 300
 # Incompressible.
 PRICES = ("entry_price", "stop_price", "target_price", "exit_price", "risk_dollars", "pnl_dollars", "mae_r", "mfe_r")
@@ -34,14 +37,17 @@ MANY_STRATEGIES = f"""
     SELECT e.* REPLACE (strategy_id || n AS strategy_id, (n % {TARGETS} + 1)::DOUBLE AS rr_target)
     FROM experimental_strategies e, range({STRATEGIES}) numbers(n)
 """
-LIMITED = f"""
+NOTING = """
 import os
 from pathlib import Path
-from dask_validator.store import connection
+import duckdb
 
-connection.MOST_MEMORY = {LIMIT}
-settings = connection.settings()
-(Path("FOLDER") / f"{{os.getpid()}}.limit").write_text(settings["memory_limit"] + " " + settings["temp_directory"])
+def connect(path, connect=duckdb.connect, **how):
+    config = how["config"]
+    (Path("FOLDER") / f"{os.getpid()}.limit").write_text(config["memory_limit"] + " " + config["temp_directory"])
+    return connect(path, **how)
+
+duckdb.connect = connect
 """
 
 
@@ -61,8 +67,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Run:
     """A run, all it says and all it writes but moments."""
 
-    def __init__(self, database: Path, workers: int) -> None:
-        self.said = verdicts(validate(database, "MGC", config(database), workers=workers, progress=False))
+    def __init__(self, database: Path, workers: int, **flags: Any) -> None:
+        self.said = verdicts(validate(database, "MGC", config(database), workers=workers, progress=False, **flags))
         with duckdb.connect(str(database), read_only=True) as opened:
             self.strategies = opened.execute("FROM experimental_strategies ORDER BY strategy_id").fetchall()
             setups = "SELECT * EXCLUDE (promoted_at) FROM validated_setups ORDER BY strategy_id"
@@ -83,21 +89,20 @@ def unlimited(large: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A temporary directory of the test's own, and little memory."""
-    monkeypatch.setattr(connection, "MOST_MEMORY", LIMIT)
+    """A temporary directory of the test's own, and few threads."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)  # every thread of DuckDB takes memory
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
     (tmp_path / "scratch").mkdir()
-    connection._scratch.cache_clear()
+    access._scratch.cache_clear()
     yield tmp_path / "scratch"
-    connection._scratch.cache_clear()
+    access._scratch.cache_clear()
 
 
 def test_serial(large: Path, unlimited: Run, scratch: Path, tmp_path: Path) -> None:
     """Read, computed and committed within the limit."""
     database = Path(shutil.copy(large, tmp_path))
 
-    assert Run(database, workers=1) == unlimited
+    assert Run(database, workers=1, **LIMITED) == unlimited
     assert sorted(path.name for path in tmp_path.iterdir()) == ["large.duckdb", "scratch", "wf.jsonl"]
     assert list(scratch.iterdir()) == []
 
@@ -107,10 +112,10 @@ def test_two_workers(
 ) -> None:
     """The limit holds in the workers too."""
     database = Path(shutil.copy(large, tmp_path))
-    (tmp_path / "limited.py").write_text(LIMITED.replace("FOLDER", str(tmp_path)))
-    monkeypatch.setitem(dask_config.OURS, "distributed.worker.preload", [str(tmp_path / "limited.py")])
+    (tmp_path / "noting.py").write_text(NOTING.replace("FOLDER", str(tmp_path)))
+    monkeypatch.setitem(dask_config.OURS, "distributed.worker.preload", [str(tmp_path / "noting.py")])
 
-    assert Run(database, workers=2) == unlimited
+    assert Run(database, workers=2, **LIMITED) == unlimited
     limits, folders = zip(*(path.read_text().split() for path in tmp_path.glob("*.limit")), strict=True)
     assert limits == ("24MiB", "24MiB")
     assert not any(Path(folder).exists() for folder in folders)
@@ -119,6 +124,7 @@ def test_two_workers(
 
 def test_what_does_not_fit_goes_to_the_temporary_directory(large: Path, scratch: Path) -> None:
     """A copy of everything is more than the limit: DuckDB spills where we say, and takes it away again."""
+    access.grant(large, access.Access("24MiB"))
     with connection.reading(large) as opened:
         opened.execute("CREATE TEMP TABLE copied AS FROM orb_outcomes")
         spilled = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
@@ -127,9 +133,56 @@ def test_what_does_not_fit_goes_to_the_temporary_directory(large: Path, scratch:
     assert list(scratch.iterdir()) == []
 
 
-def test_what_fits_nowhere_is_one_line(large: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit that nothing could be done with is said in one line."""
-    monkeypatch.setattr(connection, "MOST_MEMORY", 2**20)
+def test_what_fits_nowhere_is_one_line(large: Path, scratch: Path) -> None:
+    """A limit that nothing could be done with is said in one line, with the flag."""
     with pytest.raises(InputError, match="Out of Memory") as caught:
-        validate(large, "MGC", workers=1, progress=False, dry_run=True)
+        validate(large, "MGC", workers=1, progress=False, dry_run=True, memory_limit="1MiB")
     assert "\n" not in str(caught.value)
+    assert "--memory-limit" in str(caught.value)
+
+
+LONG = 400  # rows
+LENGTH = 200_000  # characters
+
+
+@pytest.fixture(scope="module")
+def long_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Strategies that all pass, with yearly results so long that what DuckDB works on at once is beyond the limit."""
+    path = tmp_path_factory.mktemp("long") / "long.duckdb"
+    rows = [{}, *({"strategy_id": f"MGC_LONG{number}"} for number in range(LONG))]
+    tiny_database(path, rows)
+    years = json.loads(GOOD["yearly_results"])
+    years["2021"]["days"] = random.Random(0).randbytes(LENGTH // 2).hex()
+    # Each its own, or DuckDB would keep one.
+    each = "replace(?, 'days', 'days of ' || strategy_id)"
+    change(path, f"UPDATE experimental_strategies SET yearly_results = {each}", json.dumps(years))
+    return path
+
+
+def test_rows_too_long_for_the_usual_memory(
+    long_rows: Path, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of 200 kB are read, compared and promoted with more memory than usual, where the machine has it."""
+    monkeypatch.setattr(access, "USUAL_MEMORY", LIMIT)
+    database = Path(shutil.copy(long_rows, tmp_path))
+    run = Run(database, workers=1)
+
+    assert len(run.setups) == LONG + 1
+    with duckdb.connect(str(database), read_only=True) as opened:
+        [(least,)] = opened.execute("SELECT min(length(yearly_results)) FROM validated_setups").fetchall()
+    assert least > LENGTH
+
+
+def test_rows_too_long_for_the_limit(long_rows: Path, scratch: Path) -> None:
+    """Who has set a limit is not given more than that: one line says which flag it is."""
+    with pytest.raises(InputError, match="--memory-limit"):
+        validate(long_rows, "MGC", workers=1, progress=False, dry_run=True, **LIMITED)
+
+
+@pytest.mark.parametrize(("there_is", "usual"), [(2**30, "128MiB"), (2**40, "400MiB")])
+def test_usual_memory(monkeypatch: pytest.MonkeyPatch, there_is: int, usual: str) -> None:
+    """A quarter of what there is, in machine or cgroup, is enough for a process for each core."""
+    monkeypatch.setattr(memory, "limit", lambda: there_is)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+
+    assert access.settings()["memory_limit"] == usual

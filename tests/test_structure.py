@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "tuning": set(),
     "surroundings": {"errors"},
     "plan": INNER | {"task"},
-    "grouping": INNER | {"plan", "rules", "task"},
+    "grouping": INNER | {"plan", "rules", "store", "task"},
     "commit": INNER
     | {
         "events",

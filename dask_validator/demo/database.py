@@ -20,7 +20,8 @@ from dask_validator.errors import DatabaseHeld, InputError
 from dask_validator.events import Listener, Progressed, ignore
 from dask_validator.instruments import costs_of
 from dask_validator.rules.costs import Costs
-from dask_validator.store.connection import check_place, first_line, log_of, reading, settings
+from dask_validator.store.access import settings
+from dask_validator.store.connection import check_place, first_line, log_of, reading
 
 VERSION = 1
 KEYS_PER_BATCH = 64  # 160,000 outcomes: memory stays flat however many strategies there are
@@ -150,5 +151,7 @@ def _stacked(parts: Sequence[Columns]) -> Columns:
 def _execute(
     connection: duckdb.DuckDBPyConnection, statement: str, batch: Columns, parameters: Sequence[object] = ()
 ) -> None:
-    """Run a statement that reads the table `batch`: DuckDB finds the argument by its name."""
+    """Run a statement that reads the table `batch`."""
+    connection.register("batch", batch)
     connection.execute(statement, list(parameters))
+    connection.unregister("batch")

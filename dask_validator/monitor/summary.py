@@ -167,4 +167,4 @@ def checkup(found: Checkup) -> str:
         if found.waiting
         else "A run would do nothing: no strategy is waiting"
     )
-    return "\n".join(lines)
+    return "\n".join(map(plain, lines))

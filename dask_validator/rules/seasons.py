@@ -130,6 +130,11 @@ def season_split(outcomes: Outcomes, winter: Mask) -> SeasonSplit:
     )
 
 
+SEASON_VERDICTS = (
+    *("CLEAN", "LOW-N", "WINTER-ONLY", "SUMMER-ONLY", "STABLE", "WINTER-DOM", "SUMMER-DOM", "BOTH-POS", "UNSTABLE"),
+)
+
+
 def _verdict(winter_n: int, winter: float | None, summer_n: int, summer: float | None) -> str:
     """The first verdict that holds, on unrounded means."""
     if winter is None or summer is None or winter_n < MIN_N or summer_n < MIN_N:

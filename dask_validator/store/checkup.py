@@ -8,7 +8,9 @@ from typing import NamedTuple
 from dask_validator.rules.filters import is_known
 from dask_validator.store.connection import check_is_file, reading, refuse_truncated
 from dask_validator.store.contract import OPTIONAL, read_catalogue
+from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
+from dask_validator.store.obstacles import Waiting, refuse_obstacles
 from dask_validator.store.reader import WAITING, refuse_absent, refuse_nameless, refuse_repeated_features
 
 
@@ -38,8 +40,10 @@ def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checku
     refuse_if_held(path, to_write=False)
     with reading(path) as connection:
         refuse_truncated(connection, path)
+        refuse_macros(connection)
         catalogue = read_catalogue(connection)
         refuse_absent(connection, path, instrument)
+        refuse_obstacles(connection, catalogue, Waiting(instrument, WAITING))
         refuse_repeated_features(connection, instrument)
         refuse_nameless(connection, instrument)
         of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"

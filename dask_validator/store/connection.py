@@ -5,50 +5,25 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 
 from dask_validator.errors import DatabaseHeld, InputError
 from dask_validator.files import check_name
+from dask_validator.store.access import granted, settings, spare_memory
 
+T = TypeVar("T")
 KEEP_S = 1.0
 INTERRUPT_S = 0.05  # between two tries
-MOST_MEMORY = 400 * 2**20  # bytes; DuckDB would take 80 % of the machine in each process, and it spills beyond
+ALLOW_EXTERNAL = "let it with --allow-external-views, if you trust whoever made the database"
+ALLOW_MEMORY = "give it more with --memory-limit SIZE"
 HEADERS = 3 * 4096  # bytes before the first block of a DuckDB file
-
-
-def settings(*, read_only: bool = False) -> dict[str, str]:
-    """Connection settings: no extension from the network, scratch files in the system's temporary directory.
-
-    Readers are single-threaded: one is in every worker, and in the main process one beside the screening.
-    """
-    return {
-        # A SQLite file would otherwise make DuckDB download an extension.
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "memory_limit": f"{_memory_limit() // 2**20}MiB",
-        "threads": "1" if read_only else str(os.cpu_count() or 1),
-        "temp_directory": _scratch(),
-    }
-
-
-@lru_cache(maxsize=1)
-def _scratch() -> str:
-    """Of this process; a fork keeps it, as DuckDB opens what is open already with equal settings only."""
-    return os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp")
-
-
-def _memory_limit() -> int:
-    """A quarter of the machine for as many processes as it has cores."""
-    return min(MOST_MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (4 * (os.cpu_count() or 1)))
 
 
 @contextmanager
@@ -64,6 +39,10 @@ def reading(path: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with ctrl_c_stays_ctrl_c():
             yield connection
+    except duckdb.PermissionException as error:
+        raise InputError(f"{path} has a view that reads files: {first_line(error)}; {ALLOW_EXTERNAL}") from error
+    except duckdb.OutOfMemoryException as error:
+        raise InputError(f"{path} cannot be read: {first_line(error)}; {ALLOW_MEMORY}") from error
     except duckdb.Error as error:
         raise InputError(f"{path} cannot be read: {first_line(error)}") from error
     finally:
@@ -137,18 +116,39 @@ def connect(path: str | Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
         # Absolute: `md:x`, `http:x` or `:memory:x` would be anything but files.
         place = str(Path(path).absolute())
-        return duckdb.connect(place, read_only=read_only, config=dict(settings(read_only=read_only)))
+        return duckdb.connect(place, read_only=read_only, config={**settings(granted(path), read_only=read_only)})
     except duckdb.Error as error:
         raise _explained(path, error) from error
+
+
+def make_room(connection: duckdb.DuckDBPyConnection, path: str | Path) -> bool:
+    """Let it take what this machine can spare, for rows that are too long; False when the user has set a limit.
+
+    DuckDB works on 2,048 rows at a time: with a megabyte in each, that is gigabytes.
+    """
+    size = spare_memory(granted(path))
+    if size is not None:
+        connection.execute(f"SET memory_limit = '{size}'")
+    return size is not None
+
+
+def with_room(connection: duckdb.DuckDBPyConnection, path: str | Path, work: Callable[[], T]) -> T:
+    """Do it, once more with more memory where that is too little."""
+    try:
+        return work()
+    except duckdb.OutOfMemoryException:
+        if not make_room(connection, path):
+            raise
+        return work()
 
 
 def refuse_truncated(connection: duckdb.DuckDBPyConnection, path: str | Path) -> None:
     """Raise InputError for a copy that was cut short: DuckDB itself notices only when it reads what is missing."""
     if os.path.exists(log_of(path)):
         return  # then not all blocks that are in use are in the file yet
-    query = "SELECT block_size * used_blocks FROM pragma_database_size()"
-    [(used,)] = connection.execute(query).fetchall()
-    size, needed = os.stat(path).st_size, HEADERS + used
+    query = "SELECT block_size, used_blocks FROM system.main.pragma_database_size()"
+    [(block_size, blocks)] = connection.execute(query).fetchall()
+    size, needed = os.stat(path).st_size, HEADERS + block_size * blocks
     if size < needed:
         raise InputError(f"{path} is cut short: {size:,} bytes, its header needs {needed:,}; copy it again")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import duckdb
@@ -37,6 +37,19 @@ PROMOTED = {  # computed by a run for each promoted strategy; optional in older 
     "fdr_adjusted_p": "DOUBLE",
 }
 OPTIONAL = {"experimental_strategies": SPLIT, "validated_setups": PROMOTED}
+
+RUNS = {  # one row a committed run: texts are JSON, `results` is the zlib-compressed JSONL
+    "run_id": "VARCHAR",
+    "instrument": "VARCHAR",
+    "started_at": "TIMESTAMP WITH TIME ZONE",
+    "finished_at": "TIMESTAMP WITH TIME ZONE",
+    "parameters": "VARCHAR",
+    "versions": "VARCHAR",
+    "fingerprints": "VARCHAR",
+    "summary": "VARCHAR",
+    "task_timings": "VARCHAR",
+    "results": "BLOB",
+}
 
 TABLES: dict[str, dict[str, str]] = {
     "experimental_strategies": {
@@ -80,6 +93,11 @@ TABLES: dict[str, dict[str, str]] = {
         "retirement_reason": TEXT,
     },
 }
+WRITTEN = {
+    "experimental_strategies": {"validation_status", "validation_notes", *SPLIT},
+    "validated_setups": {*TABLES["validated_setups"], *PROMOTED},
+}
+KEPT_ON_CONFLICT = {"strategy_id", "promoted_at", "promoted_from"}  # in a setup that is there already
 _SIGNED = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _KINDS = {
     TEXT: ("VARCHAR", "ENUM"),
@@ -100,6 +118,7 @@ class Column(NamedTuple):
     kind: str
     not_null: bool
     has_default: bool
+    generated_as: str | None  # the expression
 
 
 class Catalogue(NamedTuple):
@@ -129,28 +148,51 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     InputError
         A table or column is missing, is of another kind, or could not be filled by us.
     """
-    tables = _columns(connection)
-    for table, wanted in TABLES.items():
-        _check(table, tables[table], wanted)
-    _check_fillable(tables["validated_setups"])
-    for table in ("experimental_strategies", "validated_setups"):
-        _check_key(connection, table)
-    return Catalogue(tables)
-
-
-def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Column]]:
-    rows = connection.execute(
-        "SELECT lower(table_name), lower(column_name), data_type, NOT is_nullable, column_default IS NOT NULL "
-        "FROM duckdb_columns() WHERE schema_name = 'main' AND database_name = current_database()",
-    ).fetchall()
-    tables: dict[str, dict[str, Column]] = {table: {} for table in TABLES}
-    for table, *column in rows:
-        if table in tables:
-            tables[table][column[0]] = Column(*column)
+    tables = {table: _columns(connection, table) for table in TABLES}
     if missing := [table for table, columns in tables.items() if not columns]:
         needed = f"{', '.join(TABLES)} (docs/data-contract.md)"
         raise InputError(f"the database has no table {missing[0]}; needed {needed}")
-    return tables
+    for table, wanted in TABLES.items():
+        _check(table, tables[table], wanted)
+    _check_fillable("validated_setups", tables["validated_setups"], WRITTEN["validated_setups"])
+    for table in ("experimental_strategies", "validated_setups"):
+        _check_key(connection, table)
+    _check_runs(connection)
+    return Catalogue(tables)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
+    """By name in lower case; none when there is no such table or view."""
+    rows = connection.execute(
+        "SELECT lower(column_name), data_type, NOT is_nullable, column_default "
+        "FROM duckdb_columns() WHERE lower(table_name) = ? AND schema_name = 'main' "
+        "AND database_name = current_database()",
+        [table],
+    ).fetchall()
+    if not rows:
+        return {}
+    # The catalogue has the expression of a generated column as its default, DESCRIBE has none. It also binds a view,
+    # which fails here and not later when that would need what we may not reach.
+    defaults = dict(connection.execute(f'SELECT lower(column_name), "default" FROM (DESCRIBE {table})').fetchall())
+    return {
+        name: Column(name, kind, not_null, defaults[name] is not None, None if defaults[name] else expression)
+        for name, kind, not_null, expression in rows
+    }
+
+
+def _check_runs(connection: duckdb.DuckDBPyConnection) -> None:
+    """Our own table, if it is there, must be as we make it: something else of that name would sink every commit."""
+    columns = _columns(connection, "dask_validator_runs")
+    tables = connection.execute(
+        "SELECT lower(table_name) FROM duckdb_tables() WHERE schema_name = 'main' "
+        "AND database_name = current_database()"
+    ).fetchall()
+    strange = [name for name, kind in RUNS.items() if name not in columns or columns[name].kind != kind]
+    strange += [name for name in RUNS if name in columns and columns[name].generated_as is not None]
+    if columns and (strange or ("dask_validator_runs",) not in tables):
+        what = f"its {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} other" if strange else "it is a view"
+        raise InputError(f"dask_validator_runs is not the table that runs are recorded in ({what}); rename or drop it")
+    _check_fillable("dask_validator_runs", columns, RUNS)
 
 
 def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str]) -> None:
@@ -172,11 +214,10 @@ def _check_key(connection: duckdb.DuckDBPyConnection, table: str) -> None:
         raise InputError(f"table {table} has no primary key strategy_id; needed one, or rows could be mistaken")
 
 
-def _check_fillable(columns: Mapping[str, Column]) -> None:
-    ours = {*TABLES["validated_setups"], *PROMOTED}
+def _check_fillable(table: str, columns: Mapping[str, Column], ours: Collection[str]) -> None:
     strange = [c.name for c in columns.values() if c.not_null and not c.has_default and c.name not in ours]
     if strange:
         raise InputError(
-            f"table validated_setups declares {', '.join(strange)} NOT NULL without a default, and we do not write it; "
+            f"table {table} declares {', '.join(strange)} NOT NULL without a default, and we do not write it; "
             "give it a default, then run again"
         )

@@ -14,6 +14,8 @@ from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import read_catalogue
 from dask_validator.store.fingerprints import FileState, Seen, file_state
+from dask_validator.store.functions import refuse_macros
+from dask_validator.store.obstacles import Waiting, refuse_obstacles
 from dask_validator.store.outcomes import read_features, read_outcomes
 from dask_validator.store.past_runs import PastRun, read_past_run
 from dask_validator.store.reader import (
@@ -59,19 +61,23 @@ class Database:
         Raises
         ------
         InputError
-            No such file, not a database, somebody holds it, it does not keep docs/data-contract.md, or it has no
-            strategies of the instrument, where one is given.
+            No such file, not a database, somebody holds it, it does not keep docs/data-contract.md, or, where an
+            instrument is given, it has no strategies of it or could not take their verdicts.
         """
         connection.check_is_file(path)
         lock.wait_until_free(path, wait_s, say, passing, to_write=to_write)
-        if to_write and not os.access(path, os.W_OK):
-            raise InputError(f"{path} may not be written by this user; needed write permission, or --dry-run")
+        if to_write:
+            _refuse_unwritable(path)
+        waiting = OR_FAILED if retry_failed else WAITING
         with connection.reading(path) as opened:
             connection.refuse_truncated(opened, path)
-            read_catalogue(opened)
+            refuse_macros(opened)
+            catalogue = read_catalogue(opened)
             if instrument is not None:
                 refuse_absent(opened, path, instrument)
-        return cls(Path(path).absolute(), OR_FAILED if retry_failed else WAITING)
+                if to_write:
+                    refuse_obstacles(opened, catalogue, Waiting(instrument, waiting))
+        return cls(Path(path).absolute(), waiting)
 
     def read_facts(self, instrument: str) -> Facts:
         """What a run needs to know beside the waiting strategies."""
@@ -92,7 +98,7 @@ class Database:
         A block that is interrupted, or fails, does not wait for the end of the scan.
         """
         with connection.reading(self.path) as opened, ThreadPoolExecutor(1) as background:
-            surveying = background.submit(survey, opened, instrument)
+            surveying = background.submit(survey, opened, self.path, instrument)
             try:
                 yield surveying
             except BaseException:
@@ -138,3 +144,12 @@ class Database:
         from dask_validator.store.writer import commit
 
         commit(self.path, record, verdicts, seen, patience)
+
+
+def _refuse_unwritable(path: str | Path) -> None:
+    if not os.access(path, os.W_OK):
+        raise InputError(f"{path} may not be written by this user; needed write permission, or --dry-run")
+    folder = Path(connection.log_of(path)).absolute().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        needed = "write permission, because DuckDB writes its log beside the database, or --dry-run"
+        raise InputError(f"{folder} may not be written by this user; needed {needed}")

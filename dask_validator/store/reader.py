@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dask_validator.errors import InputError
 from dask_validator.model import Extent, OutcomeKey, Strategy
 from dask_validator.rules.fdr import Correction
-from dask_validator.store.connection import reading
+from dask_validator.store.connection import make_room, reading, with_room
 from dask_validator.store.contract import Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, row_fingerprint
 from dask_validator.store.outcomes import read_layout
@@ -31,7 +31,7 @@ DOUBLES = {
 }
 WAITING = "(validation_status IS NULL OR validation_status = '')"
 OR_FAILED = f"({WAITING} OR validation_status = 'FAILED')"
-BATCH = 10_000
+BATCH = 100  # rows, each of which may have a megabyte
 MOST_NAMED = 20
 
 
@@ -90,9 +90,28 @@ def read_waiting(path: str | Path, instrument: str, waiting: str = WAITING) -> G
     In no order, because sorting would hold a million rows at once.
     """
     with reading(path) as connection:
-        result = connection.execute(*_waiting(instrument, waiting, read_catalogue(connection)))
-        while rows := result.fetchmany(BATCH):
+        for rows in _batches(connection, path, *_waiting(instrument, waiting, read_catalogue(connection))):
             yield from map(Strategy._make, rows)
+
+
+def _batches(
+    connection: duckdb.DuckDBPyConnection, path: str | Path, query: str, parameters: list[str]
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows of a query; begun again with more memory, after those that were taken, where they are too long."""
+    taken, has_room = 0, False
+    while True:
+        try:
+            result = connection.execute(query, parameters)
+            for _ in range(taken):
+                result.fetchmany(BATCH)
+            while rows := result.fetchmany(BATCH):
+                yield rows
+                taken += 1
+            return
+        except duckdb.OutOfMemoryException:
+            if has_room or not make_room(connection, path):
+                raise
+            has_room = True
 
 
 class Stored(NamedTuple):
@@ -143,12 +162,11 @@ def _canonical_id(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, s
     return None if canonical_id == strategy_id else canonical_id
 
 
-def survey(connection: duckdb.DuckDBPyConnection, instrument: str) -> Survey:
+def survey(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str) -> Survey:
     """Scan outcomes, features and strategies once."""
-    return Survey(
-        read_layout(connection, instrument),
-        read_fingerprints(connection, read_catalogue(connection), instrument),
-    )
+    catalogue = read_catalogue(connection)
+    fingerprints = with_room(connection, path, lambda: read_fingerprints(connection, catalogue, instrument))
+    return Survey(read_layout(connection, instrument), fingerprints)
 
 
 def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:

@@ -16,9 +16,10 @@ from dask_validator.errors import ChangedMeanwhile, DatabaseHeld, InputError, No
 from dask_validator.model import Status, Verdict
 from dask_validator.rules.notes import note
 from dask_validator.rules.promotion import computed_columns
-from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line
-from dask_validator.store.contract import COPIED, OPTIONAL, SPLIT, Catalogue, read_catalogue
+from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line, with_room
+from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, OPTIONAL, RUNS, SPLIT, Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, Seen, file_state, read_fingerprints
+from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import refuse_if_open_here
 
 _COMPUTED = {
@@ -31,16 +32,12 @@ _COMPUTED = {
 }
 _SPLIT_NUMBERS = {name: kind for name, kind in SPLIT.items() if name != "dst_verdict"}
 BATCH = 20_000  # rows
-KEPT_ON_CONFLICT = {"strategy_id", "promoted_at", "promoted_from"}
 
-_RUNS_TABLE = """
-    CREATE TABLE IF NOT EXISTS dask_validator_runs (
-        run_id VARCHAR PRIMARY KEY, instrument VARCHAR NOT NULL,
-        started_at TIMESTAMPTZ NOT NULL, finished_at TIMESTAMPTZ NOT NULL,
-        parameters VARCHAR NOT NULL, versions VARCHAR NOT NULL, fingerprints VARCHAR NOT NULL,
-        summary VARCHAR NOT NULL, task_timings VARCHAR NOT NULL, results BLOB NOT NULL
-    )
-"""
+_RUNS_TABLE = (
+    "CREATE TABLE IF NOT EXISTS dask_validator_runs ("
+    + ", ".join(f"{name} {kind} {'PRIMARY KEY' if name == 'run_id' else 'NOT NULL'}" for name, kind in RUNS.items())
+    + ")"
+)
 
 
 class RunRecord(NamedTuple):
@@ -151,8 +148,10 @@ def commit(
     try:
         with ctrl_c_stays_ctrl_c():
             if file_state(path) != seen.file:  # that nobody has written since is cheaper to see than that it matters
-                _refuse_if_changed(connection, record.instrument, seen.fingerprints)
-            _transact(connection, record, verdicts)
+                with_room(
+                    connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen.fingerprints)
+                )
+            with_room(connection, path, lambda: _transact(connection, record, verdicts))
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
@@ -207,6 +206,7 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, instrument: str, fingerprints: Fingerprints) -> None:
+    refuse_macros(connection)
     found = read_fingerprints(connection, read_catalogue(connection), instrument)
     if changed := [table for table in fingerprints if found[table] != fingerprints[table]]:
         raise ChangedMeanwhile(

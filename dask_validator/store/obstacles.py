@@ -1,0 +1,193 @@
+"""What would make DuckDB refuse the commit, found before anything is computed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import NamedTuple
+
+import duckdb
+
+from dask_validator.errors import InputError
+from dask_validator.model import Status
+from dask_validator.rules.seasons import SEASON_VERDICTS
+from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, TEXT, WRITTEN, Catalogue
+
+MOST_NAMED = 3
+# All that we write to columns of text that is neither free nor copied.
+VOCABULARY = {
+    ("experimental_strategies", "validation_status"): [status.value for status in Status],
+    ("experimental_strategies", "dst_verdict"): list(SEASON_VERDICTS),
+    ("validated_setups", "dst_verdict"): list(SEASON_VERDICTS),
+    ("validated_setups", "status"): ["active", "retired"],
+}
+FREE = {"validation_notes", "retirement_reason", "regime_waivers"}
+_IDS = {"strategy_id": "strategy_id", "promoted_from": "strategy_id"}
+# By column of validated_setups: the one of experimental_strategies that its text is copied from.
+_SOURCES = {**{name: name for name, kind in COPIED.items() if kind == TEXT}, **_IDS}
+
+
+_INDEXED = {"PRIMARY KEY", "UNIQUE", "FOREIGN KEY"}
+
+
+class Constraint(NamedTuple):
+    """One constraint of a table as the catalogue has it; names in lower case."""
+
+    kind: str
+    expression: str | None  # of a CHECK
+    columns: list[str]
+
+
+class Waiting(NamedTuple):
+    """Which strategies a run would update."""
+
+    instrument: str
+    condition: str  # in SQL
+
+    @property
+    def ids(self) -> str:
+        """A query of their strategy_ids, with the instrument as its parameter."""
+        return f"SELECT strategy_id FROM experimental_strategies WHERE instrument = ? AND {self.condition}"
+
+
+def refuse_obstacles(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, waiting: Waiting) -> None:
+    """Raise InputError for all that a commit of these strategies would fail at, one kind at a time."""
+    _refuse(_generated(catalogue), "a run writes them; make them plain columns")
+    _refuse(_narrow(connection, catalogue), "a run writes these values; widen the column, or make it VARCHAR")
+    _refuse(_forbidden(connection), "a run writes these values; widen the constraint")
+    _refuse(_unknown_copies(connection, catalogue, waiting), "promotion copies them; widen the column")
+    _refuse(
+        (found for table in WRITTEN for found in _pinned(connection, catalogue, table, waiting)),
+        "DuckDB refuses to update such rows: drop the index or constraint",
+    )
+
+
+def _refuse(found: Iterable[str], why: str) -> None:
+    if listed := list(found):
+        raise InputError(f"{'; '.join(listed)}: {why}, then run again")
+
+
+def _generated(catalogue: Catalogue) -> Iterator[str]:
+    for table, names in WRITTEN.items():
+        columns = catalogue.tables[table]
+        if generated := sorted(name for name in names & columns.keys() if columns[name].generated_as is not None):
+            yield f"{table} generates {', '.join(generated)}"
+
+
+def _narrow(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Iterator[str]:
+    """Columns whose ENUM lacks a value that every run may write."""
+    for table, names in WRITTEN.items():
+        for name in sorted(names & catalogue.tables[table].keys()):
+            kind = catalogue.tables[table][name].kind
+            if not kind.startswith("ENUM"):
+                continue
+            if name in FREE:
+                yield f"{table}.{name} is an ENUM and lacks notes, which are free text"
+            elif values := VOCABULARY.get((table, name)):
+                query = (
+                    f"SELECT value FROM (SELECT unnest(?::VARCHAR[]) AS value) WHERE TRY_CAST(value AS {kind}) IS NULL"
+                )
+                if lacking := connection.execute(query, [values]).fetchall():
+                    yield f"{table}.{name} is an ENUM and lacks {', '.join(value for (value,) in lacking)}"
+
+
+def _forbidden(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """CHECK constraints on one column, which do not admit what every run may write."""
+    for table in WRITTEN:
+        for kind, expression, names in _constraints(connection, table):
+            values = VOCABULARY.get((table, names[0])) if kind == "CHECK" and len(names) == 1 else None
+            if not values:
+                continue
+            query = f"SELECT {names[0]} FROM (SELECT unnest(?::VARCHAR[]) AS {names[0]}) WHERE NOT {expression}"
+            with suppress(duckdb.Error):  # an expression that makes no sense of text: the commit will tell
+                if refused := connection.execute(query, [values]).fetchall():
+                    yield f"{table} has CHECK {expression}, which refuses {', '.join(value for (value,) in refused)}"
+
+
+def _unknown_copies(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, waiting: Waiting) -> Iterator[str]:
+    for name, source in _SOURCES.items():
+        kind = catalogue.tables["validated_setups"][name].kind
+        if not kind.startswith("ENUM"):
+            continue
+        lacking = connection.execute(
+            f"SELECT DISTINCT {source}::VARCHAR FROM experimental_strategies WHERE strategy_id IN ({waiting.ids}) "
+            f"AND {source} IS NOT NULL AND TRY_CAST({source}::VARCHAR AS {kind}) IS NULL "
+            f"ORDER BY ALL LIMIT {MOST_NAMED}",
+            [waiting.instrument],
+        ).fetchall()
+        if lacking:
+            yield f"validated_setups.{name} is an ENUM and lacks {', '.join(value for (value,) in lacking)}"
+
+
+def _pinned(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, table: str, waiting: Waiting) -> Iterator[str]:
+    """Indexes of a table with rows that a run updates and foreign keys point at.
+
+    DuckDB deletes and inserts a row where an indexed column is updated, and deletes no row that is referred to.
+    """
+    constraints = _constraints(connection, table)
+    updated = _touched(catalogue, table, constraints)
+    indexes = [f"the index {name} on {on}" for name, on in _indexes(connection, table) if updated & _words(on)]
+    indexes += [
+        f"{kind} ({', '.join(names)})" for kind, _, names in constraints if kind in _INDEXED and updated & set(names)
+    ]
+    if indexes and (tables := _referring(connection, table, waiting)):
+        yield f"{table} has {' and '.join(indexes)}, and {', '.join(tables)} refers to waiting strategies"
+
+
+def _touched(catalogue: Catalogue, table: str, constraints: Iterable[Constraint]) -> set[str]:
+    """The columns that DuckDB updates with ours: what a CHECK sees beside them, and what is generated of them."""
+    updated = WRITTEN[table] - KEPT_ON_CONFLICT
+    for kind, _, names in constraints:
+        if kind == "CHECK" and updated & set(names):
+            updated |= set(names)
+    columns = catalogue.tables[table].values()
+    return updated | {column.name for column in columns if updated & _words(column.generated_as or "")}
+
+
+def _words(expression: str) -> set[str]:
+    return set(re.findall(r"\w+", expression.lower()))
+
+
+def _constraints(connection: duckdb.DuckDBPyConnection, table: str) -> list[Constraint]:
+    rows = connection.execute(
+        "SELECT constraint_type, expression, constraint_column_names FROM duckdb_constraints() "
+        "WHERE lower(table_name) = ? AND schema_name = 'main' AND database_name = current_database() "
+        "ORDER BY constraint_index",
+        [table],
+    ).fetchall()
+    return [Constraint(kind, expression, [name.lower() for name in names]) for kind, expression, names in rows]
+
+
+def _indexes(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    """Name and what it is on, of those that are not constraints."""
+    return connection.execute(
+        "SELECT index_name, expressions FROM duckdb_indexes() WHERE lower(table_name) = ? AND schema_name = 'main' "
+        "AND database_name = current_database() ORDER BY ALL",
+        [table],
+    ).fetchall()
+
+
+def _referring(connection: duckdb.DuckDBPyConnection, table: str, waiting: Waiting) -> list[str]:
+    """The tables with foreign keys to rows of that table whose strategies wait."""
+    foreign_keys = connection.execute(
+        "SELECT table_name, constraint_column_names, referenced_column_names FROM duckdb_constraints() "
+        "WHERE lower(referenced_table) = ? AND schema_name = 'main' AND database_name = current_database() "
+        "ORDER BY ALL",
+        [table],
+    ).fetchall()
+    return [
+        name
+        for name, columns, referenced in foreign_keys
+        if connection.execute(
+            f"SELECT 1 FROM {table} t JOIN {_quoted(name)} c "
+            f"ON ({', '.join(f't.{_quoted(column)}' for column in referenced)}) "
+            f"= ({', '.join(f'c.{_quoted(column)}' for column in columns)}) "
+            f"WHERE t.strategy_id IN ({waiting.ids}) LIMIT 1",
+            [waiting.instrument],
+        ).fetchone()
+    ]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
