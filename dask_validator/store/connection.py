@@ -116,9 +116,24 @@ def connect(path: str | Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
         # Absolute: `md:x`, `http:x` or `:memory:x` would be anything but files.
         place = str(Path(path).absolute())
-        return duckdb.connect(place, read_only=read_only, config={**settings(granted(path), read_only=read_only)})
+        config = settings(granted(path), read_only=read_only)
+        if "?" not in place:
+            return duckdb.connect(place, read_only=read_only, config={**config})
+        opened = duckdb.connect(place, read_only=read_only, config={**config, "enable_external_access": "true"})
+        return opened if granted(path).external_views else _shut(opened, place)
     except duckdb.Error as error:
         raise _explained(path, error) from error
+
+
+def _shut(connection: duckdb.DuckDBPyConnection, path: str) -> duckdb.DuckDBPyConnection:
+    """Switch off access to other files; beside a name with `?` DuckDB does not know its own log again."""
+    [(reaches_others,)] = connection.execute("SELECT system.main.current_setting('enable_external_access')").fetchall()
+    if reaches_others:  # the first connection of this process to that file
+        name, question_mark, rest = path.partition("?")
+        logs = [f"{name}.wal{part}{question_mark}{rest}" for part in ("", ".checkpoint", ".recovery")]
+        connection.execute("SET allowed_paths = $1", [logs])  # a list in SQL would be what a macro makes of it
+        connection.execute("SET enable_external_access = false")
+    return connection
 
 
 def make_room(connection: duckdb.DuckDBPyConnection, path: str | Path) -> bool:

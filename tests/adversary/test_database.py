@@ -162,8 +162,13 @@ def test_views_that_read_files(unkeyed: Path, source: str) -> None:
     """
     change(unkeyed, "CREATE MACRO secret() AS (SELECT max(content) FROM read_text('/etc/passwd'))")
     as_view(unkeyed, "daily_features", source.format(folder=unkeyed.parent))
-
     assert "--allow-external-views" in refused(unkeyed)
+
+    # DuckDB does not know the log of such a name again, so access is switched off by statements of ours.
+    change(unkeyed, "CREATE MACRO current_setting(name) AS false")
+    change(unkeyed, "CREATE MACRO list_value(a, b, c) AS system.main.list_value('/etc/passwd')")
+    (unkeyed.parent / "moved").mkdir()
+    assert "--allow-external-views" in refused(unkeyed.rename(unkeyed.parent / "moved" / "tiny?name.duckdb"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
