@@ -184,16 +184,17 @@ def check_place(path: str | Path) -> None:
     check_name("--db", path)
     place = Path(path).absolute()
     check_name("--db", place)
-    if "?" in str(place):
+    if "?" in str(place.parent):
         raise InputError(
-            f"--db got {path}, and DuckDB looks elsewhere for the log of a database with `?` in its name or its "
-            "folder's; give it another name"
+            f"--db got {path}, and DuckDB looks elsewhere for the log of a database in a folder with `?` in its name; "
+            "rename the folder, or move the file"
         )
 
 
 def log_of(path: str | Path) -> str:
-    """Where DuckDB keeps what is committed and not yet in the file."""
-    return f"{Path(path).absolute()}.wal"
+    """Where DuckDB keeps what is committed and not yet in the file: it takes `?` for the beginning of a query."""
+    name, question_mark, rest = str(Path(path).absolute()).partition("?")
+    return f"{name}.wal{question_mark}{rest}"
 
 
 def first_line(error: BaseException) -> str:

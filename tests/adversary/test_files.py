@@ -289,11 +289,11 @@ def test_a_copy_is_the_file_on_another_machine_only(database: Path, tmp_path: Pa
     assert not began.is_same(here._replace(machine="another", size=1))
 
 
-@pytest.mark.parametrize("name", ["gold:v2.duckdb", ":memory:x", "http:x", "md:x", "s3:x"])
+@pytest.mark.parametrize("name", ["gold:v2.duckdb", ":memory:x", "http:x", "md:x", "gold?x=1.duckdb", "s3:x"])
 def test_names_that_mean_something_else(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A database whose name is a scheme or a memory database to DuckDB"""
+    """A database whose name is a scheme, a query or a memory database to DuckDB"""
     shutil.copy(source, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     result = validate(name, workers=1, progress=False, wf_output="wf.jsonl")
@@ -303,14 +303,44 @@ def test_names_that_mean_something_else(
     assert rows_by_id(tmp_path / name, "experimental_strategies")["MGC_GOOD"]["validation_status"] == "PASSED"
 
 
-@pytest.mark.parametrize("place", ["a?b/gold.duckdb", "gold?x=1.duckdb"], ids=["folder", "name"])
-def test_a_question_mark(source: Path, tmp_path: Path, refused: Refusal, place: str) -> None:
-    """A database with `?` in its name or its folder's, where DuckDB looks elsewhere for the log"""
-    path = tmp_path / place
-    path.parent.mkdir(exist_ok=True)
-    shutil.copy(source, path)
-    for words in (["run", "--workers", 1], ["commit"], ["check"], ["explain", "MGC_GOOD"], ["demo"]):
-        assert "give it another name" in refused(*words, "--db", path)
+def test_a_folder_with_a_question_mark(source: Path, tmp_path: Path, refused: Refusal) -> None:
+    """A database in a folder whose name has `?`, where DuckDB looks elsewhere for the log"""
+    (tmp_path / "a?b").mkdir()
+    path = shutil.copy(source, tmp_path / "a?b")
+    for words in (["run", "--workers", 1], ["commit"], ["check"], ["explain", "MGC_GOOD"]):
+        assert "rename the folder" in refused(*words, "--db", path)
+    assert "rename the folder" in refused("demo", "--db", tmp_path / "a?b" / "demo.duckdb")
+
+
+def _killed_after(change_: str, path: Path) -> None:
+    """Somebody changes the database and is killed: the change is in its log only."""
+    crashed = (
+        "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute(\"SET wal_autocheckpoint = '1 GB'\"); "
+        "c.execute(sys.argv[2]); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", crashed, path, change_], check=True)
+
+
+@pytest.mark.parametrize("moment", ["before", "deciding"])
+def test_a_log_that_a_question_mark_hides(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A database with `?` in its name whose log holds the last change, made before the run or meanwhile"""
+    path, decide = Path(shutil.copy(source, tmp_path / "gold?x=1")), running._decide
+    pending = [WORSE]
+
+    def deciding(*given: Any) -> Any:
+        while pending:
+            _killed_after(pending.pop(), path)
+            assert (tmp_path / "gold.wal?x=1").exists()
+        return decide(*given)
+
+    if moment == "before":
+        _killed_after(pending.pop(), path)
+    monkeypatch.setattr(running, "_decide", deciding)
+    validate(path, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+
+    assert rows_by_id(path, "experimental_strategies")["MGC_GOOD"]["validation_status"] == "REJECTED"
 
 
 @pytest.mark.parametrize("folder", ["", "f\udcff"], ids=["name", "folder"])
