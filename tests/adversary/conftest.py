@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-_WORDS = {"passed": "held", "failed": "BROKEN", "skipped": "skipped"}
+_WORDS = {"passed": "held", "skipped": "skipped", "failed": "BROKEN"}  # from harmless to not
 _OUTCOMES: dict[str, str] = {}
 _ATTACKS: dict[str, str] = {}
 
@@ -34,9 +34,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line an attack, only when nothing else was asked for."""
+    """One line an attack with the worst that became of its ways in, only when nothing else was asked for."""
     if not _OUTCOMES or len(_OUTCOMES) != terminalreporter._numcollected:
         return
     terminalreporter.section("attacks")
+    ways: dict[str, list[str]] = {}
     for name, outcome in _OUTCOMES.items():
-        terminalreporter.write_line(f"{_WORDS[outcome]:<8} {_ATTACKS[name]}")
+        ways.setdefault(_ATTACKS[name], []).append(outcome)
+    for attack, outcomes in ways.items():
+        times = f"  ({len(outcomes)} ways)" if len(outcomes) > 1 else ""
+        terminalreporter.write_line(f"{_WORDS[min(outcomes, key=list(_WORDS)[::-1].index)]:<8}{attack}{times}")
