@@ -173,7 +173,9 @@ def commit_kept(
         left = journal.recovered
         if not left.settings or not (left.computed or left.committing):
             unfinished = f"it has {len(left.answers):,} results of a run that did not end, go on with {run} --resume"
-            raise InputError(f"{journal.path} has nothing to commit; {unfinished if left.inputs else run}")
+            raise InputError(
+                f"{journal.path} has nothing to commit; {unfinished if left.inputs else f'start with {run}'}"
+            )
         safeguards = replace(safeguards, resume=left.settings["resume"])
         database = _database(db, instrument, safeguards, listener, to_write=True)
         if said := finish_append(database, journal, instrument, wf_output):

@@ -178,7 +178,7 @@ def refuse_other_output(journal: Journal, output: str | Path) -> None:
     if named is not None and os.path.realpath(named) != os.path.realpath(output):
         raise InputError(
             f"{journal.path} is of a run whose lines belong into {named}, and --wf-output is {output}; "
-            f"if they shall go there, run again with --wf-output {shlex.quote(named)}"
+            f"to append them to the former, run again with --wf-output {shlex.quote(named)}"
         )
 
 

@@ -72,7 +72,8 @@ def unknown_filters(waiting: Mapping[str, int], strict: bool) -> list[str]:
     if strict or not counts:  # strictly, each is FAILED and says so itself
         return []
     named = _listed([f"{name!r} ({count:,})" for name, count in counts.items()])
-    use = "waiting strategies use unknown filters, which are taken as every day (--strict-filters fails them)"
+    strictly = "--strict-filters applies those it knows, fails the others"
+    use = f"waiting strategies use unknown filters, which are taken as every day ({strictly})"
     return [f"{sum(counts.values()):,} {use}: {named}"]
 
 
