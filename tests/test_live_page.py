@@ -270,10 +270,16 @@ def test_every_page_links_to_it_once(finished: Running) -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+def slower(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """While this file is there, tasks take longer than a browser on a busy machine needs to see them."""
+    return tmp_path_factory.mktemp("preload") / "slower"
+
+
+@pytest.fixture(scope="module")
+def cluster(slower: Path) -> Iterator[LocalCluster]:
     """A cluster of somebody else, with two slow workers."""
-    slow = tmp_path_factory.mktemp("preload") / "slow_worker.py"
-    slow.write_text(SLOW)
+    slow = slower.with_name("slow_worker.py")
+    slow.write_text(SLOW.replace("0.1", f"1.5 if __import__('os').path.exists({str(slower)!r}) else 0.1"))
     addresses = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(n_workers=2, threads_per_worker=1, preload=[str(slow)], **addresses) as found:
         yield found
@@ -294,8 +300,9 @@ def start(cluster: LocalCluster, tmp_path: Path) -> Iterator[Callable[..., Runni
         running.end()
 
 
-def test_while_running_and_two_runs(browser: Chrome, start: Callable[..., Running], small: Path) -> None:
+def test_while_running_and_two_runs(browser: Chrome, start: Callable[..., Running], small: Path, slower: Path) -> None:
     """A page opened in mid-run goes on by itself, learns of Ctrl-C, goes over to the next run, and keeps the first."""
+    slower.touch()
     first = start(small)
     page = Page(browser, first.link)
     page.wait_for(lambda page: page.word("state") == "computing" and page.number("done") > 0)
@@ -309,6 +316,7 @@ def test_while_running_and_two_runs(browser: Chrome, start: Callable[..., Runnin
     page.wait_for(lambda page: page.word("state") == "interrupted")
     kept = page.number("done")
 
+    slower.unlink()
     second = start(small, "--resume", "--wait-for-lock", PATIENCE_S)  # tasks that had begun keep the file for a while
     assert second.process.wait(PATIENCE_S) == 0, second.stderr
     page.wait_for(lambda page: page.word("state") == "done")
