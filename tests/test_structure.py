@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import dask_validator
+from tests.parsing import parsed
 
 PACKAGE = Path(dask_validator.__file__).parent
 INNER = {"config", "errors", "memory", "model", "pace", "palette", "plain", "sentences"}
@@ -88,7 +89,7 @@ def _room(path: Path) -> str:
 
 def _imports(path: Path) -> set[str]:
     """Modules imported at run time; those under TYPE_CHECKING only describe arguments."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path.read_text())
     typing_only = {
         id(node)
         for block in ast.walk(tree)

@@ -19,6 +19,7 @@ from dask_validator.errors import InputError
 from dask_validator.explanation import explain
 from dask_validator.store import functions
 from tests.conftest import Command, everything_in
+from tests.parsing import parsed
 from tests.tiny import Row, change, line_ids, rows_by_id, tiny_database
 
 KINDS: list[Row] = [
@@ -120,7 +121,7 @@ def test_every_function_of_our_sql_is_known() -> None:
     texts = [
         node.value.lower()
         for path in SQL.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     called = {name for text in texts for name in re.findall(r"(?<!system\.main\.)\b([a-z_0-9]+)\(", text)} & set(

@@ -12,6 +12,7 @@ import pytest
 import dask_validator
 from dask_validator.result import RunResult
 from tests.documents.pages import ROOT, code, documents, fenced, page, prose, section
+from tests.parsing import parsed
 
 PAGES = documents()
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -118,7 +119,7 @@ def test_every_make_target_that_is_named_is_there() -> None:
 
 
 def _python(text: str) -> list[ast.Module]:
-    return [ast.parse(block) for block in fenced(text, "python")]
+    return [parsed(block) for block in fenced(text, "python")]
 
 
 @pytest.mark.parametrize("name", [name for name in PAGES if name.endswith(".md")])

@@ -18,6 +18,7 @@ from dask_validator.model import Status
 from dask_validator.rules import filters, seasons
 from dask_validator.rules.costs import KNOWN_COSTS, Costs
 from tests.documents.pages import ROOT, code, page, rows, section
+from tests.parsing import parsed
 from tests.recorded import SMALL
 
 RULES = page("docs/rules.md")
@@ -44,7 +45,7 @@ def _default(name: str) -> Any:
 
 def _assigned(module: str) -> dict[str, float]:
     """The numbers that a module of the rules gives a name in capitals."""
-    tree = ast.parse((ROOT / "dask_validator" / "rules" / f"{module}.py").read_text())
+    tree = parsed((ROOT / "dask_validator" / "rules" / f"{module}.py").read_text())
     targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
     names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
     loaded = importlib.import_module(f"dask_validator.rules.{module}")
@@ -130,7 +131,7 @@ def test_sessions_are_those_listed() -> None:
 
 def test_season_verdicts_are_those_of_the_table() -> None:
     """The verdicts of section 4 are the code's, in the order in which the first that holds is taken."""
-    source = ast.parse((ROOT / "dask_validator" / "rules" / "seasons.py").read_text())
+    source = parsed((ROOT / "dask_validator" / "rules" / "seasons.py").read_text())
     judge = next(node for node in source.body if isinstance(node, ast.FunctionDef) and node.name == "_verdict")
     returned = [node for node in ast.walk(judge) if isinstance(node, ast.Return)]
     texts = [
