@@ -70,7 +70,7 @@ def test_other_inputs(
     assert written(dead.database) == expected
     aside = Path(f"{dead.journal}.old-1")
     said = capsys.readouterr().err
-    assert [line for line in said.splitlines() if "other" in line] == [
+    assert [line for line in said.splitlines() if "with other" in line] == [
         f"{dead.journal} was of a run with other {other.named}: nothing taken over, kept as {aside.name}"
     ]
     assert "Took over" not in said
