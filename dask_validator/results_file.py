@@ -6,7 +6,6 @@ import errno
 import os
 import stat
 import tempfile
-import zlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,16 +15,9 @@ from pathlib import Path
 
 from dask_validator.errors import InputError
 from dask_validator.files import lock, locked, opened
+from dask_validator.results_lines import decompressed
 
-CHUNK = 1 << 20  # bytes
 LOCK_WAIT_S = 30.0  # others append for a second or two; whoever may read the file may lock it
-
-
-def _decompressed(lines: bytes) -> Iterator[bytes]:
-    decompressor = zlib.decompressobj()
-    while lines:
-        yield decompressor.decompress(lines, CHUNK)
-        lines = decompressor.unconsumed_tail
 
 
 def check_writable(path: Path) -> None:
@@ -74,7 +66,7 @@ def append(
         end = file.seek(0, os.SEEK_END)
         line_end = _line_end_before(file, end)
         announce(end, bool(line_end))
-        _write_at(file, end, chain([line_end], _decompressed(lines)))
+        _write_at(file, end, chain([line_end], decompressed(lines)))
 
 
 def finish(path: Path, lines: bytes, offset: int, after_line_end: bool) -> bool:
@@ -85,7 +77,7 @@ def finish(path: Path, lines: bytes, offset: int, after_line_end: bool) -> bool:
     with _locked(path) as file:
         file.seek(max(offset - 1, 0))
         at_line_start = offset == 0 or file.read(1) == b"\n"
-        expected, found = b"\n" * after_line_end + b"".join(_decompressed(lines)), file.read()
+        expected, found = b"\n" * after_line_end + b"".join(decompressed(lines)), file.read()
         if at_line_start == after_line_end or not found:  # another file by now, or as it was
             return False
         if found.startswith(expected):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from dask_validator.config import WalkforwardRules
 from dask_validator.model import Verdict, WalkforwardResult, WindowResult
 from dask_validator.rules import notes
+
+CHUNK = 1 << 20  # bytes
+MOST, RATIO = 1 << 30, 200  # bytes of a stream, or so many times what it takes: lines as they are take a tenth or more
 
 
 def compressed(verdicts: Iterable[Verdict], instrument: str, rules: WalkforwardRules, now: datetime) -> bytes:
@@ -23,6 +26,20 @@ def compressed(verdicts: Iterable[Verdict], instrument: str, rules: WalkforwardR
         if v.walkforward is not None
     ]
     return b"".join(chunks) + compressor.flush()
+
+
+def decompressed(lines: bytes) -> Iterator[bytes]:
+    """The stream in chunks. Raises zlib.error, and ValueError where it is cut short or swells like no lines do."""
+    decompressor, left, most = zlib.decompressobj(), lines, max(MOST, RATIO * len(lines))
+    while left and not decompressor.eof:
+        chunk = decompressor.decompress(left, CHUNK)
+        left, most = decompressor.unconsumed_tail, most - len(chunk)
+        if most < 0:
+            raise ValueError("they are too many for what they take")
+        yield chunk
+    yield decompressor.flush()
+    if not decompressor.eof:
+        raise ValueError("they are cut short")
 
 
 def _record(

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "events": {"model"},
     "interrupts": set(),
     "rules": INNER,
-    "store": INNER | {"files", "rules"},
+    "store": INNER | {"files", "results_lines", "rules"},
     "task": INNER | {"rules", "store"},
     "execution": INNER | {"task", "interrupts"},
     "journal": INNER | {"files", "rules"},
@@ -64,7 +64,7 @@ MAY_IMPORT = {
     "result_html": INNER,
     "figures": INNER,
     "explained": INNER | {"rules"},
-    "results_file": INNER | {"files"},
+    "results_file": INNER | {"files", "results_lines"},
     "results_lines": INNER | {"rules"},
     "instruments": INNER | {"rules"},
 }

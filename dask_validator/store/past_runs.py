@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +15,12 @@ import duckdb
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError
 from dask_validator.model import TaskTiming
+from dask_validator.results_lines import decompressed
+from dask_validator.store import record_shape as shape
 from dask_validator.store.connection import reading
 
-CHUNK = 1 << 20  # bytes
 MOST_NAMED = 5
+LONGEST = 1 << 26  # bytes of a line; one with all windows of 10,000 years has a third of that
 
 _RECORD = (
     "SELECT run_id, instrument, started_at, finished_at, parameters, versions, fingerprints, summary, task_timings, "
@@ -90,9 +93,11 @@ def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) 
 
 
 def last_run(connection: duckdb.DuckDBPyConnection, instrument: str) -> LastRun | None:
-    """The latest run of the instrument; None when there is none."""
+    """The latest run of the instrument; None when there is none, or nobody knows when it was."""
     rows = _rows(connection, _LAST, instrument)
-    return LastRun(rows[0][0], rows[0][1].astimezone(UTC)) if rows else None
+    with suppress(InputError):  # it is only told
+        return LastRun(rows[0][0], _moment(*rows[0])) if rows else None
+    return None
 
 
 def past_runs(path: str | Path, instrument: str) -> Iterator[PastRun]:
@@ -115,24 +120,25 @@ def records(results: bytes) -> Iterator[dict[str, Any]]:
     Raises
     ------
     InputError
-        The stream is damaged.
+        The stream is damaged, or holds something else.
     """
     try:
-        yield from map(json.loads, _lines(results))
+        for line in _lines(results):
+            record = json.loads(line)
+            shape.check_line(record)
+            yield record
     except (zlib.error, ValueError, RecursionError) as error:
         raise InputError(f"the lines of the run in dask_validator_runs cannot be read: {error}") from error
 
 
 def _lines(results: bytes) -> Iterator[bytes]:
-    decompressor = zlib.decompressobj()
     rest = b""
-    while results:
-        *lines, rest = (rest + decompressor.decompress(results, CHUNK)).split(b"\n")
+    for chunk in decompressed(results):
+        *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
-        results = decompressor.unconsumed_tail
-    yield from (rest + decompressor.flush()).splitlines()
-    if not decompressor.eof:
-        raise ValueError("they are cut short")
+        if len(rest) > LONGEST:
+            raise ValueError(f"one has more than {LONGEST:,} bytes")
+    yield from rest.splitlines()
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str, parameter: object) -> list[tuple[Any, ...]]:
@@ -146,18 +152,35 @@ def _past_run(row: tuple[Any, ...]) -> PastRun:
     run_id, instrument, started_at, finished_at, *texts, timings, results = row
     try:
         parameters, versions, fingerprints, summary = map(json.loads, texts)
-        measured = [TaskTiming(**timing) for timing in json.loads(timings)]
-    except (ValueError, TypeError) as error:
-        raise InputError(f"the record of run {run_id} in dask_validator_runs cannot be read: {error}") from error
+        measured = json.loads(timings)
+        shape.check(run_id, shape.TEXT)
+        for value, needed in ((parameters, shape.PARAMETERS), (versions, shape.TEXTS), (fingerprints, shape.TEXTS)):
+            shape.check(value, needed)
+        shape.check_summary(summary)
+        shape.check(measured, shape.TIMINGS)
+        lines = bytes(results)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _unreadable(run_id, error) from error
     return PastRun(
         run_id,
         instrument,
-        started_at.astimezone(UTC),
-        finished_at.astimezone(UTC),
+        _moment(run_id, started_at),
+        _moment(run_id, finished_at),
         parameters,
         versions,
         fingerprints,
         summary,
-        measured,
-        bytes(results),
+        [TaskTiming(**timing) for timing in measured],
+        lines,
     )
+
+
+def _moment(run_id: str, value: datetime | None) -> datetime:
+    try:
+        return value.astimezone(UTC)  # type: ignore[union-attr]
+    except (AttributeError, OverflowError, ValueError) as error:  # NULL, or of no calendar
+        raise _unreadable(run_id, error) from error
+
+
+def _unreadable(run_id: str, error: Exception) -> InputError:
+    return InputError(f"the record of run {run_id} in dask_validator_runs cannot be read: {error}")

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dask_validator import RunConfig, validate
+from dask_validator import RunConfig, results_lines, validate
 from dask_validator.errors import InputError
-from dask_validator.store import past_runs
 from dask_validator.store.past_runs import latest_runs, read_past_run
 from tests.tiny import change, tiny_database
 
@@ -67,7 +66,7 @@ def test_a_record_is_what_the_run_wrote(database: Path, tmp_path: Path) -> None:
 def test_lines_longer_than_a_chunk_stay_whole(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the stream is cut, a line is one object."""
     _validated(database)
-    monkeypatch.setattr(past_runs, "CHUNK", 100)
+    monkeypatch.setattr(results_lines, "CHUNK", 100)
 
     past = read_past_run(database, "MGC")
 

@@ -1,0 +1,134 @@
+"""Records of committed runs that somebody else has made: whoever reads them says so in one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dask_validator import results_lines, validate
+from dask_validator.store import past_runs
+from tests.adversary.test_journal import ODD, _places, _with, end_of
+from tests.tiny import change, tiny_database
+
+TEXTS = ("parameters", "versions", "fingerprints", "summary", "task_timings")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with one committed run; never written, only copied."""
+    database = tiny_database(tmp_path_factory.mktemp("source") / "tiny.duckdb", [{}, {"strategy_id": "MGC_B"}])
+    validate(database, workers=1, progress=False, wf_output=database.parent / "wf.jsonl")
+    return database
+
+
+@pytest.fixture
+def database(source: Path, tmp_path: Path) -> Path:
+    """A fresh copy."""
+    return Path(shutil.copy(source, tmp_path))
+
+
+def record_of(database: Path) -> dict[str, Any]:
+    """The one record of a database, as JSON has it."""
+    with duckdb.connect(str(database), read_only=True) as opened:
+        names = ", ".join((*TEXTS, "results"))
+        ((*texts, results),) = opened.execute(f"SELECT {names} FROM dask_validator_runs").fetchall()
+    lines = [json.loads(line) for line in zlib.decompress(results).splitlines()]
+    return {**dict(zip(TEXTS, map(json.loads, texts), strict=True)), "results": lines}
+
+
+def stored(column: str, value: Any) -> Any:
+    """As the column holds it."""
+    if column in TEXTS:
+        return json.dumps(value)
+    lines = value if isinstance(value, list) else [value]
+    return zlib.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+
+def forged_records(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every value of a record in turn made odd, a kind of oddity after the other; then what no JSON should be."""
+    for number, (column, *place) in enumerate(place for place in _places(record) if place):
+        odd = ODD[number % len(ODD)]
+        yield column, stored(column, _with(record[column], tuple(place), odd))
+    yield "summary", "[" * 100_000
+    yield "parameters", '{"min_sample": ' + "9" * 10_000 + "}"
+    yield "results", b"no stream"
+
+
+def ends(database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[int, int]]:
+    """Exit codes, and how many lines were complained of, of the commands that read records."""
+    where = ["--db", database]
+    ways: list[list[object]] = [
+        ["explain", "MGC_GOOD", *where],
+        ["report", "-q", "--output", tmp_path / "o.html", *where],
+    ]
+    ways.append(["run", "-q", "--workers", 1, "--wf-output", tmp_path / "wf.jsonl", *where])
+    return [(code, len(lines)) for code, lines in (end_of(*words, capsys=capsys) for words in ways)]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_forged_records(source: Path, database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Records of a run with one odd value: explain, report and run say at most one line"""
+    for column, value in list(forged_records(record_of(source)))[::8]:
+        change(database, f"UPDATE dask_validator_runs SET {column} = ?", value)
+        explained, reported, run = ends(database, tmp_path, capsys)
+        assert {explained, reported} <= {(0, 0), (2, 1)}, (column, value)
+        assert run == (0, 0), (column, value)
+        change(
+            database,
+            f"ATTACH '{source}' AS source; UPDATE dask_validator_runs SET {column} = "
+            f"(SELECT {column} FROM source.dask_validator_runs)",
+        )
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("value", ["NULL", "'infinity'", "'-infinity'", "TIMESTAMPTZ '290000-01-01'"])
+def test_moments_of_no_calendar(database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], value: str) -> None:
+    """Records of a run that ended never, or before all time"""
+    change(database, "CREATE TABLE r AS FROM dask_validator_runs; DROP TABLE dask_validator_runs")
+    change(
+        database, f"ALTER TABLE r RENAME TO dask_validator_runs; UPDATE dask_validator_runs SET finished_at = {value}"
+    )
+
+    explained, reported, run = ends(database, tmp_path, capsys)
+    assert {explained, reported} <= {(0, 0), (2, 1)}
+    assert run == (0, 0)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("byte", [b"a", b"\n"], ids=["one line", "many lines"])
+def test_a_stream_that_swells(
+    database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, byte: bytes
+) -> None:
+    """Kept lines that are a small stream of a size that no memory holds"""
+    made: list[int] = []
+    really = results_lines.decompressed
+
+    def counted(lines: bytes) -> Iterator[bytes]:
+        for chunk in really(lines):
+            made.append(len(chunk))
+            yield chunk
+
+    compressor = zlib.compressobj(9)
+    bomb = b"".join(compressor.compress(byte * (1 << 20)) for _ in range(64)) + compressor.flush()
+    change(database, "UPDATE dask_validator_runs SET results = ?", bomb)
+    monkeypatch.setattr(past_runs, "decompressed", counted)
+    monkeypatch.setattr(past_runs, "LONGEST", 1 << 22)
+
+    assert ends(database, tmp_path, capsys) == [(2, 1), (2, 1), (0, 0)]
+    assert sum(made) < 2 * (past_runs.LONGEST + (2 << 20))
+
+
+def test_lines_beyond_all_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kept lines that are more than what they take can be: an append of them would fill the disk"""
+    monkeypatch.setattr(results_lines, "MOST", 1000)
+    ours, swelling = b'{"strategy_id": "MGC"}\n', b"a" * (1 << 20)
+    assert b"".join(results_lines.decompressed(zlib.compress(ours))) == ours
+    with pytest.raises(ValueError, match="too many"):
+        list(results_lines.decompressed(zlib.compress(swelling, 9)))
