@@ -32,7 +32,7 @@ from dask_validator.rules.filters import Mask
 from dask_validator.rules.seasons import season_of, season_split, winter_days
 from dask_validator.rules.walkforward import walkforward
 from dask_validator.store.access import USUAL, Access, grant
-from dask_validator.store.connection import reading_again
+from dask_validator.store.connection import reading_again, with_room
 from dask_validator.store.fingerprints import stamp
 from dask_validator.store.outcomes import read_outcomes
 
@@ -103,7 +103,7 @@ class InDatabase(NamedTuple):
             raise InputError(f"{self.path} is not there, or not the same file, on {socket.gethostname()}")
         grant(self.path, self.access)
         with reading_again(self.path) as connection:
-            return read_outcomes(connection, self.instrument, keys, self.rows)
+            return with_room(connection, self.path, lambda: read_outcomes(connection, self.instrument, keys, self.rows))
 
 
 class Carried(NamedTuple):

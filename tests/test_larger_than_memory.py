@@ -17,7 +17,10 @@ import pytest
 from dask_validator import memory, validate
 from dask_validator.errors import InputError
 from dask_validator.execution import dask_config
+from dask_validator.explanation import explain
+from dask_validator.model import OutcomeKey
 from dask_validator.store import access, connection
+from dask_validator.task import InDatabase, identity
 from tests.test_any_worker_count import config, verdicts
 from tests.tiny import GOOD, change, tiny_database
 
@@ -171,6 +174,31 @@ def test_rows_too_long_for_the_usual_memory(
     with duckdb.connect(str(database), read_only=True) as opened:
         [(least,)] = opened.execute("SELECT min(length(yearly_results)) FROM validated_setups").fetchall()
     assert least > LENGTH
+
+
+def test_long_outcomes_in_a_worker(scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task reads outcomes whose texts are too long for the usual memory."""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    long = f"outcome || repeat(md5(trading_day::VARCHAR), {LENGTH // 32})"
+    change(database, f"CREATE TABLE longer AS SELECT * REPLACE ({long} AS outcome) FROM orb_outcomes")
+    change(database, "DROP TABLE orb_outcomes; ALTER TABLE longer RENAME TO orb_outcomes")
+    monkeypatch.setattr(access, "USUAL_MEMORY", LIMIT)
+    path = str(database)
+    [outcomes] = InDatabase(path, identity(path), "MGC", None).read([OutcomeKey(5, "0900", "E1", 1.5, 1)])
+
+    assert outcomes.days.size > 600
+
+
+def test_many_large_records(scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record of a run is found among many whose lines together are too long for the usual memory."""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+    earlier = "run_id || n AS run_id, finished_at - to_days(n::INTEGER) AS finished_at"
+    copies = f"SELECT r.* REPLACE ({earlier}, encode(repeat(md5(n::VARCHAR), 62500)) AS results)"
+    change(database, f"INSERT INTO dask_validator_runs {copies} FROM dask_validator_runs r, range(1, 40) numbers(n)")
+    monkeypatch.setattr(access, "USUAL_MEMORY", LIMIT)
+
+    assert explain(database, "MGC_GOOD").agrees
 
 
 def test_rows_too_long_for_the_limit(long_rows: Path, scratch: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
+
 from dask_validator.rules.filters import is_known
-from dask_validator.store.connection import check_is_file, reading, refuse_truncated
+from dask_validator.store.connection import check_is_file, read, refuse_truncated
 from dask_validator.store.contract import OPTIONAL, read_catalogue
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
@@ -38,29 +40,32 @@ def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checku
     """
     check_is_file(path)
     refuse_if_held(path, to_write=False)
-    with reading(path) as connection:
-        refuse_truncated(connection, path)
-        refuse_macros(connection)
-        catalogue = read_catalogue(connection)
-        refuse_absent(connection, path, instrument)
-        refuse_obstacles(connection, catalogue, Waiting(instrument, WAITING))
-        refuse_repeated_features(connection, instrument)
-        refuse_nameless(connection, instrument)
-        of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"
-        statuses = connection.execute(
-            f"SELECT CASE WHEN {WAITING} THEN 'waiting' ELSE validation_status END AS status, count(*) "
-            "FROM experimental_strategies WHERE instrument = ? GROUP BY status ORDER BY status",
-            [instrument],
-        ).fetchall()
-        keys = connection.execute(
-            "SELECT count(*) FROM (SELECT DISTINCT orb_minutes, orb_label, entry_model, rr_target, confirm_bars "
-            f"{of_instrument})",
-            [instrument],
-        ).fetchone()
-        filters = connection.execute(
-            f"SELECT filter_type, count(*) {of_instrument} AND filter_type IS NOT NULL GROUP BY ALL ORDER BY ALL",
-            [instrument],
-        ).fetchall()
+    return read(path, lambda connection: _examined(connection, path, instrument, strict_filters))
+
+
+def _examined(connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, strict_filters: bool) -> Checkup:
+    refuse_truncated(connection, path)
+    refuse_macros(connection)
+    catalogue = read_catalogue(connection)
+    refuse_absent(connection, path, instrument)
+    refuse_obstacles(connection, catalogue, Waiting(instrument, WAITING))
+    refuse_repeated_features(connection, instrument)
+    refuse_nameless(connection, instrument)
+    of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"
+    statuses = connection.execute(
+        f"SELECT CASE WHEN {WAITING} THEN 'waiting' ELSE validation_status END AS status, count(*) "
+        "FROM experimental_strategies WHERE instrument = ? GROUP BY status ORDER BY status",
+        [instrument],
+    ).fetchall()
+    keys = connection.execute(
+        "SELECT count(*) FROM (SELECT DISTINCT orb_minutes, orb_label, entry_model, rr_target, confirm_bars "
+        f"{of_instrument})",
+        [instrument],
+    ).fetchone()
+    filters = connection.execute(
+        f"SELECT filter_type, count(*) {of_instrument} AND filter_type IS NOT NULL GROUP BY ALL ORDER BY ALL",
+        [instrument],
+    ).fetchall()
     return Checkup(
         path,
         instrument,

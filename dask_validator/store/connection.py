@@ -49,6 +49,12 @@ def reading(path: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
+def read(path: str | Path, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    """What the work returns, given a read-only connection; once more with more memory where that is too little."""
+    with reading(path) as connection:
+        return with_room(connection, path, lambda: work(connection))
+
+
 class _Kept(NamedTuple):
     connection: duckdb.DuckDBPyConnection
     until: threading.Timer

@@ -7,8 +7,11 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import duckdb
 
 from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
@@ -69,14 +72,8 @@ class Database:
         if to_write:
             _refuse_unwritable(path)
         waiting = OR_FAILED if retry_failed else WAITING
-        with connection.reading(path) as opened:
-            connection.refuse_truncated(opened, path)
-            refuse_macros(opened)
-            catalogue = read_catalogue(opened)
-            if instrument is not None:
-                refuse_absent(opened, path, instrument)
-                if to_write:
-                    refuse_obstacles(opened, catalogue, Waiting(instrument, waiting))
+        look = partial(_look, path=path, instrument=instrument, waiting=waiting if to_write else None)
+        connection.read(path, look)
         return cls(Path(path).absolute(), waiting)
 
     def read_facts(self, instrument: str) -> Facts:
@@ -110,17 +107,18 @@ class Database:
         by_minutes: dict[int | None, dict[str, Collection[str]]] = {}
         for (minutes, label), parts in wanted.items():
             by_minutes.setdefault(minutes, {})[label] = parts
-        with connection.reading(self.path) as opened:
-            return {
+        return connection.read(
+            self.path,
+            lambda opened: {
                 (minutes, label): features
                 for minutes, of_minutes in by_minutes.items()
                 for label, features in read_features(opened, instrument, minutes, of_minutes).items()
-            }
+            },
+        )
 
     def read_outcomes(self, instrument: str, keys: Sequence[OutcomeKey], rows: RowRange) -> Sequence[Outcomes]:
         """Outcomes of each key, in the order of `keys`."""
-        with connection.reading(self.path) as opened:
-            return read_outcomes(opened, instrument, keys, rows)
+        return connection.read(self.path, lambda opened: read_outcomes(opened, instrument, keys, rows))
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
@@ -144,6 +142,17 @@ class Database:
         from dask_validator.store.writer import commit
 
         commit(self.path, record, verdicts, seen, patience)
+
+
+def _look(opened: duckdb.DuckDBPyConnection, path: str | Path, instrument: str | None, waiting: str | None) -> None:
+    """Raise InputError for what no run could use; `waiting` are the strategies that are to be updated, if any."""
+    connection.refuse_truncated(opened, path)
+    refuse_macros(opened)
+    catalogue = read_catalogue(opened)
+    if instrument is not None:
+        refuse_absent(opened, path, instrument)
+        if waiting is not None:
+            refuse_obstacles(opened, catalogue, Waiting(instrument, waiting))
 
 
 def _refuse_unwritable(path: str | Path) -> None:

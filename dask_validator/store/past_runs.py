@@ -17,7 +17,7 @@ from dask_validator.errors import InputError
 from dask_validator.model import TaskTiming
 from dask_validator.results_lines import decompressed
 from dask_validator.store import record_shape as shape
-from dask_validator.store.connection import reading
+from dask_validator.store.connection import read, reading
 
 MOST_NAMED = 5
 LONGEST = 1 << 26  # bytes of a line; one with all windows of 10,000 years has a third of that
@@ -87,8 +87,7 @@ def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) 
         The database cannot be read, or the record is damaged.
     """
     column, value = ("instrument", instrument) if run_id is None else ("run_id", run_id)
-    with reading(path) as connection:
-        rows = _rows(connection, _RECORD.format(column=column), value)
+    rows = read(path, lambda connection: _rows(connection, _RECORD.format(column=column), value))
     return _past_run(rows[0]) if rows else None
 
 

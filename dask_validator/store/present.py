@@ -9,7 +9,7 @@ from typing import NamedTuple
 import duckdb
 
 from dask_validator.model import SeasonSplit
-from dask_validator.store.connection import reading
+from dask_validator.store.connection import read
 from dask_validator.store.contract import SPLIT, read_catalogue
 
 REJECTED = "validation_status = 'REJECTED'"
@@ -49,25 +49,29 @@ def read_present(path: str | Path, strategy_ids: Sequence[str]) -> dict[str, Pre
         "expectancy_r::DOUBLE, CASE WHEN is_canonical AND NOT isnan(p_value::DOUBLE) THEN p_value::DOUBLE END, "
         "validation_status, validation_notes"
     )
-    with reading(path) as connection:
-        rows = connection.execute(
+    rows = read(
+        path,
+        lambda connection: connection.execute(
             f"SELECT {names}, {_split(connection)} FROM experimental_strategies "
             "WHERE strategy_id IN (SELECT unnest(?::VARCHAR[]))",
             [list(strategy_ids)],
-        ).fetchall()
+        ).fetchall(),
+    )
     own = len(Present._fields) - 1
     return {row[0]: Present(*(*row[:own], SeasonSplit(*row[own:]))) for row in rows}
 
 
 def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
     """All canonical strategies of the instrument that have a verdict, counted by status and season verdict."""
-    with reading(path) as connection:
-        rows = connection.execute(
+    rows = read(
+        path,
+        lambda connection: connection.execute(
             f"SELECT status, dst_verdict, count(*) FROM (SELECT validation_status AS status, {_split(connection)} "
             "FROM experimental_strategies WHERE instrument = ? AND is_canonical IS NOT FALSE) "
             "WHERE status IN ('PASSED', 'REJECTED') GROUP BY ALL ORDER BY ALL",
             [instrument],
-        ).fetchall()
+        ).fetchall(),
+    )
     return [SeasonCount(*row) for row in rows]
 
 
@@ -85,9 +89,5 @@ def _whole(name: str) -> str:
 
 def count_statuses(path: str | Path, instrument: str) -> dict[str | None, int]:
     """How many strategies of the instrument have which status."""
-    with reading(path) as connection:
-        rows = connection.execute(
-            "SELECT validation_status, count(*) FROM experimental_strategies WHERE instrument = ? GROUP BY ALL",
-            [instrument],
-        ).fetchall()
-    return dict(rows)
+    query = "SELECT validation_status, count(*) FROM experimental_strategies WHERE instrument = ? GROUP BY ALL"
+    return dict(read(path, lambda connection: connection.execute(query, [instrument]).fetchall()))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dask_validator.errors import InputError
 from dask_validator.model import Extent, OutcomeKey, Strategy
 from dask_validator.rules.fdr import Correction
-from dask_validator.store.connection import make_room, reading, with_room
+from dask_validator.store.connection import make_room, read, reading, with_room
 from dask_validator.store.contract import Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, row_fingerprint
 from dask_validator.store.outcomes import read_layout
@@ -67,21 +67,24 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
     InputError
         The database cannot be read or does not keep docs/data-contract.md.
     """
-    with reading(path) as connection:
-        catalogue = read_catalogue(connection)
-        refuse_repeated_features(connection, instrument)
-        refuse_nameless(connection, instrument, waiting)
-        count = _count_waiting(connection, instrument, waiting)
-        p_values, expectancies = _tested(connection, instrument)
-        return Facts(
-            count,
-            _atr_by_year(connection, instrument),
-            p_values,
-            expectancies,
-            _active_setups(connection),
-            catalogue.not_null("validated_setups"),
-            None if count else last_run(connection, instrument),
-        )
+    return read(path, lambda connection: _facts(connection, instrument, waiting))
+
+
+def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str) -> Facts:
+    catalogue = read_catalogue(connection)
+    refuse_repeated_features(connection, instrument)
+    refuse_nameless(connection, instrument, waiting)
+    count = _count_waiting(connection, instrument, waiting)
+    p_values, expectancies = _tested(connection, instrument)
+    return Facts(
+        count,
+        _atr_by_year(connection, instrument),
+        p_values,
+        expectancies,
+        _active_setups(connection),
+        catalogue.not_null("validated_setups"),
+        None if count else last_run(connection, instrument),
+    )
 
 
 def read_waiting(path: str | Path, instrument: str, waiting: str = WAITING) -> Generator[Strategy]:
@@ -132,26 +135,29 @@ def read_strategy(path: str | Path, strategy_id: str) -> Stored:
     InputError
         There is none, or it has no instrument.
     """
-    with reading(path) as connection:
-        found = connection.execute(
-            "SELECT instrument, validation_status, validation_notes FROM experimental_strategies "
-            "WHERE strategy_id = ? AND instrument IS NOT NULL",
+    return read(path, lambda connection: _stored(connection, path, strategy_id))
+
+
+def _stored(connection: duckdb.DuckDBPyConnection, path: str | Path, strategy_id: str) -> Stored:
+    found = connection.execute(
+        "SELECT instrument, validation_status, validation_notes FROM experimental_strategies "
+        "WHERE strategy_id = ? AND instrument IS NOT NULL",
+        [strategy_id],
+    ).fetchone()
+    if found is None:
+        alike = connection.execute(
+            "SELECT strategy_id FROM experimental_strategies WHERE strategy_id IS NOT NULL "
+            "ORDER BY jaro_winkler_similarity(strategy_id, ?) DESC, strategy_id LIMIT 3",
             [strategy_id],
-        ).fetchone()
-        if found is None:
-            alike = connection.execute(
-                "SELECT strategy_id FROM experimental_strategies WHERE strategy_id IS NOT NULL "
-                "ORDER BY jaro_winkler_similarity(strategy_id, ?) DESC, strategy_id LIMIT 3",
-                [strategy_id],
-            ).fetchall()
-            hint = f"; there are {', '.join(name for (name,) in alike)}" if alike else ""
-            raise InputError(f"got the strategy {strategy_id!r}, which {path} does not have{hint}")
-        catalogue = read_catalogue(connection)
-        query, parameters = _waiting(found[0], "strategy_id = ?", catalogue)
-        row = connection.execute(query, [*parameters, strategy_id]).fetchone()
-        instrument, status, note = found
-        canonical_id = _canonical_id(connection, catalogue, strategy_id)
-        return Stored(Strategy._make(row or ()), instrument, status, note, canonical_id)
+        ).fetchall()
+        hint = f"; there are {', '.join(name for (name,) in alike)}" if alike else ""
+        raise InputError(f"got the strategy {strategy_id!r}, which {path} does not have{hint}")
+    catalogue = read_catalogue(connection)
+    query, parameters = _waiting(found[0], "strategy_id = ?", catalogue)
+    row = connection.execute(query, [*parameters, strategy_id]).fetchone()
+    instrument, status, note = found
+    canonical_id = _canonical_id(connection, catalogue, strategy_id)
+    return Stored(Strategy._make(row or ()), instrument, status, note, canonical_id)
 
 
 def _canonical_id(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, strategy_id: str) -> str | None:
