@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dask_validator import outputs
 from dask_validator.commit import finish_append, refuse_other_output
 from dask_validator.config import RunConfig, Safeguards
-from dask_validator.errors import InputError
+from dask_validator.errors import DatabaseHeld, InputError
 from dask_validator.events import Listener, Said, ignore
 from dask_validator.execution.dask_config import links_that_can_be_formed, readable
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecutor, SerialExecutor
@@ -135,9 +136,7 @@ def prepared(
     grant_access(db, safeguards)
     outputs.check(_files(db, instrument, safeguards, config), appends=writes and not config.no_walkforward)
     if safeguards.discard and writes:
-        _database(db, instrument, safeguards, listener, to_write=True)  # what refuses the run loses nothing
-        if said := discard(_journal_path(db, instrument, safeguards), instrument):
-            listener(Said(said, warning=True))
+        _discard(db, instrument, safeguards, listener)
     with _journal(db, instrument, safeguards, keeps=writes) as journal:
         database = _database(db, instrument, safeguards, listener, to_write=writes)
         if said := finish_append(database, journal, instrument, config.wf_output):
@@ -211,6 +210,21 @@ def _journal(db: str | Path, instrument: str, safeguards: Safeguards, *, keeps: 
 
 def _journal_path(db: str | Path, instrument: str, safeguards: Safeguards) -> Path:
     return Path(safeguards.journal or default_path(Path(db).absolute(), instrument))
+
+
+def _discard(db: str | Path, instrument: str, safeguards: Safeguards, listener: Listener) -> None:
+    """Give up the journal, whatever the database holds; kept while somebody has that, which ends by itself."""
+    path = _journal_path(db, instrument, safeguards)
+    try:
+        _database(db, instrument, safeguards, listener, to_write=True)
+    except DatabaseHeld:
+        raise
+    except InputError as error:
+        there = os.path.lexists(path)
+        discard(path, instrument)
+        raise InputError(f"{error} ({path} is given up all the same)" if there else str(error)) from error
+    if said := discard(path, instrument):
+        listener(Said(said, warning=True))
 
 
 def _database(

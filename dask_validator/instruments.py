@@ -11,6 +11,7 @@ from typing import Any
 from dask_validator.errors import InputError
 from dask_validator.rules.costs import KNOWN_COSTS, Costs
 
+LONGEST = 1 << 20  # characters of a file of costs
 MUST_BE_POSITIVE = {"point_value", "tick_size", "min_ticks_floor"}
 
 
@@ -32,11 +33,18 @@ def costs_of(symbol: str, toml_path: str | Path | None = None) -> Costs:
 
 
 def _load(path: Path) -> dict[str, object]:
+    """Its tables; the path may be one that a run has left in a database, of whatever there is."""
+    if path.exists() and not path.is_file():  # a pipe or a device would be read for ever
+        raise InputError(f"--instruments got {path}, which is not a file; needed one of TOML")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors may put a byte-order mark first
+        with path.open(encoding="utf-8-sig") as file:  # editors may put a byte-order mark first
+            text = file.read(LONGEST + 1)
+        if len(text) > LONGEST:
+            raise ValueError(f"it has more than {LONGEST:,} characters")
+        return tomllib.loads(text)
     except OSError as error:
         raise InputError(f"--instruments got {path}, which cannot be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--instruments got {path}, which is not valid TOML: {error}") from None
 
 

