@@ -1,7 +1,8 @@
-"""What the tests share: recorded databases, and the real command."""
+"""What the tests share: recorded databases, the real command, and a process that each test leaves as it found it."""
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask
+import distributed  # noqa: F401  # which adds to Dask's configuration
 import duckdb
 import pytest
 
@@ -39,6 +42,24 @@ class Ran:
 
 
 Command = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_as_on_a_terminal() -> None:
+    """`nohup` and a shell's `&` have signals ignored, here and in all that is started from here."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def _dask_is_configured_as_before() -> Iterator[None]:
+    """Whatever a test has run, Dask's configuration is as before: it holds for all of a user's process."""
+    before = copy.deepcopy(dask.config.config)
+    yield
+    after = copy.deepcopy(dask.config.config)
+    dask.config.config.clear()
+    dask.config.config.update(before)  # one failure, not that of all tests to come
+    assert after == before
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import dask
 from distributed import Client
 from distributed.security import Security
 
@@ -21,6 +20,7 @@ from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.first_worker import wait_for_a_worker
 from dask_validator.execution.fitness import blind_workers, check_versions, without_nanny
 from dask_validator.execution.flight import Flight, answering, threads
+from dask_validator.execution.process_wide import configured, in_any_order
 from dask_validator.execution.quarantine import quarantined
 from dask_validator.interrupts import held_back
 
@@ -174,20 +174,28 @@ class ClientExecutor:
             )
 
 
-def _workers_may_die() -> AbstractContextManager[object]:
+def _workers_may_die() -> AbstractContextManager[None]:
     """A LocalCluster, the user's too, closes a worker for good that happens to be starting again 15 s after a death."""
-    return dask.config.set({"distributed.deploy.lost-worker-timeout": "1000 days"})
+    return configured({"distributed.deploy.lost-worker-timeout": "1000 days"})
+
+
+def quiet() -> AbstractContextManager[None]:
+    """Dask logs connections that it closes itself as errors; a user would take them for ours."""
+    return in_any_order(_silenced)
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Dask logs connections that it closes itself as errors; a user would take them for ours."""
+def _silenced() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("distributed", "distributed.client")]  # each has its own level
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    speaking: list[logging.Logger | logging.Handler] = [
+        *loggers,
+        *loggers[0].handlers,
+    ]  # whose levels a LocalCluster changes too
+    levels = [each.level for each in speaking]
+    for each in speaking:
+        each.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for each, level in zip(speaking, levels, strict=True):
+            each.setLevel(level)

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import dask
 import distributed.utils
 from dask.system import CPU_COUNT
 from distributed import Client
@@ -26,6 +25,7 @@ from dask_validator.execution.dask_config import STARTING, neutral
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
 from dask_validator.execution.forking import ctrl_c_is_ours
 from dask_validator.execution.machine import runaway
+from dask_validator.execution.process_wide import configured
 from dask_validator.execution.visitors import GuardedCluster, pages
 
 INSTEAD = "use fewer, or --workers 1, which needs none"
@@ -108,9 +108,11 @@ class LocalExecutor:
 
     def close(self) -> None:
         """End the processes."""
-        if self._starting is not None:
-            self._starting.exception()  # one that is half started cannot be ended
-        self._open.close()
+        if self._starting is None:
+            self._open.close()
+            return
+        # After the start, which cannot be ended half way; and to its end, whatever interrupts us here.
+        self._background.submit(self._open.close).result()
 
     def _ready(self) -> ClientExecutor:
         self.start()
@@ -125,7 +127,7 @@ class LocalExecutor:
         enter(quiet())
         try:
             scratch = enter(tempfile.TemporaryDirectory(prefix="dask-validator-", ignore_cleanup_errors=True))
-            enter(dask.config.set({**neutral(scratch), **pages(self._door and self._door.address)}))
+            enter(configured({**neutral(scratch), **pages(self._door and self._door.address)}))
             client = self._connected(scratch)
         except Exception as error:  # whatever this machine lacks
             raise InputError(f"{self.workers} workers cannot be started here ({_reason(error)}); {INSTEAD}") from error
@@ -137,7 +139,7 @@ class LocalExecutor:
         return ClientExecutor(client, PATIENCE_S, self._task_timeout_s)
 
     def _connected(self, scratch: str) -> Client:
-        with ctrl_c_is_ours(), dask.config.set(STARTING):
+        with ctrl_c_is_ours(), configured(STARTING):
             cluster = self._open.enter_context(
                 GuardedCluster(
                     self._door,

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from dask_validator.errors import InputError
+from dask_validator.execution.process_wide import configured
 
 LINK = "distributed.dashboard.link"
 ORIGINS = "distributed.scheduler.dashboard.bokeh-application.allow_websocket_origin"
@@ -49,11 +50,9 @@ def neutral(scratch: str) -> dict[str, Any]:
     return {"distributed": defaults["distributed"], "temporary-directory": scratch, **kept, **OURS}
 
 
-def links_that_can_be_formed() -> AbstractContextManager[object]:
+def links_that_can_be_formed() -> AbstractContextManager[None]:
     """For clusters of others, whose configuration is the user's otherwise."""
-    import dask
-
-    return dask.config.set({LINK: link()})
+    return configured({LINK: link()})
 
 
 def link() -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dask_validator.errors import InputError
+from dask_validator.execution.process_wide import configured
 
 FLAGS = "--tls-ca-file, --tls-cert, --tls-key"
 
@@ -35,11 +36,9 @@ def certified(scheduler: str | None, ca_file: Path | None, cert: Path | None, ke
     if scheduler is None or not scheduler.startswith("tls://"):
         raise InputError(f"{FLAGS} got files for --scheduler {scheduler}; needed --scheduler tls://HOST:PORT")
     _check(ca_file, cert, key)
-    import dask
-
     files = {"ca-file": ca_file, "client.cert": cert, "client.key": key}
     tls = {f"distributed.comm.tls.{name}": path and str(path) for name, path in files.items()}
-    with dask.config.set({**tls, "distributed.comm.require-encryption": True}):
+    with configured({**tls, "distributed.comm.require-encryption": True}):
         yield
 
 
