@@ -127,6 +127,8 @@ def test_check_says_what_a_run_would_meet(
     assert "unknown filter 'MYSTERY_X'" in said
     assert "unknown filter 'NO_FILTER'" not in said
     assert f"would validate {counts['waiting']} strategies" in said
+    assert "held by nobody" in said
+    assert "would be refused" not in said
 
 
 def test_check_knows_the_strict_filters(command: Command, small: Path) -> None:

@@ -40,7 +40,8 @@ def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checku
     """
     check_is_file(path)
     refuse_if_held(path, to_write=False)
-    return read(path, lambda connection: _examined(connection, path, instrument, strict_filters))
+    found = read(path, lambda connection: _examined(connection, path, instrument, strict_filters))
+    return found._replace(held_by=_holder(path), doubts=doubts(path))  # closed, or we would hold it ourselves
 
 
 def _examined(connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, strict_filters: bool) -> Checkup:
@@ -74,8 +75,8 @@ def _examined(connection: duckdb.DuckDBPyConnection, path: Path, instrument: str
         keys[0] if keys else 0,
         [(name, count) for name, count in filters if not is_known(name, strict_filters)],
         [f"{table}.{name}" for table in OPTIONAL for name in catalogue.lacking(table)],
-        _holder(path),
-        doubts(path),
+        held_by=None,
+        doubts=[],
     )
 
 

@@ -50,6 +50,7 @@ RUNS = {  # one row a committed run: texts are JSON, `results` is the zlib-compr
     "task_timings": "VARCHAR",
     "results": "BLOB",
 }
+KEY_OF_RUNS = ("PRIMARY KEY", ["run_id"])
 
 TABLES: dict[str, dict[str, str]] = {
     "experimental_strategies": {
@@ -193,6 +194,23 @@ def _check_runs(connection: duckdb.DuckDBPyConnection) -> None:
         what = f"its {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} other" if strange else "it is a view"
         raise InputError(f"dask_validator_runs is not the table that runs are recorded in ({what}); rename or drop it")
     _check_fillable("dask_validator_runs", columns, RUNS)
+    if refusing := _constraints_of_runs(connection):
+        raise InputError(
+            f"dask_validator_runs has {', '.join(refusing)}, which may refuse the record of a run; "
+            "rename or drop the table"
+        )
+
+
+def _constraints_of_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What a record could run into, as SQL; a key of run_id and columns that are NOT NULL are ours."""
+    ours = "lower(table_name) = 'dask_validator_runs' AND schema_name = 'main' AND database_name = current_database()"
+    constraints = connection.execute(
+        "SELECT constraint_type, constraint_column_names, constraint_text "
+        f"FROM duckdb_constraints() WHERE {ours} ORDER BY constraint_index"
+    ).fetchall()
+    found = [text for kind, names, text in constraints if kind != "NOT NULL" and (kind, names) != KEY_OF_RUNS]
+    indexes = connection.execute(f"SELECT sql FROM duckdb_indexes() WHERE {ours} AND is_unique AND NOT is_primary")
+    return found + [text.rstrip(";") for (text,) in indexes.fetchall()]
 
 
 def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str]) -> None:

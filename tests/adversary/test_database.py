@@ -17,7 +17,7 @@ from dask_validator import validate
 from dask_validator.cli import cli
 from dask_validator.errors import InputError
 from dask_validator.explanation import explain
-from dask_validator.store import functions
+from dask_validator.store import contract, functions
 from tests.conftest import Command, everything_in
 from tests.parsing import parsed
 from tests.tiny import Row, change, line_ids, rows_by_id, tiny_database
@@ -188,6 +188,11 @@ def test_views_of_files_when_allowed(unkeyed: Path, undisturbed: dict[str, Any],
     assert "--allow-external-views" in refused(unkeyed)
 
 
+RUNS = (
+    "CREATE TABLE dask_validator_runs ({}, " + ", ".join(f"{n} {k}" for n, k in list(contract.RUNS.items())[1:]) + ")"
+)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -198,8 +203,16 @@ def test_views_of_files_when_allowed(unkeyed: Path, undisturbed: dict[str, Any],
         "CREATE TABLE dask_validator_runs AS FROM runs_before; "
         "ALTER TABLE dask_validator_runs ADD COLUMN mine INTEGER; "
         "ALTER TABLE dask_validator_runs ALTER COLUMN mine SET NOT NULL",
+        RUNS.format("run_id VARCHAR CHECK (run_id = 'x')"),
+        RUNS.format("run_id VARCHAR, UNIQUE (instrument)"),
+        RUNS.format("run_id VARCHAR, PRIMARY KEY (instrument)"),
+        RUNS.format("run_id VARCHAR, FOREIGN KEY (run_id) REFERENCES experimental_strategies (strategy_id)"),
+        RUNS.format("run_id VARCHAR") + "; CREATE UNIQUE INDEX one ON dask_validator_runs (instrument)",
     ],
-    ids=["a view", "a view of the columns", "other columns", "other types", "a column nobody fills"],
+    ids=[
+        *("a view", "a view of the columns", "other columns", "other types", "a column nobody fills"),
+        *("a check", "one run an instrument", "another key", "a foreign key", "a unique index"),
+    ],
 )
 def test_another_table_of_runs(tmp_path: Path, statement: str) -> None:
     """Something else under the name of the table that runs are recorded in
