@@ -130,6 +130,8 @@ class LocalExecutor:
             enter(configured({**neutral(scratch), **pages(self._door and self._door.address)}))
             client = self._connected(scratch)
         except Exception as error:  # whatever this machine lacks
+            # What is left half started, Dask ends when this process ends, and would say so below our line.
+            logging.getLogger("distributed.process").setLevel(logging.WARNING)
             raise InputError(f"{self.workers} workers cannot be started here ({_reason(error)}); {INSTEAD}") from error
         if self._door is not None:
             self.dashboard_link = client.dashboard_link

@@ -66,3 +66,36 @@ def test_the_cluster_starts_in_the_background() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, timeout=120)
 
     assert done.stdout.split() == ["None", "True"]
+
+
+HALF_STARTED = """
+import sys
+from distributed import Nanny
+from dask_validator.api import open_executor
+from dask_validator.errors import InputError
+
+async def refused(self, *args, **kwargs):
+    raise RuntimeError("can't start new thread")
+
+async def half(self):
+    await start(self)
+    await refused(self)
+
+start, Nanny.start_unsafe, Nanny.kill = Nanny.start_unsafe, half, refused
+if __name__ == "__main__":
+    try:
+        with open_executor(2, dashboard_address=None) as executor:
+            executor.wait()
+    except InputError as error:
+        print(error, file=sys.stderr)
+"""
+
+
+def test_workers_that_are_half_started(tmp_path: Path) -> None:
+    """Processes that Dask has started, and cannot end before ours does, put no line below the one that says why."""
+    script = tmp_path / "half.py"
+    script.write_text(HALF_STARTED)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=120)
+
+    [line] = done.stderr.splitlines()
+    assert line.startswith("2 workers cannot be started here (RuntimeError: can't start new thread)")
