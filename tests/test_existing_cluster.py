@@ -37,6 +37,7 @@ from tests.test_any_worker_count import Serial, answers, config, verdicts
 from tests.tiny import change
 
 PATIENCE_S = 60
+LOST_S = 5.0
 LOOPBACK = ["--host", "127.0.0.1"]
 DASK = ["-m", "dask"]
 # As a cluster of other people is: without this package, and without a dashboard's package.
@@ -182,15 +183,15 @@ class Cluster:
 
 
 @contextmanager
-def running_scheduler(dask: list[str], folder: Path) -> Iterator[Client]:
-    """A client of a scheduler that runs in the folder until the end of the block."""
+def running_scheduler(dask: list[str], folder: Path, timeout_s: float = PATIENCE_S) -> Iterator[Client]:
+    """A client of a scheduler that runs in the folder until the end of the block; a lost one is looked for so long."""
     log, contact = folder / "scheduler.log", folder / "scheduler.json"
     options = ["--port", 0, "--dashboard-address", "127.0.0.1:0", "--scheduler-file", contact]
     process = start([*dask, "scheduler", *LOOPBACK, *options], folder, log)
     try:
         wait_until(lambda: contact.exists() and contact.read_text().endswith("}"), log)
         address = json.loads(contact.read_text())["address"]
-        with Client(address, timeout=PATIENCE_S, set_as_default=False) as client:
+        with Client(address, timeout=timeout_s, set_as_default=False) as client:
             yield client
     finally:
         end(process)
@@ -416,7 +417,7 @@ def test_cluster_without_workers_yet(cluster: Cluster, small: Path) -> None:
 def test_scheduler_killed(tmp_path_factory: pytest.TempPathFactory, small: Path) -> None:
     """A run whose scheduler dies ends with one line, and with the database as it was."""
     before = small.read_bytes()
-    with running_scheduler(DASK, tmp_path_factory.mktemp("dying_scheduler")) as client:
+    with running_scheduler(DASK, tmp_path_factory.mktemp("dying_scheduler"), LOST_S) as client:
         cluster = Cluster(client, tmp_path_factory.mktemp("workers"))
         worker = cluster.start_worker(preload=SLOW)
         cluster.wait_for(1)

@@ -43,7 +43,7 @@ from dask_validator.run import run_validation
 from tests.conftest import Command
 from tests.handling import Whole
 from tests.test_any_worker_count import config, verdicts
-from tests.test_existing_cluster import DASK, Cluster, Meanwhile, end, run_on, running_scheduler, wait_until
+from tests.test_existing_cluster import DASK, LOST_S, Cluster, Meanwhile, end, run_on, running_scheduler, wait_until
 from tests.tiny import line_ids, rows_by_id
 
 Faulty = Callable[..., Path]
@@ -268,7 +268,7 @@ class Elsewhere(NamedTuple):
 def elsewhere(tmp_path_factory: pytest.TempPathFactory, faulty: Faulty) -> Iterator[Elsewhere]:
     """A scheduler and two slow workers."""
     script = faulty(slow_s=0.02)
-    with running_scheduler(DASK, tmp_path_factory.mktemp("scheduler")) as client:
+    with running_scheduler(DASK, tmp_path_factory.mktemp("scheduler"), LOST_S) as client:
         cluster = Cluster(client, tmp_path_factory.mktemp("workers"))
         workers = [cluster.start_worker(preload=script.read_text()) for _ in range(2)]
         cluster.wait_for(2)
