@@ -151,6 +151,7 @@ class LocalExecutor:
                     host=LOOPBACK,
                     security=Security.temporary(),  # others on this machine could have us run their code
                     local_directory=scratch,
+                    env={"TMPDIR": scratch},  # what a worker leaves that is killed goes with the rest
                     memory_limit=runaway(self.workers),
                     silence_logs=logging.CRITICAL,
                 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 import tempfile
 from functools import lru_cache
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,5 +73,13 @@ def _spelled(size: int) -> str:
 
 @lru_cache(maxsize=1)
 def _scratch() -> str:
-    """Of this process; a fork keeps it, as DuckDB opens what is open already with equal settings only."""
-    return os.path.join(tempfile.gettempdir(), f"dask-validator-{os.getpid()}.tmp")
+    """Of this process; a fork keeps it, as DuckDB opens what is open already with equal settings only.
+
+    In a folder of this user's alone: others could read what is spilled, or have put files of theirs in its place.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="dask-validator-")
+    except OSError:  # no room; then nothing can be spilled either
+        return os.path.join(tempfile.gettempdir(), f"dask-validator-{secrets.token_hex(8)}")
+    Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)  # at the end of workers, too
+    return os.path.join(folder, "duckdb")

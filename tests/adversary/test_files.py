@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -356,3 +357,35 @@ def test_a_byte_order_mark(database: Path, tmp_path: Path) -> None:
     costs = {"instruments": tmp_path / "costs.toml", "wf_output": tmp_path / "wf.jsonl"}
 
     assert validate(database, workers=1, progress=False, **costs).summary["committed"]
+
+
+SPILL = """
+import os, subprocess, sys, tempfile
+from pathlib import Path
+from dask_validator.store import access, connection
+
+access.grant(sys.argv[1], access.Access("24MiB"))
+with connection.reading(sys.argv[1]) as opened:
+    opened.execute("CREATE TEMP TABLE copied AS SELECT random() AS x FROM range(5000000)")
+    place = Path(access._scratch())
+    print("spilled" if any(path.stat().st_size for path in place.iterdir()) else "")
+    look = ["ls", str(place)]
+    seen = subprocess.run(look, user=65534, group=65534, extra_groups=[], capture_output=True).returncode == 0
+    print("seen" if seen or str(os.getpid()) in str(place) else "unseen")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_neighbour_looks_at_what_is_spilled(database: Path) -> None:
+    """Another user who would read what DuckDB spills to the temporary directory, or write it there first"""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o1777)
+        spilled = subprocess.run(
+            [sys.executable, "-c", SPILL, database],
+            env={**os.environ, "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert spilled.split() == ["spilled", "unseen"]
+        assert list(Path(folder).iterdir()) == []
