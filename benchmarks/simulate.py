@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from distributed import Client, LocalCluster
 
-from dask_validator.execution.client import ClientExecutor
-from dask_validator.execution.flight import IN_FLIGHT
+from dask_validator.execution.dask.client import ClientExecutor
+from dask_validator.execution.dask.in_flight import IN_FLIGHT
 from dask_validator.plan import OUTCOMES_PER_TASK, TASKS, TASKS_PER_WORKER
 
 WORKERS, MILLIONS = (32, 256, 1_024), (1, 10)

@@ -18,9 +18,10 @@ from dask_validator.commit import finish_append, refuse_other_output
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import DatabaseHeld, InputError
 from dask_validator.events import Listener, Said, ignore
-from dask_validator.execution.dask_config import links_that_can_be_formed, readable
-from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor, NoExecutor, SerialExecutor
-from dask_validator.execution.machine import check_children, threads_may_be_refused
+from dask_validator.execution.dask.dask_config import links_that_can_be_formed, readable
+from dask_validator.execution.dask.machine import check_children, threads_may_be_refused
+from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor
+from dask_validator.execution.serial import NoExecutor, SerialExecutor
 from dask_validator.instruments import checked_costs, costs_of
 from dask_validator.interrupts import held_back
 from dask_validator.journal.journal import Journal, default_path, discard
@@ -285,8 +286,8 @@ def _others_cluster(
     cluster: Client | str, say: Callable[[str], None], task_timeout_s: float, *, dashboard: bool
 ) -> Iterator[Executor]:
     with held_back(), readable():  # half an import would break every later run of a notebook's kernel
-        from dask_validator.execution.client import connect, existing_cluster, quiet
-        from dask_validator.execution.shield import shielded
+        from dask_validator.execution.dask.client import connect, existing_cluster, quiet
+        from dask_validator.execution.dask.interrupt_shield import shielded
 
     with ExitStack() as opened:
         opened.enter_context(links_that_can_be_formed())
@@ -302,9 +303,9 @@ def _others_cluster(
 
 @contextmanager
 def _own_cluster(workers: int, dashboard_address: str | None, task_timeout_s: float) -> Iterator[Executor]:
-    from dask_validator.execution.forking import prepare
-    from dask_validator.execution.machine import fitting
-    from dask_validator.execution.main_guard import require_main_guard
+    from dask_validator.execution.dask.forkserver import prepare
+    from dask_validator.execution.dask.machine import fitting
+    from dask_validator.execution.dask.main_guard import require_main_guard
 
     require_main_guard()
     check_children(workers)
@@ -312,7 +313,7 @@ def _own_cluster(workers: int, dashboard_address: str | None, task_timeout_s: fl
         import dask  # noqa: F401  # the process that is started next would say at length what it cannot read
     prepare()  # before the rest of Dask is imported, which takes as long here as there
     with held_back(), readable():
-        from dask_validator.execution.cluster import local_cluster
+        from dask_validator.execution.dask.cluster import local_cluster
     fits, warnings = fitting(workers)
     if fits == 1:
         yield SerialExecutor(task_timeout_s, warnings)

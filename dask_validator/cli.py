@@ -22,8 +22,8 @@ from dask_validator.api import commit_kept, default_workers, grant_access, open_
 from dask_validator.closing import close, keep_dashboard
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
-from dask_validator.execution.dashboard import open_door
-from dask_validator.execution.encryption import certified
+from dask_validator.execution.dask.dashboard import open_door
+from dask_validator.execution.dask.encryption import certified
 from dask_validator.instruments import costs_of
 from dask_validator.interrupts import ENDING, INTERRUPTED, Insistent
 from dask_validator.journal.journal import Journal, default_path, left_in

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dask_validator.config import RunConfig, WalkforwardRules
 from dask_validator.errors import InputError, UnusableStrategy
-from dask_validator.execution.child import alone
+from dask_validator.execution.alone import alone
 from dask_validator.explained import Explanation
 from dask_validator.grouping import columns, days_by_session, selectors
 from dask_validator.instruments import costs_of

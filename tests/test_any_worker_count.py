@@ -18,7 +18,8 @@ from distributed import Client
 from dask_validator import RunConfig, plan, validate
 from dask_validator.api import prepared
 from dask_validator.events import ignore
-from dask_validator.execution.executor import Handling, SerialExecutor
+from dask_validator.execution.executor import Handling
+from dask_validator.execution.serial import SerialExecutor
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 

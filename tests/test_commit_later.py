@@ -21,7 +21,7 @@ from dask_validator.api import prepared
 from dask_validator.cli import main
 from dask_validator.config import Safeguards
 from dask_validator.events import Event, TaskDone
-from dask_validator.execution.executor import SerialExecutor
+from dask_validator.execution.serial import SerialExecutor
 from dask_validator.interrupts import ENDING
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation

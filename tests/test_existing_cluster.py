@@ -27,12 +27,12 @@ from dask_validator import plan, validate
 from dask_validator.api import open_executor, prepared
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import Event, Listener, Ready, TaskDone, ignore
-from dask_validator.execution import client as execution_client
-from dask_validator.execution import flight, remote
+from dask_validator.execution.dask import client as execution_client
+from dask_validator.execution.dask import envelope, in_flight
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
 from tests.conftest import Command
-from tests.execution.test_client import unfinished_tasks
+from tests.execution.dask.test_client import unfinished_tasks
 from tests.test_any_worker_count import Serial, answers, config, verdicts
 from tests.tiny import change
 
@@ -45,7 +45,7 @@ BARE_DASK = [
     "-c",
     "import sys; sys.modules.update(dask_validator=None, bokeh=None); import dask.cli; dask.cli.run_cli()",
 ]
-OURS = remote.versions()
+OURS = envelope.versions()
 
 # Scripts for `dask worker --preload`.
 SLOW = """
@@ -60,14 +60,14 @@ def dask_setup(worker):
 """
 REFUSES = """
 from pathlib import Path
-from dask_validator.execution import remote
+from dask_validator.execution.dask import envelope
 def dask_setup(worker):
-    others = {**remote.versions(), "dask_validator": "9.9"}
+    others = {**envelope.versions(), "dask_validator": "9.9"}
     def versions():
         with Path("asked").open("a") as times:
             times.write("x")
         return others
-    remote.versions = versions
+    envelope.versions = versions
 """
 LACKS = """
 import importlib.metadata, sys
@@ -496,12 +496,12 @@ def test_another_patch_version_at_the_start(
 )
 def test_what_differs(theirs: dict[str, str], fatal: list[str], harmless: list[str]) -> None:
     """The package must be the same, Python and Dask nearly, and nothing may be missing; the rest is a warning."""
-    assert remote.differences(OURS, OURS | theirs) == (fatal, harmless)
+    assert envelope.differences(OURS, OURS | theirs) == (fatal, harmless)
 
 
 def test_unknown_versions_are_fatal() -> None:
     """A worker that says nothing about a package does not have it."""
-    assert remote.differences(OURS, {}) == (sorted(OURS), [])
+    assert envelope.differences(OURS, {}) == (sorted(OURS), [])
 
 
 def test_scheduler_and_workers_exclude_each_other(small: Path, command: Command) -> None:
@@ -537,7 +537,7 @@ def test_scheduler_knows_few_tasks_at_once(small: Path, serial: Serial) -> None:
     options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options) as local, Client(local, set_as_default=False) as client:
         result = run_on(client, small, lambda event: known.append(unfinished_tasks(local.scheduler)))
-    window = flight.IN_FLIGHT
+    window = in_flight.IN_FLIGHT
 
     assert len(result.timings) > 5 * window
     assert 0 < max(known) <= window, known

@@ -16,7 +16,7 @@ import pytest
 
 from dask_validator import memory, validate
 from dask_validator.errors import InputError
-from dask_validator.execution import dask_config
+from dask_validator.execution.dask import dask_config
 from dask_validator.explanation import explain
 from dask_validator.model import OutcomeKey
 from dask_validator.store import access, connection

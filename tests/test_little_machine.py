@@ -16,7 +16,7 @@ from distributed import Client, LocalCluster
 
 from dask_validator import InputError, RunConfig, validate
 from dask_validator.api import open_executor
-from dask_validator.execution import dask_config
+from dask_validator.execution.dask import dask_config
 from tests.conftest import Command, Ran
 from tests.tiny import tiny_database
 

@@ -21,7 +21,7 @@ from distributed import Client, LocalCluster
 from dask_validator import __version__, validate
 from dask_validator.api import open_executor
 from dask_validator.events import Ended, Ending, Event, Started
-from dask_validator.execution.client import ClientExecutor
+from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.live.plugin import MOST_RUNS, ValidationPage
 from dask_validator.live.progress import TOPIC, Progress
 from dask_validator.live.sender import Sender

@@ -13,7 +13,7 @@ import pytest
 from dask_validator.api import prepared
 from dask_validator.config import RunConfig
 from dask_validator.events import Computed, Event, Progressed, Ready, Screened, TakenOver, TaskDone
-from dask_validator.execution.executor import SerialExecutor
+from dask_validator.execution.serial import SerialExecutor
 from dask_validator.model import Answer, Status, Verdict
 from dask_validator.monitor import foot
 from dask_validator.monitor.folding import folded

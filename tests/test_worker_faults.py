@@ -34,9 +34,9 @@ from distributed import Client, LocalCluster, get_worker
 from dask_validator import plan, task, validate
 from dask_validator.api import open_executor, prepared
 from dask_validator.errors import Incomplete
-from dask_validator.execution import client as execution_client
-from dask_validator.execution import dask_config
-from dask_validator.execution.client import ClientExecutor
+from dask_validator.execution.dask import client as execution_client
+from dask_validator.execution.dask import dask_config
+from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.result import RunResult
 from dask_validator.rules import seasons
 from dask_validator.run import run_validation

@@ -27,7 +27,7 @@ from dask_validator import validate
 from dask_validator.api import open_executor
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import ignore
-from dask_validator.execution import asking
+from dask_validator.execution.dask import asking
 from dask_validator.live.sender import Sender
 from tests.test_existing_cluster import Cluster, Meanwhile, run_on, running_scheduler
 from tests.tiny import tiny_database

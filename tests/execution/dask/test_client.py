@@ -11,8 +11,8 @@ import pytest
 from distributed import Client, Scheduler
 
 from dask_validator.errors import ValidatorError
-from dask_validator.execution.client import ClientExecutor, quiet
-from dask_validator.execution.flight import IN_FLIGHT
+from dask_validator.execution.dask.client import ClientExecutor, quiet
+from dask_validator.execution.dask.in_flight import IN_FLIGHT
 from tests.handling import Whole
 
 BOUND_S = 60

@@ -13,15 +13,15 @@ from distributed import Client
 from distributed.security import Security
 
 from dask_validator.errors import Incomplete, InputError
-from dask_validator.execution import remote
-from dask_validator.execution.asking import asked
-from dask_validator.execution.attendance import Attendance
+from dask_validator.execution.dask import envelope
+from dask_validator.execution.dask.asking import asked
+from dask_validator.execution.dask.attendance import Attendance
+from dask_validator.execution.dask.first_worker import wait_for_a_worker
+from dask_validator.execution.dask.in_flight import Flight, answering, threads
+from dask_validator.execution.dask.process_wide import configured, in_any_order
+from dask_validator.execution.dask.quarantine import quarantined
+from dask_validator.execution.dask.worker_checks import blind_workers, check_versions, without_nanny
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
-from dask_validator.execution.first_worker import wait_for_a_worker
-from dask_validator.execution.fitness import blind_workers, check_versions, without_nanny
-from dask_validator.execution.flight import Flight, answering, threads
-from dask_validator.execution.process_wide import configured, in_any_order
-from dask_validator.execution.quarantine import quarantined
 from dask_validator.interrupts import held_back
 
 CONNECT_S = "10 s"
@@ -163,7 +163,7 @@ class ClientExecutor:
         Incomplete
             The cluster was lost.
         """
-        packed = partial(remote.packed, function, timeout_s=self._task_timeout_s)
+        packed = partial(envelope.packed, function, timeout_s=self._task_timeout_s)
         # Raised in one of Dask's garbage-collection callbacks, a KeyboardInterrupt would be lost.
         with held_back() as interrupts, answering(), _workers_may_die():
             attendance = Attendance(self._client, self._patience_s, self._say)

@@ -8,7 +8,7 @@ import dask
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from dask_validator.execution.visitors import welcome
+from dask_validator.execution.dask.visitors import welcome
 
 HUB = {"distributed.dashboard.link": "https://hub.example/user/me/proxy/{port}/status"}
 LISTED = {"distributed.scheduler.dashboard.bokeh-application.allow_websocket_origin": ["hub.example:443"]}

@@ -11,7 +11,7 @@ import pytest
 
 from dask_validator import InputError
 from dask_validator.api import open_executor
-from dask_validator.execution.dashboard import open_door
+from dask_validator.execution.dask.dashboard import open_door
 
 
 def a_free_port() -> int:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_validator.execution import quarantine
-from dask_validator.execution.flight import Dead
-from dask_validator.execution.quarantine import quarantined
+from dask_validator.execution.dask import quarantine
+from dask_validator.execution.dask.in_flight import Dead
+from dask_validator.execution.dask.quarantine import quarantined
 
 Task = tuple[int, ...]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from distributed import Client
 
-from dask_validator.execution.asking import asked
-from dask_validator.execution.attendance import ended_by_thresholds
+from dask_validator.execution.dask.asking import asked
+from dask_validator.execution.dask.attendance import ended_by_thresholds
 from dask_validator.interrupts import held_back
 
 POLL_S = 0.2

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from dask_validator.errors import Incomplete
-from dask_validator.execution import asking, fitness, flight
-from dask_validator.execution.asking import asked
-from dask_validator.execution.client import ClientExecutor, existing_cluster
-from dask_validator.execution.shield import shielded
+from dask_validator.execution.dask import asking, in_flight, worker_checks
+from dask_validator.execution.dask.asking import asked
+from dask_validator.execution.dask.client import ClientExecutor, existing_cluster
+from dask_validator.execution.dask.interrupt_shield import shielded
 
 pytestmark = pytest.mark.usefixtures("bounded")
 BOUND_S = 20
@@ -37,10 +37,10 @@ def start_with_a_page(client: Any) -> None:
 
 CALLS: dict[str, Callable[[Any], object]] = {
     "connected": lambda client: existing_cluster(client, print, 1.0),
-    "versions": fitness.check_versions,
-    "nannies": fitness.without_nanny,
-    "late workers": fitness.unfit_workers,
-    "threads": flight.threads,
+    "versions": worker_checks.check_versions,
+    "nannies": worker_checks.without_nanny,
+    "late workers": worker_checks.unfit_workers,
+    "threads": in_flight.threads,
     "page": start_with_a_page,
     "wait": lambda client: ClientExecutor(client).wait(),
     "workers": lambda client: ClientExecutor(client).workers,

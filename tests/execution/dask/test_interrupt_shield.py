@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dask_validator.execution import asking, shield
-from dask_validator.execution.shield import Caller, shielded
+from dask_validator.execution.dask import asking, interrupt_shield
+from dask_validator.execution.dask.interrupt_shield import Caller, shielded
 
 OTHERS = Caller.here()._replace(pid=os.getpid() + 1)  # a process of our group that is not this one
 
@@ -49,11 +49,11 @@ def test_two_runs_on_one_cluster() -> None:
     """A worker ignores interrupts until the last of the runs it works for has ended, in whichever order they end."""
     before = signal.getsignal(signal.SIGINT)
 
-    shield._shield(OTHERS)
-    shield._shield(OTHERS)
-    shield._unshield(OTHERS)
+    interrupt_shield._shield(OTHERS)
+    interrupt_shield._shield(OTHERS)
+    interrupt_shield._unshield(OTHERS)
     while_one_is_left = signal.getsignal(signal.SIGINT)
-    shield._unshield(OTHERS)
+    interrupt_shield._unshield(OTHERS)
 
     assert while_one_is_left == signal.SIG_IGN
     assert signal.getsignal(signal.SIGINT) == before
@@ -69,7 +69,7 @@ def test_who_is_not_hit_is_left_as_it_is(caller: Caller) -> None:
     """A worker of another group or machine gets no interrupt of ours; one in our own process is ourselves."""
     before = signal.getsignal(signal.SIGINT)
 
-    shield._shield(caller)
+    interrupt_shield._shield(caller)
 
     assert signal.getsignal(signal.SIGINT) == before
 

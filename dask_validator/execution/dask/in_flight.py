@@ -14,11 +14,11 @@ from distributed import Client, Future, as_completed
 from distributed.scheduler import KilledWorker
 
 from dask_validator.errors import Incomplete, InputError, ValidatorError
-from dask_validator.execution import remote
-from dask_validator.execution.asking import asked, tried
-from dask_validator.execution.attendance import Attendance
+from dask_validator.execution.dask import envelope
+from dask_validator.execution.dask.asking import asked, tried
+from dask_validator.execution.dask.attendance import Attendance
+from dask_validator.execution.dask.worker_checks import unfit_workers
 from dask_validator.execution.executor import Handling
-from dask_validator.execution.fitness import unfit_workers
 
 POLL_S, FETCH_S = 0.01, 5.0
 BLIND = "a worker that joined late does not see the database: the outcomes travelled with its tasks"
@@ -130,7 +130,7 @@ class Flight:
             return
         task = self._flying.pop(future)
         try:
-            result = remote.outcome(asked(partial(future.result, timeout=FETCH_S)))
+            result = envelope.outcome(asked(partial(future.result, timeout=FETCH_S)))
         except TimeoutError:  # its worker hangs in its next task, and cannot hand over the result of this one
             asked(self._client.nthreads)  # unless it is the scheduler that hangs
             self._flying[future] = task
@@ -153,17 +153,17 @@ class Flight:
         except Exception as error:
             raise Incomplete(f"task {future.key} was lost ({type(error).__name__}: {error})") from error
         else:
-            if isinstance(result, remote.Unfit):
+            if isinstance(result, envelope.Unfit):
                 self._leave_out({result.worker: result.versions})
                 self._submit([task])
             else:
                 yield result
 
-    def _leave_out(self, workers: Mapping[str, remote.Versions], error: Exception | None = None) -> None:
+    def _leave_out(self, workers: Mapping[str, envelope.Versions], error: Exception | None = None) -> None:
         """Workers that joined with other versions than ours."""
         for worker in sorted(set(workers) - self._unfit):
-            names = remote.differences(remote.versions(), workers[worker])[0]
-            apart = ", ".join(f"{name} {workers[worker][name]} (here {remote.versions()[name]})" for name in names)
+            names = envelope.differences(envelope.versions(), workers[worker])[0]
+            apart = ", ".join(f"{name} {workers[worker][name]} (here {envelope.versions()[name]})" for name in names)
             self._warnings.append(f"worker {worker} joined with {apart} and was left out")
         self._unfit |= set(workers)
         if not self._unfit:

@@ -19,14 +19,14 @@ from distributed import Client
 from distributed.security import Security
 
 from dask_validator.errors import InputError
-from dask_validator.execution.client import ClientExecutor, quiet
-from dask_validator.execution.dashboard import LOOPBACK, exposed, open_door
-from dask_validator.execution.dask_config import STARTING, neutral
+from dask_validator.execution.dask.client import ClientExecutor, quiet
+from dask_validator.execution.dask.dashboard import LOOPBACK, exposed, open_door
+from dask_validator.execution.dask.dask_config import STARTING, neutral
+from dask_validator.execution.dask.forkserver import ctrl_c_is_ours
+from dask_validator.execution.dask.machine import runaway
+from dask_validator.execution.dask.process_wide import configured
+from dask_validator.execution.dask.visitors import GuardedCluster, pages
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
-from dask_validator.execution.forking import ctrl_c_is_ours
-from dask_validator.execution.machine import runaway
-from dask_validator.execution.process_wide import configured
-from dask_validator.execution.visitors import GuardedCluster, pages
 
 INSTEAD = "use fewer, or --workers 1, which needs none"
 PATIENCE_S = 30.0  # how long to wait for a worker once there is none

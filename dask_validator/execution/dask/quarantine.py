@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from dask_validator.execution.dask.in_flight import Dead, Flight
 from dask_validator.execution.executor import ONE_BY_ONE, Handling
-from dask_validator.execution.flight import Dead, Flight
 
 PARTS = 16  # into which a suspect is cut
 CHANCES = 2  # deaths: one that somebody else has caused is not repeated

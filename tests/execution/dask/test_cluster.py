@@ -51,7 +51,7 @@ def test_nothing_waiting_starts_nothing(tmp_path: Path, command: Command) -> Non
 
 SCRIPT = """
 import multiprocessing, sys, time
-from dask_validator.execution.cluster import local_cluster
+from dask_validator.execution.dask.cluster import local_cluster
 if __name__ == "__main__":
     with local_cluster(2, None) as executor:
         executor.start()

@@ -12,9 +12,9 @@ from typing import Any
 from distributed import Client
 
 from dask_validator.errors import InputError
-from dask_validator.execution import remote
-from dask_validator.execution.asking import asked
-from dask_validator.execution.remote import PACKAGES, Versions
+from dask_validator.execution.dask import envelope
+from dask_validator.execution.dask.asking import asked
+from dask_validator.execution.dask.envelope import PACKAGES, Versions
 from dask_validator.task import Identity, identity
 
 MOST_ROWS = 10
@@ -28,8 +28,8 @@ def check_versions(client: Client) -> list[str]:
     InputError
         A worker runs another Python, dask or dask_validator, or lacks a package; `details` is the table.
     """
-    ours, theirs = remote.versions(), _versions(client)
-    apart = {worker: remote.differences(ours, versions) for worker, versions in theirs.items()}
+    ours, theirs = envelope.versions(), _versions(client)
+    apart = {worker: envelope.differences(ours, versions) for worker, versions in theirs.items()}
     if unfit := {worker: fatal for worker, (fatal, _) in apart.items() if fatal}:
         names = sorted(set().union(*unfit.values()))
         raise InputError(
@@ -52,8 +52,8 @@ def without_nanny(client: Client) -> list[str]:
 
 def unfit_workers(client: Client) -> dict[str, Versions]:
     """Workers that cannot compute for us, with what they run."""
-    ours = remote.versions()
-    return {worker: theirs for worker, theirs in _versions(client).items() if remote.differences(ours, theirs)[0]}
+    ours = envelope.versions()
+    return {worker: theirs for worker, theirs in _versions(client).items() if envelope.differences(ours, theirs)[0]}
 
 
 def _versions(client: Client) -> dict[str, Versions]:

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from dask_validator.errors import MainGuardMissing
-from dask_validator.execution.main_guard import require_main_guard
+from dask_validator.execution.dask.main_guard import require_main_guard
 
 LONG = "\n".join(f"x{number} = {{'a': [1, (2, 3)]}}" for number in range(2000))
 

@@ -94,7 +94,7 @@ def _call(ours: Versions, timeout_s: float, call: bytes) -> bytes:
 
         return pickle.dumps(Unfit(get_worker().address, versions()))
     try:
-        from dask_validator.execution.deadline import deadline
+        from dask_validator.execution.dask.deadline import deadline
 
         function, argument = pickle.loads(call)
         with deadline(timeout_s):

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from dask_validator.errors import InputError
-from dask_validator.execution.process_wide import configured
+from dask_validator.execution.dask.process_wide import configured
 
 LINK = "distributed.dashboard.link"
 ORIGINS = "distributed.scheduler.dashboard.bokeh-application.allow_websocket_origin"

@@ -19,8 +19,8 @@ from tornado.httputil import HTTPHeaders, HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import AnyMatches, Matcher, Rule, RuleRouter
 from tornado.web import Application
 
-from dask_validator.execution.dashboard import LOOPBACK, Door, is_loopback
-from dask_validator.execution.dask_config import LINK, ORIGINS
+from dask_validator.execution.dask.dashboard import LOOPBACK, Door, is_loopback
+from dask_validator.execution.dask.dask_config import LINK, ORIGINS
 
 ANY_PORT = f"{LOOPBACK}:0"  # Dask must have one of its own, also without a dashboard
 NOT_FRAMED = {"X-Frame-Options": "SAMEORIGIN", "Cross-Origin-Resource-Policy": "same-origin"}

@@ -11,7 +11,7 @@ from distributed import Client, LocalCluster
 
 from dask_validator import RunConfig, validate
 from dask_validator.api import open_executor
-from dask_validator.execution import first_worker
+from dask_validator.execution.dask import first_worker
 from tests.conftest import Command
 from tests.tiny import rows_by_id, tiny_database
 

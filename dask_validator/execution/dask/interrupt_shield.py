@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dask_validator.execution.asking import asked, tried
-from dask_validator.execution.flight import answering
+from dask_validator.execution.dask.asking import asked, tried
+from dask_validator.execution.dask.in_flight import answering
 
 if TYPE_CHECKING:
     from distributed import Client

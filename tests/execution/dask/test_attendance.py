@@ -12,8 +12,8 @@ import pytest
 from distributed import Client, LocalCluster, Status
 
 from dask_validator import Incomplete, validate
-from dask_validator.execution.client import ClientExecutor
-from dask_validator.execution.forking import prepare
+from dask_validator.execution.dask.client import ClientExecutor
+from dask_validator.execution.dask.forkserver import prepare
 from tests.handling import Whole
 from tests.tiny import tiny_database
 

@@ -15,10 +15,10 @@ import dask
 import pytest
 
 from dask_validator.api import open_executor
-from dask_validator.execution.client import quiet
-from dask_validator.execution.cluster import LocalExecutor
-from dask_validator.execution.dask_config import OURS
-from dask_validator.execution.process_wide import configured
+from dask_validator.execution.dask.client import quiet
+from dask_validator.execution.dask.cluster import LocalExecutor
+from dask_validator.execution.dask.dask_config import OURS
+from dask_validator.execution.dask.process_wide import configured
 
 BOUND_S = 60
 FAILURES = "distributed.scheduler.allowed-failures"

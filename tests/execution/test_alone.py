@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dask_validator.errors import InputError, ValidatorError
-from dask_validator.execution.child import alone
+from dask_validator.execution.alone import alone
 from dask_validator.interrupts import Insistent
 
 PATIENCE_S = 30.0

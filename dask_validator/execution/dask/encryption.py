@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dask_validator.errors import InputError
-from dask_validator.execution.process_wide import configured
+from dask_validator.execution.dask.process_wide import configured
 
 FLAGS = "--tls-ca-file, --tls-cert, --tls-key"
 

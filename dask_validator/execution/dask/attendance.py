@@ -10,8 +10,8 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from dask_validator.errors import Incomplete
-from dask_validator.execution.asking import asked
-from dask_validator.execution.machine import HEALTHY, megabytes
+from dask_validator.execution.dask.asking import asked
+from dask_validator.execution.dask.machine import HEALTHY, megabytes
 
 ASK_S = 1.0
 MOST_NAMED = 3

@@ -1,0 +1,68 @@
+"""The plainest place where tasks run: this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from dask_validator.execution.alone import alone
+from dask_validator.execution.executor import ONE_BY_ONE, TASK_TIMEOUT_S, Handling
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class SerialExecutor:
+    """`--workers 1`: a plain loop. It defines the truth that every cluster must equal."""
+
+    in_this_process = True
+    workers = 1
+    dashboard_link: str | None = None
+    start_up_s: float | None = None
+    cores: int | None = None
+
+    def __init__(self, task_timeout_s: float = TASK_TIMEOUT_S, warnings: Sequence[str] = ()) -> None:
+        self._task_timeout_s = task_timeout_s
+        self.warnings = warnings
+
+    def with_dashboard(self, do: Callable[[Client], None]) -> bool:
+        """No cluster, no dashboard."""
+        return False
+
+    def start(self) -> None:
+        """This process runs already."""
+
+    def wait(self) -> None:
+        """This process runs already."""
+
+    def blind(self, path: Path) -> list[str]:
+        """This process sees the file."""
+        return []
+
+    def everywhere(self, function: Callable[[], None]) -> None:
+        """Call it here."""
+        function()
+
+    def map(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        name: str,
+        handling: Handling[Task, Result],
+        suspects: Iterable[Task] = (),
+    ) -> Iterator[Result]:
+        """Yield results in the order of the tasks; suspects come last, computed one by one in child processes."""
+        yield from map(function, tasks)
+        for task in suspects:
+            yield from alone(function, handling.parts(task, most=ONE_BY_ONE), handling.lost, self._task_timeout_s)
+
+
+class NoExecutor(SerialExecutor):
+    """For a run that only writes what was computed before: whatever is not, stays open."""
+
+    in_this_process = False
+    workers = 0
