@@ -19,6 +19,7 @@ import distributed  # noqa: F401  # which adds to Dask's configuration
 import duckdb
 import pytest
 
+from dask_validator.cli import main
 from tests.browser import open_browser
 from tests.recorded import SMALL, build_database
 
@@ -77,6 +78,37 @@ def command(tmp_path: Path) -> Command:
             check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """What a command that runs in this process listens to is as before in the end."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def called(
+    handlers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command as `command` does, but in this process, which has imported all that it needs."""
+
+    def run(*args: object, env: dict[str, str] | None = None) -> Ran:
+        capfd.readouterr()
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            for name, value in (env or {}).items():
+                patch.setenv(name, value)
+            for stream in ("stdout", "stderr"):  # which the command wraps
+                patch.setattr(sys, stream, getattr(sys, stream))
+            with pytest.raises(SystemExit) as ended:
+                main(list(map(str, args)))
+        said = capfd.readouterr()
+        return Ran(int(ended.value.code or 0), said.out, said.err)
 
     return run
 

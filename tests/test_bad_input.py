@@ -37,13 +37,13 @@ def as_found(folder: Path) -> tuple[list[Path], dict[str, bytes]]:
 
 
 @pytest.fixture
-def refuse(command: Command, tmp_path: Path) -> Refuse:
+def refuse(called: Command, tmp_path: Path) -> Refuse:
     """Runs a command that must be refused with one line, which it returns, and leave the directory as it was."""
 
     def run(*args: object, command_name: str = "run", env: dict[str, str] | None = None) -> str:
         before = as_found(tmp_path)
         serial = ["--workers", 1] if command_name == "run" else []
-        ran = command(command_name, *serial, *args, env=env)
+        ran = called(command_name, *serial, *args, env=env)
         assert ran.code == 2, ran.stderr
         assert ran.stdout == ""
         assert as_found(tmp_path) == before
@@ -190,10 +190,10 @@ def test_held_by_another_process(refuse: Refuse, small: Path, hold: Hold, read_o
     assert f"PID {pid}" in refuse("--db", small, command_name=command_name)
 
 
-def test_check_beside_a_reader(command: Command, small: Path, hold: Hold) -> None:
+def test_check_beside_a_reader(called: Command, small: Path, hold: Hold) -> None:
     """Looking is possible beside somebody who reads: `check` names the PID and says that a run would be refused."""
     pid = hold(small, read_only=True)
-    ran = command("check", "--db", small)
+    ran = called("check", "--db", small)
     assert ran.code == 0, ran.stderr
     assert f"PID {pid}" in ran.stdout
     assert "would be refused" in ran.stdout
@@ -205,10 +205,10 @@ def test_dry_run_beside_a_writer(refuse: Refuse, small: Path, hold: Hold) -> Non
     assert f"PID {pid}" in refuse("--db", small, "--dry-run")
 
 
-def test_dry_run_beside_a_reader(command: Command, small: Path, hold: Hold) -> None:
+def test_dry_run_beside_a_reader(called: Command, small: Path, hold: Hold) -> None:
     """A dry run only reads, so somebody who reads does not stop it."""
     hold(small, read_only=True)
-    assert command("run", "--workers", 1, "--db", small, "--dry-run").code == 0
+    assert called("run", "--workers", 1, "--db", small, "--dry-run").code == 0
 
 
 @pytest.mark.parametrize("path", ["small.duckdb", "symbolic", "hard"])
@@ -267,11 +267,11 @@ def test_missing_columns(refuse: Refuse, altered: Alter, table: str, columns: li
     assert all(name in line for name in (table, *columns))
 
 
-def test_missing_optional_columns(command: Command, altered: Alter) -> None:
+def test_missing_optional_columns(called: Command, altered: Alter) -> None:
     """An older database without the optional columns is taken as it is, and gets them."""
     dropped = [f"ALTER TABLE {table} DROP {name}" for table, names in OPTIONAL.items() for name in names.split()]
     database = altered(*dropped)
-    assert command("run", "--workers", 1, "--db", database).code in (0, 3)
+    assert called("run", "--workers", 1, "--db", database).code in (0, 3)
     with duckdb.connect(str(database), read_only=True) as connection:
         for table, names in OPTIONAL.items():
             connection.execute(f"SELECT {names.replace(' ', ', ')} FROM {table}")
@@ -345,11 +345,11 @@ def test_strategy_without_an_id(refuse: Refuse, altered: Alter) -> None:
     ],
     ids=lambda statements: statements[0],
 )
-def test_odd_but_usable(command: Command, altered: Alter, statements: list[str]) -> None:
+def test_odd_but_usable(called: Command, altered: Alter, statements: list[str]) -> None:
     """What can be made sense of is no reason to refuse a database, and every verdict finds its own row."""
     others = "UPDATE experimental_strategies SET instrument = 'MES' WHERE rowid % 3 = 0"
     database = altered("UPDATE experimental_strategies SET validation_status = NULL", others, *statements)
-    ran = command("run", "--workers", 1, "--db", database, "--json")
+    ran = called("run", "--workers", 1, "--db", database, "--json")
     assert ran.code in (0, 3), ran.stderr
     assert ran.summary["rows"] > 0
     with duckdb.connect(str(database), read_only=True) as connection:
@@ -381,13 +381,13 @@ def test_column_that_nobody_fills(refuse: Refuse, altered: Alter) -> None:
     assert "reviewer" in line
 
 
-def test_unfilled_column_with_a_default(command: Command, altered: Alter) -> None:
+def test_unfilled_column_with_a_default(called: Command, altered: Alter) -> None:
     """The same column with a default is the user's own business."""
     database = altered(
         "ALTER TABLE validated_setups ADD reviewer TEXT DEFAULT 'nobody'",
         "ALTER TABLE validated_setups ALTER reviewer SET NOT NULL",
     )
-    assert command("run", "--workers", 1, "--db", database).code in (0, 3)
+    assert called("run", "--workers", 1, "--db", database).code in (0, 3)
 
 
 # Instruments

@@ -35,19 +35,19 @@ def as_found(folder: Path) -> Found:
     ],
     ids=lambda args: " ".join(map(str, args)),
 )
-def test_nothing_changes(command: Command, small: Path, args: list[object]) -> None:
+def test_nothing_changes(called: Command, small: Path, args: list[object]) -> None:
     """Bytes and times of the database, of an existing JSONL and of their folder stay as they were."""
     (small.parent / "kept").mkdir()
     (small.parent / "kept" / "results.jsonl").write_text('{"from": "an earlier run"}\n')
     before = as_found(small.parent)
-    assert command(*args, "--db", small).code == 0
+    assert called(*args, "--db", small).code == 0
     assert as_found(small.parent) == before
 
 
-def test_dry_run_reports_the_recorded_counts(command: Command, small: Path) -> None:
+def test_dry_run_reports_the_recorded_counts(called: Command, small: Path) -> None:
     """A dry run computes everything: its counts are the reference's, but for those where we fail closed."""
     recorded = json.loads((SMALL / "variants" / "v_dry_run" / "settings.json").read_text())
-    summary = command("run", "--dry-run", "--workers", 1, "--json", "--db", small).summary
+    summary = called("run", "--dry-run", "--workers", 1, "--json", "--db", small).summary
     assert summary["dry_run"]
     assert not summary["committed"]
     assert len(except_ids(SMALL)) >= 1
@@ -57,10 +57,10 @@ def test_dry_run_reports_the_recorded_counts(command: Command, small: Path) -> N
 
 
 @pytest.mark.parametrize("args", [["check"], ["run"], ["run", "--dry-run"], ["run", "--workers", "2"]], ids=" ".join)
-def test_an_instrument_that_is_not_there(command: Command, small: Path, args: list[str]) -> None:
+def test_an_instrument_that_is_not_there(called: Command, small: Path, args: list[str]) -> None:
     """A symbol without any strategy is a slip: one line names those there are, and nothing is touched."""
     before = everything_in(small.parent)
-    ran = command(*args, "--instrument", "MNQ", "--db", small)
+    ran = called(*args, "--instrument", "MNQ", "--db", small)
 
     assert (ran.code, ran.stdout) == (2, "")
     has = "has no strategies of MNQ; it has those of MES, MGC: give one of these"
@@ -74,41 +74,41 @@ def test_an_instrument_that_is_not_there_in_python(small: Path) -> None:
         validate(small, "MNQ", workers=1)
 
 
-def test_a_database_without_strategies(command: Command, tmp_path: Path) -> None:
+def test_a_database_without_strategies(called: Command, tmp_path: Path) -> None:
     """Where there are none at all, that is said."""
-    ran = command("check", "--db", tiny_database(tmp_path / "tiny.duckdb", []))
+    ran = called("check", "--db", tiny_database(tmp_path / "tiny.duckdb", []))
 
     assert ran.code == 2
     assert "has no strategies of MGC; experimental_strategies is empty" in ran.stderr
 
 
 @pytest.mark.parametrize("args", [["check"], ["run", "--dry-run"], ["commit"], ["report", "--output", "r.html"]])
-def test_only_one_instrument(command: Command, small: Path, args: list[str]) -> None:
+def test_only_one_instrument(called: Command, small: Path, args: list[str]) -> None:
     """Of two symbols none is dropped in silence: the command refuses both."""
-    ran = command(*args, "--instrument", "MES", "--instrument", "MGC", "--db", small)
+    ran = called(*args, "--instrument", "MES", "--instrument", "MGC", "--db", small)
 
     assert (ran.code, ran.stdout) == (2, "")
     assert ran.stderr == "dask-validator: --instrument got MES and MGC; needed one: give each its own command\n"
 
 
-def test_dry_run_says_what_the_run_then_does(command: Command, small: Path) -> None:
+def test_dry_run_says_what_the_run_then_does(called: Command, small: Path) -> None:
     """The counts of a dry run are those of the run after it, retirements included."""
     flags = ["--workers", 1, "--json", "--db", small]
-    tried, done = command("run", "--dry-run", *flags).summary, command("run", *flags).summary
+    tried, done = called("run", "--dry-run", *flags).summary, called("run", *flags).summary
     same = ("rows", "passed", "rejected", "skipped", "failed", "rejected_by_phase", "fdr", "retired")
     assert {name: tried[name] for name in same} == {name: done[name] for name in same}
     assert done["committed"]
 
 
-def test_dry_run_of_a_file_that_cannot_be_written(command: Command, small: Path) -> None:
+def test_dry_run_of_a_file_that_cannot_be_written(called: Command, small: Path) -> None:
     """Read permission is enough for a dry run and for `check`."""
     small.chmod(0o444)
-    assert command("run", "--dry-run", "--workers", 1, "--db", small).code == 0
-    assert command("check", "--db", small).code == 0
+    assert called("run", "--dry-run", "--workers", 1, "--db", small).code == 0
+    assert called("check", "--db", small).code == 0
 
 
 def test_check_says_what_a_run_would_meet(
-    command: Command, small: Path, connect: Callable[..., duckdb.DuckDBPyConnection]
+    called: Command, small: Path, connect: Callable[..., duckdb.DuckDBPyConnection]
 ) -> None:
     """`check` tells counts by status, every unknown filter, and how many strategies a run would validate."""
     connection = connect(small, read_only=True)
@@ -120,7 +120,7 @@ def test_check_says_what_a_run_would_meet(
     counts = Counter(status for (status,) in rows)
     assert len(counts) > 1
 
-    said = command("check", "--db", small).stdout
+    said = called("check", "--db", small).stdout
     words = said.replace(",", "").split("\n")
     for status, count in counts.items():
         assert any(line.split()[-3:] == [str(count), "strategies", status] for line in words), said
@@ -131,19 +131,19 @@ def test_check_says_what_a_run_would_meet(
     assert "would be refused" not in said
 
 
-def test_check_knows_the_strict_filters(command: Command, small: Path) -> None:
+def test_check_knows_the_strict_filters(called: Command, small: Path) -> None:
     """With `--strict-filters` five more filters are known, and the others stay unknown."""
-    said = command("check", "--db", small, "--strict-filters").stdout
+    said = called("check", "--db", small, "--strict-filters").stdout
     assert "unknown filter 'DIR_LONG'" not in said
     assert "unknown filter 'MYSTERY_X'" in said
 
 
-def test_check_after_a_run(command: Command, small: Path) -> None:
+def test_check_after_a_run(called: Command, small: Path) -> None:
     """When nothing waits, `check` says that a run would do nothing, and such a run changes no file."""
-    assert command("run", "--workers", 1, "--db", small).code == 0
-    assert "would do nothing" in command("check", "--db", small).stdout
+    assert called("run", "--workers", 1, "--db", small).code == 0
+    assert "would do nothing" in called("check", "--db", small).stdout
     before = as_found(small.parent)
-    again = command("run", "--workers", 1, "--json", "--db", small)
+    again = called("run", "--workers", 1, "--json", "--db", small)
     assert again.code == 0
     assert again.summary["rows"] == 0
     assert not again.summary["committed"]
@@ -153,7 +153,7 @@ def test_check_after_a_run(command: Command, small: Path) -> None:
 
 
 def test_check_names_the_columns_that_a_run_adds(
-    command: Command, small: Path, connect: Callable[..., duckdb.DuckDBPyConnection]
+    called: Command, small: Path, connect: Callable[..., duckdb.DuckDBPyConnection]
 ) -> None:
     """A run alters an older database, so `check` says beforehand which columns it would add."""
     connection = connect(small)
@@ -162,4 +162,4 @@ def test_check_names_the_columns_that_a_run_adds(
     connection.execute("DROP TABLE edge_families")
     connection.execute("ALTER TABLE validated_setups DROP fdr_adjusted_p")
     connection.close()
-    assert "validated_setups.fdr_adjusted_p" in command("check", "--db", small).stdout
+    assert "validated_setups.fdr_adjusted_p" in called("check", "--db", small).stdout

@@ -35,10 +35,10 @@ def replace_task(timing: TaskTiming, seconds: float) -> TaskTiming:
     return timing._replace(wall_s=seconds)
 
 
-def test_the_verdict_comes_first_and_the_time_last(command: Command, small: Path) -> None:
+def test_the_verdict_comes_first_and_the_time_last(called: Command, small: Path) -> None:
     """What a night's run has decided is its first line; statistics are for those who ask with `-v`."""
     words = ["run", "--db", small, "--workers", 1, "--dry-run"]
-    plainly, verbose = (command(*words, *more).stdout.splitlines() for more in ([], ["-v"]))
+    plainly, verbose = (called(*words, *more).stdout.splitlines() for more in ([], ["-v"]))
 
     assert plainly[0] == f"MGC in {small}: 44 of 591 strategies passed"
     assert re.fullmatch(r"Run \S+: dry run, nothing written; took \d+\.\d\d s", plainly[-1])
@@ -99,29 +99,29 @@ def test_what_goes_on_is_told_by_kind(counts: tuple[int, int, int], sentence: st
     assert screened(*counts) == f"Screened {sentence}"
 
 
-def test_kinds_are_counted_as_they_are(command: Command, small: Path) -> None:
+def test_kinds_are_counted_as_they_are(called: Command, small: Path) -> None:
     """The strategies that are said to walk forward are those that walk forward."""
-    ran = command("run", "--db", small, "--workers", 1, "--dry-run", "--json")
+    ran = called("run", "--db", small, "--workers", 1, "--dry-run", "--json")
 
     assert ran.summary["walkforward"]["strategies"] == 78
     assert "Screened 591 strategies: 78 walk forward, 102 go on only for their seasons\n" in ran.stderr
 
 
-def test_check_and_run_count_unknown_filters_alike(command: Command, small: Path) -> None:
+def test_check_and_run_count_unknown_filters_alike(called: Command, small: Path) -> None:
     """What `check` foretells of unknown filters is what the run then says."""
-    checked = command("check", "--db", small).stdout
-    warned = command("run", "--db", small, "--workers", 1, "--dry-run").stderr
+    checked = called("check", "--db", small).stdout
+    warned = called("run", "--db", small, "--workers", 1, "--dry-run").stderr
     foretold = re.findall(r"unknown filter ('\w+'): (\d+) waiting", checked)
 
     assert len(foretold) > 3
     assert re.findall(r"('\w+') \((\d+)\)", warned) == foretold
 
 
-def test_nothing_waiting_is_one_line(command: Command, tmp_path: Path) -> None:
+def test_nothing_waiting_is_one_line(called: Command, tmp_path: Path) -> None:
     """Run again, it says who has validated the strategies, and how to have them validated once more."""
     words = ["run", "--db", tiny_database(tmp_path / "tiny.duckdb"), "--workers", 1]
-    run_id = command(*words, "--json").summary["run_id"]
-    again = command(*words)
+    run_id = called(*words, "--json").summary["run_id"]
+    again = called(*words)
 
     assert again.stderr == ""
     [line] = again.stdout.splitlines()
@@ -129,8 +129,8 @@ def test_nothing_waiting_is_one_line(command: Command, tmp_path: Path) -> None:
     assert line.endswith("to validate strategies again, set their validation_status to NULL")
 
 
-def test_nothing_waiting_and_no_run_of_ours(command: Command, tmp_path: Path) -> None:
+def test_nothing_waiting_and_no_run_of_ours(called: Command, tmp_path: Path) -> None:
     """Strategies that somebody else has judged are not claimed."""
     database = tiny_database(tmp_path / "tiny.duckdb", [{"validation_status": "PASSED"}])
 
-    assert "Nothing was waiting: no run of ours" in command("run", "--db", database, "--workers", 1).stdout
+    assert "Nothing was waiting: no run of ours" in called("run", "--db", database, "--workers", 1).stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,15 +9,6 @@ import pytest
 _WORDS = {"passed": "held", "skipped": "skipped", "failed": "BROKEN"}  # from harmless to not
 _OUTCOMES: dict[str, str] = {}
 _ATTACKS: dict[str, str] = {}
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """What a command that runs in this process listens to is as before in the end."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -90,13 +90,13 @@ def past_run(database: Path) -> PastRun:
     return run
 
 
-def test_a_past_run_has_the_report_that_the_run_wrote(command: Command, committed: Path, tmp_path: Path) -> None:
+def test_a_past_run_has_the_report_that_the_run_wrote(called: Command, committed: Path, tmp_path: Path) -> None:
     """`report` and `run --report` write the same, and `report` changes no byte of the database."""
     before = everything_in(committed)
     run_id = past_run(committed / "small.duckdb").run_id
 
-    latest = command("report", "--db", committed / "small.duckdb", "--output", tmp_path / "latest.html")
-    named = command("report", "--db", committed / "small.duckdb", "--run", run_id, "--output", tmp_path / "named.html")
+    latest = called("report", "--db", committed / "small.duckdb", "--output", tmp_path / "latest.html")
+    named = called("report", "--db", committed / "small.duckdb", "--run", run_id, "--output", tmp_path / "named.html")
 
     assert (latest.code, named.code) == (0, 0), latest.stderr + named.stderr
     assert latest.stderr.splitlines() == [f"Report of run {run_id}: {tmp_path / 'latest.html'}"]
@@ -130,14 +130,14 @@ def test_what_is_listed_is_what_was_promoted(committed: Path) -> None:
 
 
 def test_a_dry_run_has_the_report_of_the_run_after_it(
-    command: Command, small_source: Path, committed: Path, tmp_path: Path
+    called: Command, small_source: Path, committed: Path, tmp_path: Path
 ) -> None:
     """From memory alone: the same strategies, windows, seasons, near misses and counts, and nothing is written."""
     folder = tmp_path / "database"
     folder.mkdir()
     database = shutil.copy(small_source, folder / "small.duckdb")
     before = everything_in(folder)
-    ran = command("run", "--dry-run", "--workers", 1, "--db", database, "--report", tmp_path / "dry.html")
+    ran = called("run", "--dry-run", "--workers", 1, "--db", database, "--report", tmp_path / "dry.html")
 
     assert ran.code == 0, ran.stderr
     assert everything_in(folder) == before
@@ -151,11 +151,11 @@ def test_a_dry_run_has_the_report_of_the_run_after_it(
     assert walkforward.findall(dry) == walkforward.findall(run) != []
 
 
-def test_no_such_run(command: Command, database: Path, tmp_path: Path) -> None:
+def test_no_such_run(called: Command, database: Path, tmp_path: Path) -> None:
     """An unknown run is one line that names the latest ones, and no file appears."""
     run_id, output = past_run(database).run_id, tmp_path / "new.html"
-    unknown = command("report", "--db", database, "--run", "2020", "--output", output)
-    other = command("report", "--db", database, "--instrument", "MNQ", "--output", output)
+    unknown = called("report", "--db", database, "--run", "2020", "--output", output)
+    other = called("report", "--db", database, "--instrument", "MNQ", "--output", output)
 
     assert (unknown.code, other.code) == (2, 2)
     assert [line.split("; ")[1] for line in (unknown.stderr + other.stderr).splitlines()] == [
@@ -166,10 +166,10 @@ def test_no_such_run(command: Command, database: Path, tmp_path: Path) -> None:
     assert not output.exists()
 
 
-def test_a_database_without_runs(command: Command, small: Path, tmp_path: Path) -> None:
+def test_a_database_without_runs(called: Command, small: Path, tmp_path: Path) -> None:
     """There is nothing to report, and the database stays as it was."""
     before = everything_in(tmp_path)
-    refused = command("report", "--db", small, "--output", tmp_path / "new.html")
+    refused = called("report", "--db", small, "--output", tmp_path / "new.html")
 
     assert refused.code == 2
     assert refused.stderr.count("\n") == 1
@@ -190,14 +190,14 @@ def test_a_database_without_runs(command: Command, small: Path, tmp_path: Path) 
 )
 @pytest.mark.parametrize("args", [["report", "--output"], ["run", "--workers", 1, "--report"]], ids=["report", "run"])
 def test_an_output_that_is_something_else(
-    command: Command, database: Path, tmp_path: Path, args: list[object], output: str, why: str
+    called: Command, database: Path, tmp_path: Path, args: list[object], output: str, why: str
 ) -> None:
     """What is no report is never overwritten; it is refused before any work is done."""
     (tmp_path / "notes.txt").write_text("my own")
     (tmp_path / "link.html").symlink_to("small.duckdb")
     before = everything_in(tmp_path)
 
-    refused = command(*args, tmp_path / output, "--db", database)
+    refused = called(*args, tmp_path / output, "--db", database)
 
     assert refused.code == 2
     assert f"{args[-1]} got {tmp_path / output}, {why}" in refused.stderr
@@ -205,19 +205,19 @@ def test_an_output_that_is_something_else(
     assert everything_in(tmp_path) == before
 
 
-def test_a_report_is_not_the_jsonl(command: Command, database: Path, tmp_path: Path) -> None:
+def test_a_report_is_not_the_jsonl(called: Command, database: Path, tmp_path: Path) -> None:
     """Nor may it take the place of what the same run is to write."""
-    refused = command("run", "--db", database, "--report", "x.html", "--wf-output", tmp_path / "x.html")
+    refused = called("run", "--db", database, "--report", "x.html", "--wf-output", tmp_path / "x.html")
 
     assert refused.code == 2
     assert "which is the --wf-output" in refused.stderr
 
 
-def test_a_demonstration_refuses_before_it_is_made(command: Command, tmp_path: Path) -> None:
+def test_a_demonstration_refuses_before_it_is_made(called: Command, tmp_path: Path) -> None:
     """Not after ten seconds of making a database."""
     (tmp_path / "notes.txt").write_text("my own")
 
-    assert command("demo", "--db", "demo.duckdb", "--strategies", 50, "--report", "notes.txt").code == 2
+    assert called("demo", "--db", "demo.duckdb", "--strategies", 50, "--report", "notes.txt").code == 2
     assert everything_in(tmp_path) == {"notes.txt": b"my own"}
 
 
@@ -239,10 +239,10 @@ def test_a_report_is_written_whole_or_not_at_all(database: Path, tmp_path: Path)
     assert everything_in(tmp_path) == before
 
 
-def test_a_report_replaces_the_one_before(command: Command, database: Path, tmp_path: Path) -> None:
+def test_a_report_replaces_the_one_before(called: Command, database: Path, tmp_path: Path) -> None:
     """Its own file may be written again."""
     for _ in range(2):
-        assert command("report", "--db", database, "--output", "run.html", "-q").stderr == ""
+        assert called("report", "--db", database, "--output", "run.html", "-q").stderr == ""
     assert {path.name for path in tmp_path.iterdir()} == {"small.duckdb", "run.html"}
 
 
@@ -290,7 +290,7 @@ def test_a_database_that_cannot_be_read_meanwhile(small: Path, tmp_path: Path) -
     assert len(listed(html)) == result.summary["passed"]
 
 
-def test_costs_that_are_gone(command: Command, tmp_path: Path) -> None:
+def test_costs_that_are_gone(called: Command, tmp_path: Path) -> None:
     """Without the file that a run took its costs from, phases 1 to 5 are not screened again; the report says so."""
     costs = "point_value = 1\ncommission_rt = 0\nspread_doubled = 0\nslippage = 0\ntick_size = 0.1\nmin_ticks_floor = 1"
     (tmp_path / "costs.toml").write_text(f"[XAU]\n{costs}\n")
@@ -300,9 +300,9 @@ def test_costs_that_are_gone(command: Command, tmp_path: Path) -> None:
     ]
     database = tiny_database(tmp_path / "tiny.duckdb", rows)
     flags = ["--db", database, "--instrument", "XAU"]
-    command("run", *flags, "--instruments", "costs.toml", "--workers", 1, "--report", "with.html")
+    called("run", *flags, "--instruments", "costs.toml", "--workers", 1, "--report", "with.html")
     (tmp_path / "costs.toml").unlink()
-    command("report", *flags, "--output", "without.html")
+    called("report", *flags, "--output", "without.html")
 
     full, poor = ((tmp_path / name).read_text() for name in ("with.html", "without.html"))
     assert "<code>--min-sample 9</code>" in full
@@ -310,13 +310,13 @@ def test_costs_that_are_gone(command: Command, tmp_path: Path) -> None:
     assert "Without near misses of phases 1 to 5: --instruments got costs.toml" in poor
 
 
-def test_rows_that_are_gone_or_changed_since(command: Command, database: Path, tmp_path: Path) -> None:
+def test_rows_that_are_gone_or_changed_since(called: Command, database: Path, tmp_path: Path) -> None:
     """The run stays what it was; what its strategies have become is said beside them."""
     ids = [record["strategy_id"] for record in past_run(database).records() if record["passed"]]
     change(database, "DELETE FROM validated_setups WHERE strategy_id = ?", ids[0])
     change(database, "DELETE FROM experimental_strategies WHERE strategy_id = ?", ids[0])
     change(database, "UPDATE experimental_strategies SET validation_status = 'REJECTED' WHERE strategy_id = ?", ids[1])
-    command("report", "--db", database, "--output", "run.html")
+    called("report", "--db", database, "--output", "run.html")
 
     html = (tmp_path / "run.html").read_text()
     assert sorted(listed(html)) == ids
@@ -338,36 +338,36 @@ def test_near_misses_are_sought_among_all_that_were_rejected(committed: Path) ->
 
 
 @pytest.mark.parametrize("flags", [["--no-walkforward"], ["--min-sample", "100000"]], ids=" ".join)
-def test_runs_without_anything_to_list(command: Command, tmp_path: Path, flags: list[str]) -> None:
+def test_runs_without_anything_to_list(called: Command, tmp_path: Path, flags: list[str]) -> None:
     """No walk-forward, or nobody passed: still a report."""
     database = tiny_database(tmp_path / "tiny.duckdb")
-    ran = command("run", "--db", database, "--workers", 1, "--report", "run.html", *flags)
+    ran = called("run", "--db", database, "--workers", 1, "--report", "run.html", *flags)
 
     assert ran.code == 0, ran.stderr
     assert listed((tmp_path / "run.html").read_text()) == []
 
 
-def test_a_run_that_had_nothing_to_do_leaves_the_last_report(command: Command, tmp_path: Path) -> None:
+def test_a_run_that_had_nothing_to_do_leaves_the_last_report(called: Command, tmp_path: Path) -> None:
     """Running again, as one does to be sure, does not replace a report by an empty one, and even `-q` says so."""
     database = tiny_database(tmp_path / "tiny.duckdb")
     words = ["run", "--db", database, "--workers", 1, "--report", "run.html"]
-    assert command(*words).code == 0
+    assert called(*words).code == 0
     before = (tmp_path / "run.html").read_bytes()
-    again = command(*words, "-q")
+    again = called(*words, "-q")
 
     assert again.code == 0
     assert "nothing was waiting, no report written" in again.stderr
     assert (tmp_path / "run.html").read_bytes() == before
 
 
-def test_an_earlier_record_is_reported_too(command: Command, database: Path, tmp_path: Path) -> None:
+def test_an_earlier_record_is_reported_too(called: Command, database: Path, tmp_path: Path) -> None:
     """Without stages there is no forecast, with other parameters there are no near misses; the rest is there."""
     change(
         database,
         "UPDATE dask_validator_runs SET summary = json_merge_patch(summary, '{\"stages\": null}'), "
         "parameters = json_merge_patch(parameters, '{\"forgotten\": 1}')",
     )
-    assert command("report", "--db", database, "--output", "run.html").code == 0
+    assert called("report", "--db", database, "--output", "run.html").code == 0
 
     html = (tmp_path / "run.html").read_text()
     assert "Recommended" not in html
