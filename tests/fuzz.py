@@ -471,7 +471,8 @@ def unlike(pristine: Snapshot, validated: Snapshot, before: Snapshot, after: Sna
     if (before.objects, before.others) != (pristine.objects, pristine.others):
         return
     if ended.code not in (0, 3):
-        if not any(row["strategy_id"] is None for row in before.strategies):
+        nameless = any(row["strategy_id"] is None for row in before.strategies)
+        if not nameless and any(row["instrument"] == "MGC" for row in before.strategies):
             yield "hostile strategies have ended the run"
         return
     names = ("validation_status", "validation_notes", *(SPLIT if set(SPLIT) <= set(after.columns[STRATEGIES]) else ()))
