@@ -121,7 +121,7 @@ def demo(
         return
 
     def compare_with_truth(result: RunResult) -> str:
-        return summary.truth(truth_report(db, {verdict.strategy_id: verdict.status for verdict in result.verdicts}))
+        return summary.truth(truth_report(db, result.verdicts.by_id()))
 
     result = _run(ctx, db, "MGC", workers or max(2, default_workers()), flags, compare_with_truth)
     if not flags["quiet"]:

@@ -39,7 +39,7 @@ def close(
         if appendix:
             tell(appendix(result))
         terminal.warn(result.warnings)
-        terminal.warn(summary.failures(result.verdicts, most=None if flags["verbose"] else 10))
+        terminal.warn(summary.failures(result.verdicts.failures(), most=None if flags["verbose"] else 10))
         tell(summary.ending(result))
         if flags["verbose"]:
             tell(summary.statistics(result))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -18,12 +18,12 @@ from dask_validator import results_file
 from dask_validator.errors import ChangedMeanwhile, InputError, NotCommitted
 from dask_validator.events import Committed, Listener, Said
 from dask_validator.interrupts import held_back
-from dask_validator.journal.journal import Append, Inputs, Journal
+from dask_validator.journal.journal import Append, Journal
 from dask_validator.journal.others import is_another_run
 from dask_validator.order import Order
-from dask_validator.provenance import source_of_the_rules, versions
+from dask_validator.provenance import versions
 from dask_validator.result import RunResult
-from dask_validator.results_lines import compressed
+from dask_validator.rules.jsonl import compressed
 from dask_validator.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -31,20 +31,6 @@ if TYPE_CHECKING:
     from dask_validator.store.fingerprints import Fingerprints, Seen
     from dask_validator.store.past_runs import PastRun
     from dask_validator.store.writer import RunRecord
-
-_NO_RULES = {"wf_output", "instruments", "dry_run"}  # fields of RunConfig that no answer depends on
-
-
-def inputs(order: Order, fingerprints: Fingerprints) -> Inputs:
-    """All that the answers of a run depend on, but for the strategies' own rows."""
-    rules = {name: value for name, value in asdict(order.config).items() if name not in _NO_RULES}
-    return {
-        "rule parameters": json.dumps([rules, order.costs]),
-        "source of the rules": source_of_the_rules(),
-        "version of DuckDB": versions()["duckdb"],  # its hashes are its own
-        "outcomes": fingerprints["orb_outcomes"],
-        "features": fingerprints["daily_features"],
-    }
 
 
 def settings(order: Order) -> Mapping[str, Any]:
@@ -72,11 +58,10 @@ def write(
         Others have written first: nothing was written.
     """
     finished_at = datetime.now(UTC)
-    rules = order.config.walkforward_rules
     # Interrupted between the two, the lines of a committed run would wait for the next start.
     with held_back() as interrupts, ThreadPoolExecutor(1) as background:
-        lines = background.submit(compressed, result.verdicts, order.instrument, rules, finished_at)
-        record = _record(order, result, seen.fingerprints, started_at, finished_at, lines.result)
+        lines = background.submit(compressed, result.verdicts, result.summary["run_id"], order.instrument, finished_at)
+        record = _record(order, result, seen.fingerprints, started_at, finished_at)
         journal.commits(record.run_id)
         with watch.stage("commit"):
             _commit(order, record, result, seen, interrupts)
@@ -108,12 +93,11 @@ def _record(
     fingerprints: Fingerprints,
     started_at: datetime,
     finished_at: datetime,
-    lines: Callable[[], bytes],
 ) -> RunRecord:
     from dask_validator.store.writer import RunRecord
 
     summary: dict[str, Any] = dict(result.summary) | {"committed": True}
-    kept = summary | result.measured  # what a forecast needs
+    kept = summary | result.kept
     return RunRecord(
         summary["run_id"],
         summary["instrument"],
@@ -124,7 +108,6 @@ def _record(
         json.dumps(fingerprints),
         json.dumps(kept),
         json.dumps([timing._asdict() for timing in result.timings]),
-        lines,
     )
 
 
@@ -136,7 +119,7 @@ def _append(path: Path, lines: bytes, journal: Journal, result: RunResult | None
             return
         results_file.append(path, lines, lambda offset, line_end: journal.appends(Append(str(path), offset, line_end)))
     except OSError as error:
-        kept = "in dask_validator_runs.results (zlib)"
+        kept = "in dask_validator_results and dask_validator_windows"
         if journal.keeps:
             kept += ", and the next run appends them; --discard gives that up"
         why = f"the database is committed, but {path} could not be written ({error.strerror})"
@@ -162,7 +145,7 @@ def finish_append(database: Database, journal: Journal, instrument: str, output:
             return None
         if _count_lines(run, instrument):
             refuse_other_output(journal, output)
-            _append(Path(output), run.results, journal)
+            _append(Path(output), run.jsonl(), journal)
     except InputError as error:
         raise InputError(f"{error}; or leave the lines out with --discard") from None
     warning = journal.forget()

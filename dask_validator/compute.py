@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dask_validator.errors import Incomplete
 from dask_validator.events import Computed, Listener, Ready, TakenOver, TaskDone
-from dask_validator.execution.executor import Job
 from dask_validator.grouping import Work
+from dask_validator.journal.inputs import holds
 from dask_validator.journal.journal import Journal, Recovered
 from dask_validator.model import Answer, OutcomeKey, Request, TaskTiming
 from dask_validator.stopwatch import Stopwatch
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
 
 Questions = Mapping[OutcomeKey, Sequence[Request]]
-
-WALKFORWARD = "walkforward"  # what the Dask dashboard calls these tasks
 
 
 class Agenda(NamedTuple):
@@ -44,17 +42,17 @@ def agenda(questions: Questions, recovered: Recovered, *, retry_failed: bool = F
         return found._replace(open=[Group(key, tuple(requests)) for key, requests in questions.items()])
     answers, suspects = recovered.answers, recovered.opened
     if retry_failed:
-        answers = {name: answer for name, answer in answers.items() if not _has_failed(answer)}
+        answers = {name: answer for name, answer in answers.items() if not answer.has_failed}
         suspects = suspects | {answer.strategy_id for answer in recovered.answers.values() if answer.lost}
     changed = 0
     for key, requests in questions.items():
         rest = []
         for request in requests:
             answer = answers.get(request.strategy_id)
-            if answer is not None and answer.fingerprint == request.fingerprint:
+            if answer is not None and holds(answer, request):
                 found.answered[request.strategy_id] = answer
             else:
-                changed += answer is not None
+                changed += answer is not None and answer.fingerprint != request.fingerprint
                 rest.append(request)
         for of_kind, groups in ((False, found.open), (True, found.suspects)):
             if chosen := tuple(r for r in rest if (r.strategy_id in suspects) is of_kind):
@@ -62,14 +60,10 @@ def agenda(questions: Questions, recovered: Recovered, *, retry_failed: bool = F
     return found._replace(changed=changed)
 
 
-def _has_failed(answer: Answer) -> bool:
-    return bool(answer.lost or answer.error or answer.split_error)
-
-
 class Computer:
     """Computes for one run, and remembers what that cost."""
 
-    def __init__(self, executor: Executor, journal: Journal, listener: Listener, watch: Stopwatch, run_id: str) -> None:
+    def __init__(self, executor: Executor, journal: Journal, listener: Listener, watch: Stopwatch, name: str) -> None:
         self.timings: list[TaskTiming] = []
         self.reused = 0
         self.ended_early: Incomplete | None = None
@@ -78,7 +72,7 @@ class Computer:
         self._journal = journal
         self._listener = listener
         self._watch = watch
-        self._run_id = run_id
+        self._name = name
         self._rounds = 0
 
     @property
@@ -93,7 +87,8 @@ class Computer:
         self._rounds += 1
         answers = dict(agenda.answered)
         if answers:
-            self._listener(TakenOver(list(answers.values())))
+            taken_over = list(answers.values())
+            self._listener(TakenOver(taken_over, work.judged(taken_over)))
         if agenda.groups and self.workers:
             try:
                 for result in self._results(agenda, work):
@@ -111,21 +106,15 @@ class Computer:
         tasks = work.tasks(agenda.open, executor.workers, carried=bool(blind))
         suspects = work.tasks(agenda.suspects, executor.workers, carried=bool(blind))
         self._listener(Ready(executor.workers, len(tasks) + len(suspects), blind))
-        job = Job(
-            kind=WALKFORWARD,
-            run=f"{self._run_id}-{self._rounds}",
-            function=walkforward_task,
-            tasks=self._noted(tasks),
-            handling=work,
-            suspects=suspects,
-        )
+        name = f"{self._name}-{self._rounds}"
         with self._watch.stage("computing"):
-            for result in executor.map(job):
+            for result in executor.map(walkforward_task, self._noted(tasks), name, work, suspects):
                 self._journal.answered(result.answers)
                 if result.timing is not None:
                     self.timings.append(result.timing)
                 yield result
-                self._listener(TaskDone(len(result.answers), result.answers, result.timing))
+                answers = result.answers
+                self._listener(TaskDone(len(answers), answers, result.timing, work.judged(answers)))
         executor.everywhere(release)
         self._listener(Computed(self.wall_s))
 

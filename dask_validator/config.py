@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,27 +43,11 @@ _KINDS: dict[str, Callable[[Any], tuple[bool, str]]] = {
 }
 
 
-class ScreenRules(NamedTuple):
-    """Thresholds of phases 1-5 (rules.md, section 2)."""
-
-    min_sample: int = 30
-    stress_multiplier: float = 1.5
-    min_sharpe: float | None = None
-    max_drawdown: float | None = None
-    exclude_years: frozenset[int] = frozenset()
-    min_years_positive_pct: float = 1.0
-    min_trades_per_year: int = 1
-    regime_waivers: bool = True
-
-
-class WalkforwardRules(NamedTuple):
-    """Thresholds of phase 6 (rules.md, section 3); months are calendar months."""
+class WindowRules(NamedTuple):
+    """What test windows depend on (rules.md, section 3), in calendar months."""
 
     test_months: int = 6
     min_train_months: int = 12
-    min_trades: int = 15
-    min_windows: int = 3
-    min_pct_positive: float = 0.60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +64,7 @@ class RunConfig:
     stress_multiplier: float = 1.5
     min_sharpe: float | None = None
     max_drawdown: float | None = None
+    min_win_rate: float | None = None
     exclude_years: tuple[int, ...] = ()
     min_years_positive_pct: float = 1.0
     min_trades_per_year: int = 1
@@ -113,30 +97,10 @@ class RunConfig:
         if not holds:
             raise InputError(f"{flag(name)} got {getattr(self, name)!r}; needed {needed}")
 
-    @cached_property
-    def screen_rules(self) -> ScreenRules:
-        """The thresholds of phases 1-5."""
-        return ScreenRules(
-            self.min_sample,
-            self.stress_multiplier,
-            self.min_sharpe,
-            self.max_drawdown,
-            frozenset(self.exclude_years),
-            self.min_years_positive_pct,
-            self.min_trades_per_year,
-            not self.no_regime_waivers,
-        )
-
-    @cached_property
-    def walkforward_rules(self) -> WalkforwardRules:
-        """The thresholds of phase 6."""
-        return WalkforwardRules(
-            self.wf_test_months,
-            self.wf_min_train_months,
-            self.wf_min_trades,
-            self.wf_min_windows,
-            self.wf_min_pct_positive,
-        )
+    @property
+    def window_rules(self) -> WindowRules:
+        """The flags that test windows depend on."""
+        return WindowRules(self.wf_test_months, self.wf_min_train_months)
 
 
 @dataclass(frozen=True, kw_only=True)

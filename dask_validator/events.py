@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from dask_validator.model import Answer, TaskTiming, Verdict
+from dask_validator.model import Answer, TaskTiming
 
 
 class Ending(StrEnum):
@@ -34,11 +34,14 @@ class Started(NamedTuple):
     dry_run: bool
 
 
+Failures = Sequence[tuple[str, str]]  # strategy_id and reason
+
+
 class SoFar(NamedTuple):
     """What is decided without any answer of a worker."""
 
     counts: Mapping[str, Any]  # as in the summary, of the strategies that are decided
-    failed: Sequence[Verdict]
+    failed: Failures
 
 
 def _nothing() -> SoFar:
@@ -66,6 +69,7 @@ class TakenOver(NamedTuple):
     """Answers of an earlier run, or of an earlier look at the database, still hold."""
 
     answers: Sequence[Answer]
+    judged: Mapping[str, int] = {}  # walk-forwards that pass and that are rejected
 
 
 class Opened(NamedTuple):
@@ -96,6 +100,7 @@ class TaskDone(NamedTuple):
     strategies: int
     answers: Sequence[Answer] = ()
     timing: TaskTiming | None = None  # None: nobody could compute it
+    judged: Mapping[str, int] = {}  # walk-forwards that pass and that are rejected
 
 
 class Computed(NamedTuple):
@@ -108,7 +113,7 @@ class Decided(NamedTuple):
     """Every strategy that has its answer has its verdict."""
 
     summary: Mapping[str, Any]  # what it says of the commit and the whole time follows later
-    failed: Sequence[Verdict]
+    failed: Failures
 
 
 class Committing(NamedTuple):

@@ -9,32 +9,13 @@ from typing import Any, NamedTuple
 
 from dask_validator import sentences
 from dask_validator.config import RunConfig
-from dask_validator.model import Discovery, Gate, SeasonSplit, Verdict, WindowResult
+from dask_validator.model import Discovery, Judged, SeasonSplit, Verdict, WindowResult
 from dask_validator.plain import escaped, plain
-from dask_validator.rules.notes import note, reason
+from dask_validator.rules.gates import GATES, POSITION
 from dask_validator.rules.remedies import Remedy
 
 DEFAULT = RunConfig()
 _NO_RULES = {"wf_output", "instruments", "dry_run"}  # fields that no verdict depends on
-
-# What a gate looks at, and how the value compares with the threshold when it holds.
-_GATES = {
-    "sample_size": ("trades", ">="),
-    "expectancy_r": ("expectancy after costs (R)", ">"),
-    "yearly_data": ("years with results", ">="),
-    "years_positive": ("share of positive years", ">="),
-    "negative_years": ("negative years, not waived", "<="),
-    "positive_years": ("positive years", ">="),
-    "stressed_expectancy_r": ("expectancy after stressed costs (R)", ">"),
-    "sharpe_ratio": ("Sharpe ratio per trade", ">="),
-    "max_drawdown_r": ("drawdown (R)", "<="),
-    "outcomes": ("outcomes on days of the filter", ">="),
-    "windows": ("test windows", ">="),
-    "valid_windows": ("valid test windows", ">="),
-    "pct_positive": ("share of positive windows", ">="),
-    "agg_oos_exp_r": ("expectancy in the test windows (R)", ">"),
-    "total_oos_trades": ("trades in the test windows", ">="),
-}
 
 
 class Explanation(NamedTuple):
@@ -66,7 +47,7 @@ class Explanation(NamedTuple):
     stored: tuple[str, str | None] | None
     source: str
     config: RunConfig
-    gates: tuple[Gate, ...]
+    gates: tuple[Judged, ...]
     windows: tuple[WindowResult, ...]
     split: SeasonSplit | None
     p_value: float | None
@@ -78,7 +59,7 @@ class Explanation(NamedTuple):
     @property
     def agrees(self) -> bool:
         """Whether the database says the same; a strategy that waits has nothing to disagree with."""
-        return self.stored is None or self.stored == (self.verdict.status, note(self.verdict))
+        return self.stored is None or self.stored == (self.verdict.status, self.verdict.note)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; numbers as they are stored, None for what is not finite."""
@@ -96,18 +77,19 @@ class Explanation(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Cells as text, the first row being the head."""
+    """Cells as text, the first row being the head, and lines below."""
 
     caption: str
     rows: Sequence[Sequence[str]]
+    below: Sequence[str] = ()
 
 
-def margin(gate: Gate) -> float | None:
-    """How far the value is on the good side of the threshold, in the value's unit; None when either is unknown."""
-    observed, threshold = gate.observed, gate.threshold
-    if not isinstance(observed, (int, float)) or not isinstance(threshold, (int, float)):
+def margin(gate: Judged) -> float | None:
+    """How far the value is on the good side of the threshold, in the value's unit; None where it is unknown."""
+    if gate.observed is None:
         return None
-    return threshold - observed if _GATES[gate.name][1] == "<=" else observed - threshold
+    is_most = GATES[POSITION[gate.name]].comparison == "<="
+    return gate.threshold - gate.observed if is_most else gate.observed - gate.threshold
 
 
 def _as_dict(explanation: Explanation) -> dict[str, Any]:
@@ -117,7 +99,7 @@ def _as_dict(explanation: Explanation) -> dict[str, Any]:
         "instrument": explanation.instrument,
         "status": str(verdict.status),
         "phase": verdict.phase,
-        "note": note(verdict),
+        "note": verdict.note,
         "stored": None if stored is None else {"status": stored[0], "note": stored[1]},
         "source": explanation.source,
         "flags": _given(explanation.config),
@@ -142,7 +124,7 @@ def _as_text(explanation: Explanation) -> str:
     """For a terminal, without colours."""
     lines = _head(explanation)
     for table in _tables(explanation):
-        lines += ["", table.caption, *_aligned(table.rows)]
+        lines += ["", table.caption, *_aligned(table.rows), *(f"  {line}" for line in table.below)]
     return "\n".join(map(plain, [*lines, "", *_ending(explanation)]))
 
 
@@ -157,7 +139,8 @@ def _html(table: Table) -> str:
     rows = ("".join(f"<td>{escaped(text)}</td>" for text in row) for row in table.rows[1:])
     body = "".join(f"<tr>{row}</tr>" for row in rows)
     caption = f"<caption>{escaped(table.caption)}</caption>"
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    below = f"<p>{'<br>'.join(map(escaped, table.below))}</p>" if table.below else ""
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -169,7 +152,7 @@ def _head(explanation: Explanation) -> list[str]:
     verdict, stored = explanation.verdict, explanation.stored
     lines = [
         f"{explanation.strategy_id} of {explanation.instrument}: {verdict.status}",
-        f"  {note(verdict)}",
+        f"  {verdict.note}",
         f"  by {explanation.source}{_flags(explanation.config)}",
     ]
     if explanation.canonical_id is not None:
@@ -210,33 +193,29 @@ def _tables(explanation: Explanation) -> list[Table]:
     tables = []
     if explanation.gates:
         head = ("phase", "gate", "value", "needed", "margin", "")
-        tables.append(Table("Gates", [head, *map(_gate, explanation.gates)]))
+        further = [
+            gate for gate in explanation.gates if not gate.passed and gate.reason not in explanation.verdict.note
+        ]
+        reasons = [f"phase {gate.phase}: {gate.reason}" for gate in further]
+        tables.append(Table("Gates", [head, *map(_gate, explanation.gates)], reasons))
     if explanation.windows:
         needed = explanation.config.wf_min_trades
-        head = ("window", "trades", "R per trade", "win rate", "Sharpe per trade", "")
+        head = ("window", "trades", "R per trade", "win rate", "Sharpe", "")
         rows = [_window(window, needed) for window in explanation.windows]
-        tables.append(Table(f"Test windows; valid with {needed} trades or more", [head, *rows]))
+        tables.append(Table(f"Test windows; valid with {needed} trades or more; Sharpe ratio per trade", [head, *rows]))
     return tables
 
 
-def _gate(gate: Gate) -> tuple[str, ...]:
-    label, comparison = _GATES[gate.name]
-    far = margin(gate)
+def _gate(judged: Judged) -> tuple[str, ...]:
+    gate, far = GATES[POSITION[judged.name]], margin(judged)
     return (
-        str(gate.phase),
-        label,
-        _number(gate.observed),
-        f"{comparison} {_number(gate.threshold)}",
+        str(judged.phase),
+        gate.title,
+        _number(judged.observed),
+        f"{gate.comparison} {_number(judged.threshold)}",
         "" if far is None else _number(far, sign="+"),
-        "holds" if gate.passed else f"FAILS{_why(gate)}",
+        "holds" if judged.passed else "FAILS",
     )
-
-
-def _why(gate: Gate) -> str:
-    """What the value does not say."""
-    if gate.name in ("outcomes", "windows"):
-        return f" ({reason(gate)})"
-    return f" ({gate.detail})" if gate.detail else ""
 
 
 def _window(window: WindowResult, needed: int) -> tuple[str, ...]:

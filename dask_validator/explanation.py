@@ -2,45 +2,35 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from datetime import date
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.config import RunConfig, WalkforwardRules
+from dask_validator.config import RunConfig
 from dask_validator.errors import InputError, UnusableStrategy
 from dask_validator.execution.alone import alone
 from dask_validator.explained import Explanation
 from dask_validator.grouping import columns, days_by_session, selectors
 from dask_validator.instruments import costs_of
-from dask_validator.model import (
-    EPOCH,
-    Answer,
-    Gate,
-    Request,
-    SplitRule,
-    Status,
-    Strategy,
-    Verdict,
-    WalkforwardResult,
-    WindowResult,
-)
+from dask_validator.model import Answer, Judged, Request, SplitRule, Status, Strategy, Verdict, Walked, window_results
 from dask_validator.order import Order
 from dask_validator.rules import notes
+from dask_validator.rules.candidates import Candidates, corrected_p_value, split_of, unknown_filter, unusable
+from dask_validator.rules.counting import CODE
+from dask_validator.rules.gates import OF_ROWS, OF_WINDOWS, Terms, every_judged
 from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
-from dask_validator.rules.screening import every_gate
-from dask_validator.rules.walkforward import Window, judge, out_of_sample
+from dask_validator.rules.screening import Market, screen, year_words
+from dask_validator.rules.verdicts import Verdicts, decide
+from dask_validator.rules.window_gates import observe
 from dask_validator.store.access import granted
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
 from dask_validator.task import Group, InDatabase, TaskResult, WalkforwardTask, identity, walkforward_task
-from dask_validator.verdicts import consider, corrected_p_value, decide, split_of, unknown_filter, unusable
 
 if TYPE_CHECKING:
-    from dask_validator.store.reader import Facts, Stored
+    from dask_validator.store.reader import Stored
 
 
 MOST_RUNS = 20  # of the latest, that are looked through
@@ -81,11 +71,11 @@ def explain(
     return _explain(order, stored, None, "the default flags: no run is stored")
 
 
-def explain_verdict(order: Order, verdict: Verdict, run_id: str) -> Explanation:
+def explain_verdict(order: Order, verdicts: Verdicts, position: int, run_id: str) -> Explanation:
     """Explain one verdict of a run that is still in memory, committed or not."""
-    stored = order.database.read_strategy(verdict.strategy_id)
-    apart = verdict.status is Status.FAILED
-    return _explain(order, stored, verdict.walkforward, f"run {run_id}", apart=apart)
+    stored = order.database.read_strategy(verdicts.ids[position])
+    apart = verdicts.status[position] == CODE[Status.FAILED]
+    return _explain(order, stored, verdicts.walked[position], f"run {run_id}", apart=apart)
 
 
 def _runs(database: Database, stored: Stored, run_id: str | None) -> Iterator[PastRun]:
@@ -103,41 +93,27 @@ def _runs(database: Database, stored: Stored, run_id: str | None) -> Iterator[Pa
 def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Path | None) -> Explanation:
     """By the flags of a run, and its windows if the strategy came so far in it."""
     config = run.config
-    record = None if config.no_walkforward else run.record(stored.strategy.strategy_id)
-    walked = _walked(record, config.walkforward_rules) if record else None
+    walked = None if config.no_walkforward else run.walked(stored.strategy.strategy_id)
     order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments or config.instruments))
     return _explain(order, stored, walked, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _walked(record: Mapping[str, Any], rules: WalkforwardRules) -> WalkforwardResult | None:
-    """Judged again from the stored windows; None without windows, as it is not stored of what there was too little."""
-    rows = [_window(WindowResult(**window)) for window in record["windows"]]
-    return judge(rows, rules) if rows else None
-
-
-def _window(row: WindowResult) -> Window:
-    start, end = ((date.fromisoformat(day) - EPOCH).days for day in (row.window_start, row.window_end))
-    exp_r, wr, sharpe = (math.nan if value is None else value for value in row[3:6])
-    return start, end, row.test_n, exp_r, wr, sharpe, row.test_pass
-
-
-def _explain(
-    order: Order, stored: Stored, walked: WalkforwardResult | None, source: str, *, apart: bool = False
-) -> Explanation:
+def _explain(order: Order, stored: Stored, walked: Walked | None, source: str, *, apart: bool = False) -> Explanation:
     strategy, config = stored.strategy, order.config
     facts = order.database.read_facts(order.instrument)
-    considered = consider(strategy, config, order.costs, facts.atr_by_year)
-    if isinstance(considered, Verdict) and considered.status is Status.SKIPPED:
-        return _alias(order, stored, considered, source)
+    market = Market(order.costs, facts.atr_by_year)
+    candidates = Candidates(market.terms(config), market)
+    candidates.add([strategy])
+    if strategy.is_canonical is False:
+        [verdict] = decide(candidates, {}, facts.correction)
+        return _alias(order, stored, verdict, source)
     # What has failed may kill or hang whoever computes it.
     answer = _answer(order, strategy, walked, apart=apart or stored.status == Status.FAILED)
     if walked is None and answer.walkforward is not None:
         source += "; walk-forward computed now"
-    correction = facts.correction
-    verdict = (
-        considered if isinstance(considered, Verdict) else decide(considered, answer, correction, facts.setups_not_null)
-    )
+    [verdict] = decide(candidates, {strategy.strategy_id: answer}, facts.correction, facts.setups_not_null)
     p_value = corrected_p_value(strategy)
+    min_trades = config.wf_min_trades
     return Explanation(
         strategy.strategy_id,
         order.instrument,
@@ -145,12 +121,12 @@ def _explain(
         (stored.status, stored.note) if stored.status else None,
         source,
         config,
-        _gates(order, strategy, facts, answer),
-        answer.walkforward.windows if answer.walkforward else (),
+        _gates(strategy, candidates.terms, market, answer),
+        window_results(answer.walkforward.windows, min_trades) if answer.walkforward else (),
         verdict.split or answer.split or strategy.stored_split,
         strategy.p_value,
-        None if p_value is None else correction.of(p_value),
-        Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(order, strategy, facts, answer, verdict),
+        None if p_value is None else facts.correction.of(p_value),
+        Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(config, strategy, market, answer, verdict),
         unknown_filter(strategy, config) if answer.walkforward else None,
     )
 
@@ -175,7 +151,7 @@ def _alias(order: Order, stored: Stored, verdict: Verdict, source: str) -> Expla
     )
 
 
-def _answer(order: Order, strategy: Strategy, walked: WalkforwardResult | None, *, apart: bool) -> Answer:
+def _answer(order: Order, strategy: Strategy, walked: Walked | None, *, apart: bool) -> Answer:
     """What a worker would have said, also of a strategy that screening rejects."""
     split = split_of(strategy)
     rule = split if isinstance(split, SplitRule) else None
@@ -194,7 +170,7 @@ def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool
     features = order.database.read_features(order.instrument, columns(used, strict))
     source = InDatabase(path, identity(path), order.instrument, None, granted(path))
     sessions = days_by_session(used, features, strict)
-    task = WalkforwardTask(order.config.walkforward_rules, strict, (group,), sessions, source)
+    task = WalkforwardTask(order.config.window_rules, strict, (group,), sessions, source)
     if apart:
         [result] = alone(walkforward_task, [task], _lost, CHILD_TIMEOUT_S)
         return result.answers[0]
@@ -209,29 +185,24 @@ def _lost(task: WalkforwardTask, reason: str) -> TaskResult:
     return TaskResult((Answer(request.strategy_id, None, None, None, None, 0.0, lost=reason),), None)
 
 
-def _gates(order: Order, strategy: Strategy, facts: Facts, answer: Answer) -> tuple[Gate, ...]:
-    gates: tuple[Gate, ...] = ()
-    if (walked := answer.walkforward) is not None:
-        rules = order.config.walkforward_rules
-        gates = out_of_sample(_tested(walked), rules.min_trades).gates(rules)
-        if not walked.windows and walked.failed:
-            gates = (walked.failed,)
-    try:
-        return every_gate(strategy, order.config.screen_rules, order.costs, facts.atr_by_year) + gates
-    except UnusableStrategy:  # which the verdict or the remedy tells
-        return gates
+def _gates(strategy: Strategy, terms: Terms, market: Market, answer: Answer) -> tuple[Judged, ...]:
+    """All that can be applied, also those behind one that rejects."""
+    screened = screen([strategy], terms, market, all_years=True)
+    observed, gates = screened.observed[0], []
+    if not screened.unusable:  # which the verdict or the remedy tells
+        gates = every_judged(observed, terms, year_words(screened.years[0], terms.config), OF_ROWS)
+    if answer.walkforward is not None:
+        observe([answer.walkforward], terms.config.wf_min_trades, screened.observed, [0])
+        gates += every_judged(observed, terms, {}, OF_WINDOWS)
+    return tuple(gates)
 
 
-def _tested(walked: WalkforwardResult) -> list[tuple[int, float]]:
-    return [(window.test_n, window.test_exp_r or 0.0) for window in walked.windows]
-
-
-def _remedy(order: Order, strategy: Strategy, facts: Facts, answer: Answer, verdict: Verdict) -> Remedy:
+def _remedy(config: RunConfig, strategy: Strategy, market: Market, answer: Answer, verdict: Verdict) -> Remedy:
     """The changes to all gates together, and all that no flag changes."""
     failed = verdict.status is Status.FAILED
     blocks: list[str | None] = [
-        verdict.remark if failed else None,
-        unusable(strategy, order.config),
+        verdict.note if failed else None,
+        unusable(strategy, config),
         answer.lost,
         answer.error,
         answer.split_error,
@@ -239,14 +210,11 @@ def _remedy(order: Order, strategy: Strategy, facts: Facts, answer: Answer, verd
     ]
     changes: dict[str, Any] = {}
     try:
-        screening = screening_remedy(strategy, order.config, order.costs, facts.atr_by_year)
+        screening = screening_remedy(strategy, config, market)
         changes, blocks = screening.changes, [*blocks, *screening.lacking]
     except UnusableStrategy as error:
         blocks.append(str(error))
-    if walked := answer.walkforward:
-        if walked.windows:
-            walking = walkforward_remedy(_tested(walked), order.config)
-            changes, blocks = changes | walking.changes, [*blocks, *walking.lacking]
-        elif walked.failed:
-            blocks.append(f"there must be test windows: {notes.reason(walked.failed)}")
+    if answer.walkforward is not None:
+        walking = walkforward_remedy(answer.walkforward, config)
+        changes, blocks = changes | walking.changes, [*blocks, *walking.lacking]
     return Remedy(changes, tuple(dict.fromkeys(filter(None, blocks))))

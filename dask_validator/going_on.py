@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import click
+import numpy as np
 from click.core import ParameterSource
 
 from dask_validator.journal.journal import Journal
+from dask_validator.rules.gates import HELD, OF_WINDOWS
 
 if TYPE_CHECKING:
     from dask_validator.result import RunResult
@@ -46,8 +48,9 @@ def command(ctx: click.Context, name: str) -> str:
 def after_demo(db: Path, result: RunResult) -> str:
     """Two commands that show what can be asked now: of one strategy, which just fell if one did, and of all."""
     verdicts = result.verdicts
-    asked = next((v for v in verdicts if v.phase == 6), next((v for v in verdicts if v.phase), verdicts[0]))
-    explain = [_program(), "explain", asked.strategy_id, "--db", str(db)]
+    windows = np.isin(verdicts.gate, OF_WINDOWS)
+    asked = int((windows if windows.any() else verdicts.gate != HELD).argmax())
+    explain = [_program(), "explain", verdicts.ids[asked], "--db", str(db)]
     whole = ["run"] if result.summary["dry_run"] else ["report", "--output", str(db.with_suffix(".html"))]
     return f"Next:\n  {shlex.join(explain)}\n  {shlex.join([_program(), *whole, '--db', str(db)])}"
 

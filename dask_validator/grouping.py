@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from dask_validator.config import WalkforwardRules
 from dask_validator.model import Answer, Extent, OutcomeKey, Request, Session
 from dask_validator.plan import Piece, plan
 from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, session_days
 from dask_validator.rules.filters import Features
+from dask_validator.rules.gates import Terms
+from dask_validator.rules.verdicts import provisional
 from dask_validator.store.access import granted
 from dask_validator.task import Carried, Group, Identity, InDatabase, TaskResult, WalkforwardTask
 
@@ -58,11 +59,14 @@ class Work(NamedTuple):
 
     layout: Mapping[OutcomeKey, Extent]
     sessions: Mapping[Session, SessionDays]
-    rules: WalkforwardRules
-    strict_filters: bool
+    terms: Terms
     database: Database
     instrument: str
     identity: Identity | None  # of the file that the run has begun to read: tasks read no other one
+
+    def judged(self, answers: Sequence[Answer]) -> dict[str, int]:
+        """How the answers look so far."""
+        return provisional(answers, self.terms)
 
     def tasks(self, groups: Sequence[Group], workers: int, *, carried: bool) -> Tasks:
         """The groups cut into tasks, which carry their outcomes or read them."""
@@ -70,11 +74,12 @@ class Work(NamedTuple):
 
     def task(self, piece: Piece) -> WalkforwardTask:
         """The task for one piece of the plan."""
-        used = selectors(piece.groups, self.strict_filters)
+        config = self.terms.config
+        used = selectors(piece.groups, config.strict_filters)
         days = {session: self.sessions[session].only(used[session]) for session in used}
         path = str(self.database.path)
         source = InDatabase(path, self.identity, self.instrument, piece.rows, granted(path))
-        return WalkforwardTask(self.rules, self.strict_filters, piece.groups, days, source)
+        return WalkforwardTask(config.window_rules, config.strict_filters, piece.groups, days, source)
 
     def carried(self, task: WalkforwardTask) -> WalkforwardTask:
         """The task with its outcomes, for workers that do not see the database."""
@@ -92,7 +97,7 @@ class Work(NamedTuple):
     def lost(self, task: WalkforwardTask, reason: str) -> TaskResult:
         """What stands for the result of a task that nobody could compute."""
         requests = [request for group in task.groups for request in group.requests]
-        answers = [Answer(r.strategy_id, None, None, None, None, 0.0, r.fingerprint, reason) for r in requests]
+        answers = [Answer(r.strategy_id, None, None, None, None, 0.0, r.fingerprint, reason, r.asked) for r in requests]
         return TaskResult(tuple(answers), None)
 
 

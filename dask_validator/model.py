@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -46,6 +47,7 @@ class Strategy(NamedTuple):
     filter_params: str | None
     sample_size: int | None
     expectancy_r: float | None
+    win_rate: float | None
     sharpe_ratio: float | None
     max_drawdown_r: float | None
     median_risk_points: float | None
@@ -101,15 +103,15 @@ class Extent(NamedTuple):
     outcomes: int
 
 
-class Gate(NamedTuple):
-    """One rule applied to one strategy: what was seen, what was needed, whether it held."""
+class Judged(NamedTuple):
+    """One gate applied to one strategy: what was seen, what was needed, whether it held."""
 
     phase: int
     name: str
-    observed: object
-    threshold: object
+    observed: float | None  # None where it is unknown
+    threshold: float
     passed: bool
-    detail: str = ""
+    reason: str = ""  # why it did not hold
 
 
 OTHER, WIN, LOSS = 0, 1, 2  # codes in Outcomes.code; OTHER is scratch, early_exit and the like
@@ -140,22 +142,37 @@ class WindowResult(NamedTuple):
     test_pass: bool
 
 
-# WindowResult as columns: a tenth of the memory, which counts with a million strategies. Days since 1970-01-01.
+# Test windows as columns, without any threshold: what a worker answers. Days since 1970-01-01.
 WINDOW_TABLE = np.dtype(
     [
         ("start", np.int32),
         ("end", np.int32),
         ("test_n", np.int32),
-        ("test_exp_r", np.float64),
+        ("test_exp_r", np.float64),  # NaN without trades
         ("test_wr", np.float64),
         ("test_sharpe", np.float64),  # NaN where undefined
-        ("test_pass", np.bool_),
     ]
 )
 
 
+def check_windows(tables: Sequence[NDArray[np.void]]) -> None:
+    """Raise ValueError for windows of days that no calendar has, or with less than no trade: somebody has made them."""
+    days = (date.min - EPOCH).days, (date.max - EPOCH).days
+    for name, least, most in (("start", *days), ("end", *days), ("test_n", 0, np.iinfo(np.int32).max)):
+        numbers = np.concatenate([np.empty(0, dtype=np.int32), *(table[name] for table in tables)])
+        if numbers.size and not (numbers.min() >= least and numbers.max() <= most):
+            raise ValueError(f"windows with {name} = {numbers.min()} or {numbers.max()}")
+
+
+class Walked(NamedTuple):
+    """The facts of one strategy's walk-forward, whatever the thresholds are."""
+
+    outcomes: int  # on days that the strategy takes
+    windows: NDArray[np.void]  # shape (n_windows,), dtype WINDOW_TABLE, in time order
+
+
 class WalkforwardResult(NamedTuple):
-    """One strategy's walk-forward; `failed` is the rule that rejected it, None when it passed."""
+    """One strategy's walk-forward, judged; `failed` is the gate that rejected it, None when it passed."""
 
     n_total_windows: int
     n_valid_windows: int
@@ -163,26 +180,28 @@ class WalkforwardResult(NamedTuple):
     pct_positive: float
     agg_oos_exp_r: float
     total_oos_trades: int
-    failed: Gate | None
-    window_table: NDArray[np.void]  # shape (n_total_windows,), dtype WINDOW_TABLE
+    failed: Judged | None
+    windows: tuple[WindowResult, ...]  # in time order
     window_imbalance_ratio: float | None
     window_imbalanced: bool
 
     @property
-    def windows(self) -> tuple[WindowResult, ...]:
-        """The windows in time order."""
-        return tuple(_window(*row) for row in self.window_table.tolist())
-
-    @property
     def passed(self) -> bool:
-        """True when no rule rejected the strategy."""
+        """True when no gate rejected the strategy."""
         return self.failed is None
 
 
-def _window(start: int, end: int, n: int, exp_r: float, wr: float, sharpe: float, passed: bool) -> WindowResult:
+def window_results(table: NDArray[np.void], min_trades: int) -> tuple[WindowResult, ...]:
+    """Each window of a table of dtype WINDOW_TABLE, and whether it is valid and positive."""
+    return tuple(_window(row, min_trades) for row in table.tolist())
+
+
+def _window(row: tuple[int, int, int, float, float, float], min_trades: int) -> WindowResult:
+    start, end, n, exp_r, wr, sharpe = row
     if n == 0:
         return WindowResult(_iso(start), _iso(end), 0, None, None, None, False)
-    return WindowResult(_iso(start), _iso(end), n, exp_r, wr, None if math.isnan(sharpe) else sharpe, passed)
+    known = None if math.isnan(sharpe) else sharpe
+    return WindowResult(_iso(start), _iso(end), n, exp_r, wr, known, n >= min_trades and exp_r > 0)
 
 
 @lru_cache(maxsize=10_000)
@@ -207,18 +226,29 @@ class Request(NamedTuple):
     split: SplitRule | None
     fingerprint: int = 0  # of the strategy's row
 
+    @property
+    def asked(self) -> int:
+        """The question as bits: walk-forward, season split."""
+        return self.walkforward + 2 * (self.split is not None)
+
 
 class Answer(NamedTuple):
     """What a worker says of one strategy; `error` and `split_error` are None when all went well."""
 
     strategy_id: str
-    walkforward: WalkforwardResult | None
+    walkforward: Walked | None
     split: SeasonSplit | None
     error: str | None
     split_error: str | None
     seconds: float
     fingerprint: int = 0  # of the strategy's row when it was asked about
     lost: str | None = None  # why there is no answer at all: whoever computed it died, or never came back
+    asked: int = 0  # what the question was, as `Request.asked` says
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether something in it could not be computed."""
+        return bool(self.lost or self.error or self.split_error)
 
 
 class TaskTiming(NamedTuple):
@@ -243,8 +273,8 @@ class Verdict(NamedTuple):
 
     strategy_id: str
     status: Status
-    remark: str = ""  # what the note says beside the gate
-    gate: Gate | None = None  # the one that rejected the strategy
+    note: str = ""
+    gate: Judged | None = None  # the one that rejected the strategy
     split: SeasonSplit | None = None
     keeps_split: bool = False  # the split is the stored one
     walkforward: WalkforwardResult | None = None

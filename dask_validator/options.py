@@ -89,6 +89,7 @@ _RULES = [
     _rule("--stress-multiplier", float, "Phase 4: factor on the costs of a round trip."),
     _rule("--min-sharpe", float, "Phase 5: smallest Sharpe ratio; off unless given."),
     _rule("--max-drawdown", float, "Phase 5: largest drawdown in R; off unless given."),
+    _rule("--min-win-rate", float, "Phase 5: smallest share of winning trades, 0-1; off unless given."),
     _rule("--exclude-years", int, "Phase 3: years left out.", multiple=True, metavar="Y [Y ...]"),
     _rule("--min-years-positive-pct", float, "Phase 3 without waivers: share of positive years, 0-1."),
     _rule("--min-trades-per-year", int, "Phase 3: years with fewer trades are left out."),

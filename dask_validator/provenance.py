@@ -14,7 +14,11 @@ from dask_validator import __version__
 
 PACKAGES = ("dask", "distributed", "duckdb", "numpy", "pandas")
 # What turns outcomes into answers.
-_COMPUTING = ("rules", "model.py", "grouping.py", "task.py", "store/outcomes.py")
+_FACTS = ("walkforward", "seasons", "filters", "day_masks", "json_values")
+_COMPUTING = (
+    *(f"rules/{name}.py" for name in _FACTS),
+    *("model.py", "grouping.py", "task.py", "store/outcomes.py"),
+)
 
 
 def versions() -> dict[str, str]:

@@ -20,12 +20,14 @@ from dask_validator.report.misses import Miss, screening_misses
 from dask_validator.report.output import write_whole
 from dask_validator.report.page import View, render
 from dask_validator.result import RunResult
-from dask_validator.results_lines import compressed
+from dask_validator.rules import jsonl
+from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.fdr import Correction
-from dask_validator.rules.notes import note
+from dask_validator.rules.screening import Market
 from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
 from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, count_statuses, read_present
-from dask_validator.store.reader import WAITING, read_facts, read_waiting
+from dask_validator.store.reader import WAITING, batches, read_facts, read_waiting
+from dask_validator.tuning import replay
 
 if TYPE_CHECKING:
     from dask_validator.store.database import Database
@@ -95,9 +97,9 @@ def _from_memory(result: RunResult, config: RunConfig) -> PastRun:
         {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()},
         versions(),
         {},
-        summary | result.measured,
+        summary | result.kept,
         list(result.timings),
-        compressed(result.verdicts, summary["instrument"], config.walkforward_rules, now),
+        summary["db"],
     )
 
 
@@ -120,7 +122,11 @@ class _Tables:
         costs = costs_of(self._run.instrument, config.instruments)
         may_miss = f"{self.condition} AND expectancy_r > 0"  # of the others, which are most, no flag helps any
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
-        return screening_misses(rejected, config, costs, atr_by_year)
+        return screening_misses(batches(rejected), config, Market(costs, atr_by_year))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One object per strategy that reached walk-forward."""
+        return self._run.records()
 
     def rows(self, ids: list[str]) -> dict[str, Present]:
         """By `strategy_id`."""
@@ -142,24 +148,32 @@ class _TablesBeforeCommit(_Tables):
 
     def __init__(self, path: Path, run: PastRun, result: RunResult) -> None:
         super().__init__(path, run)
-        self._verdicts = {verdict.strategy_id: verdict for verdict in result.verdicts}
+        self._verdicts = result.verdicts
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One object per strategy that reached walk-forward."""
+        return jsonl.records(self._verdicts, self._run.run_id, self._run.instrument, self._run.finished_at)
 
     def rows(self, ids: list[str]) -> dict[str, Present]:
         """By `strategy_id`, with the verdicts of this run."""
+        verdicts = self._verdicts
         return {
             strategy_id: row._replace(
-                status=str(verdict.status), note=note(verdict), split=verdict.split or SeasonSplit()
+                status=str(STATUSES[verdicts.status[i]]),
+                note=verdicts.note(i),
+                split=verdicts.splits[i] or SeasonSplit(),
             )
             for strategy_id, row in super().rows(ids).items()
-            if (verdict := self._verdicts[strategy_id])
+            if (i := verdicts.find(strategy_id)) is not None
         }
 
     def seasons(self) -> list[SeasonCount]:
         """Season verdicts of this run."""
+        verdicts = self._verdicts
         counts = Counter(
-            (str(verdict.status), verdict.split.verdict if verdict.split else None)
-            for verdict in self._verdicts.values()
-            if verdict.status in (Status.PASSED, Status.REJECTED)
+            (str(status), split.verdict if (split := verdicts.splits[i]) else None)
+            for status in (Status.PASSED, Status.REJECTED)
+            for i in verdicts.of(status)
         )
         return [SeasonCount(*key, number) for key, number in counts.items()]
 
@@ -177,7 +191,7 @@ def _view(run: PastRun, present: _Tables) -> View:
     rescreened = False
     with _missing("near misses", gaps):
         config = run.config
-    judged = tables.judge(run.records(), config)
+    judged = tables.judge(present.records(), config)
     with _missing("season verdicts", gaps):
         seasons = present.seasons()
     with _missing("the columns of promoted strategies, and p-values", gaps):
@@ -225,7 +239,7 @@ def _forecasts(run: PastRun) -> tuple[list[tuple[int, float, bool]], str]:
         return [], ""
     if not measured["stages"]:
         return [], "An earlier version made this run and did not keep what a forecast for other workers needs."
-    replayed = RunResult(run.summary, (), [], run.timings, **measured).forecasts
+    replayed = replay(run.timings, run.summary["total_s"], **measured)
     ending = " The commit is not counted." if run.summary["committed"] else ""
     return [
         (one.workers, one.total_s, one.recommended) for one in replayed

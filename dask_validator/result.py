@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dask_validator import result_html
 from dask_validator.errors import InputError
-from dask_validator.model import Status, TaskTiming, Verdict, WalkforwardResult, WindowResult
-from dask_validator.rules.notes import note
+from dask_validator.model import TaskTiming, WindowResult, window_results
+from dask_validator.rules.counting import STATUSES
+from dask_validator.rules.gates import GATES, HELD, PHASES
 from dask_validator.rules.promotion import split_columns
-from dask_validator.tuning import USUAL_START_UP_S, Forecast, Measured, forecast, usable_cores
+from dask_validator.rules.verdicts import Verdicts
+from dask_validator.rules.window_gates import window_columns
+from dask_validator.tuning import Forecast, replay
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,15 +28,6 @@ if TYPE_CHECKING:
     from dask_validator.explained import Explanation
     from dask_validator.order import Order
     from dask_validator.store.past_runs import LastRun
-
-PHASE_NAMES = {
-    1: "sample size",
-    2: "expectancy",
-    3: "yearly robustness",
-    4: "cost stress",
-    5: "quality gates",
-    6: "walk-forward",
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +59,7 @@ class RunResult:
     """
 
     summary: dict[str, Any]
-    verdicts: Sequence[Verdict]
+    verdicts: Verdicts
     warnings: list[str] = field(default_factory=list)
     timings: Sequence[TaskTiming] = ()
     stages: Mapping[str, float] = field(default_factory=dict)
@@ -86,10 +79,15 @@ class RunResult:
         """
         from dask_validator.explanation import explain_verdict
 
-        verdict = next((verdict for verdict in self.verdicts if verdict.strategy_id == strategy_id), None)
-        if verdict is None or self.order is None:
+        position = self.verdicts.find(strategy_id)
+        if position is None or self.order is None:
             raise InputError(f"got the strategy {strategy_id!r}; needed one that this run has processed (.strategies)")
-        return explain_verdict(self.order, verdict, self.summary["run_id"])
+        return explain_verdict(self.order, self.verdicts, position, self.summary["run_id"])
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What is recorded of the run beside the summary."""
+        return {**self.measured, "waives": self.verdicts.terms.waives}
 
     @property
     def measured(self) -> dict[str, Any]:
@@ -99,23 +97,14 @@ class RunResult:
     @cached_property
     def forecasts(self) -> list[Forecast]:
         """What 1 to 64 workers would take; empty when no task was computed."""
-        if not self.timings:
-            return []
-        tasks = [timing.wall_s for timing in sorted(self.timings, key=lambda timing: timing.started)]
-        meanwhile_s = self.stages["screening"] + self.stages["grouping"]
-        parallel_s = self.stages["computing"] + self.stages["waiting for workers"]
-        other_serial_s = self.summary["total_s"] - meanwhile_s - parallel_s
-        start_up_s = USUAL_START_UP_S if self.start_up_s is None else self.start_up_s
-        cores = usable_cores() if self.cores is None else self.cores
-        return forecast(Measured(tasks, meanwhile_s, other_serial_s, start_up_s), cores=cores)
+        return replay(self.timings, self.summary["total_s"], **self.measured)
 
     @cached_property
     def strategies(self) -> pd.DataFrame:
         """One row per processed strategy: verdict, phase, note, walk-forward and season numbers (R, 4 decimals)."""
         import pandas as pd
 
-        rows = [_strategy_row(verdict) for verdict in self.verdicts]
-        frame = pd.DataFrame(rows, columns=list(_strategy_row(_NOTHING)))
+        frame = pd.DataFrame(_strategy_columns(self.verdicts))
         counts = {name: pd.array(list(map(whole, frame[name])), dtype="Int64") for name in _COUNTS}
         return frame.assign(**counts).astype(dict.fromkeys(_FLAGS, "boolean"))
 
@@ -124,11 +113,11 @@ class RunResult:
         """One row per strategy and test window `[window_start, window_end)`; expectancy in R per trade."""
         import pandas as pd
 
+        min_trades = self.verdicts.terms.config.wf_min_trades
         rows = [
-            (verdict.strategy_id, *window)
-            for verdict in self.verdicts
-            if verdict.walkforward
-            for window in verdict.walkforward.windows
+            (self.verdicts.ids[i], *window)
+            for i, facts in self.verdicts.windowed()
+            for window in window_results(facts.windows, min_trades)
         ]
         frame = pd.DataFrame(rows, columns=["strategy_id", *WindowResult._fields])
         floats = dict.fromkeys(("test_exp_r", "test_wr", "test_sharpe"), "float64")
@@ -159,7 +148,7 @@ class RunResult:
         """
         from dask_validator import figures
 
-        min_trades = self.order.config.wf_min_trades if self.order else 1
+        min_trades = self.verdicts.terms.config.wf_min_trades
         return figures.windows_figure(strategy_id, self._windows_of(strategy_id), min_trades)
 
     def plot_speedup(self) -> figure:
@@ -177,19 +166,18 @@ class RunResult:
         return figures.speedup_figure(self.forecasts, self.summary["walkforward"]["workers"], self.summary["total_s"])
 
     def _windows_of(self, strategy_id: str) -> Sequence[WindowResult]:
-        found = next((verdict for verdict in self.verdicts if verdict.strategy_id == strategy_id), None)
-        if found is None:
-            known = _some([verdict.strategy_id for verdict in self.verdicts], like=strategy_id)
-            raise InputError(f"strategy_id got {strategy_id!r}, which is not in this run; known are {known}")
-        if not _has_windows(found):
-            known = _some([verdict.strategy_id for verdict in self.verdicts if _has_windows(verdict)])
-            raise InputError(f"{strategy_id!r} has no test windows ({note(found)}); strategies with some are {known}")
-        assert found.walkforward is not None
-        return found.walkforward.windows
-
-
-def _has_windows(verdict: Verdict) -> bool:
-    return verdict.walkforward is not None and verdict.walkforward.n_total_windows > 0
+        verdicts, position = self.verdicts, self.verdicts.find(strategy_id)
+        if position is None:
+            raise InputError(
+                f"strategy_id got {strategy_id!r}, which is not in this run; "
+                f"known are {_some(verdicts.ids, like=strategy_id)}"
+            )
+        facts = verdicts.walked[position]
+        if facts is None or not len(facts.windows):
+            known = _some([verdicts.ids[i] for i, facts in verdicts.windowed() if len(facts.windows)])
+            why = verdicts.note(position)
+            raise InputError(f"{strategy_id!r} has no test windows ({why}); strategies with some are {known}")
+        return window_results(facts.windows, verdicts.terms.config.wf_min_trades)
 
 
 def _some(names: Sequence[str], like: object = "") -> str:
@@ -210,7 +198,7 @@ def funnel(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [
         ("processed", summary["rows"]),
         ("skipped (aliases)", summary["skipped"]),
-        *((f"rejected in phase {phase} ({name})", rejected[str(phase)]) for phase, name in PHASE_NAMES.items()),
+        *((f"rejected in phase {phase} ({name})", rejected[str(phase)]) for phase, name in PHASES.items()),
         ("failed", summary["failed"]),
         ("passed", summary["passed"]),
     ]
@@ -234,24 +222,6 @@ def steps(summary: Mapping[str, Any]) -> list[Step]:
     return [*found, Step(last, 0, left)]
 
 
-def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """`rows = passed + rejected + skipped + failed`, and the rejections by phase."""
-    statuses = Counter(verdict.status for verdict in verdicts)
-    phases = Counter(verdict.phase for verdict in verdicts if verdict.status is Status.REJECTED)
-    return {
-        "rows": len(verdicts),
-        "passed": statuses[Status.PASSED],
-        "rejected": statuses[Status.REJECTED],
-        "skipped": statuses[Status.SKIPPED],
-        "failed": statuses[Status.FAILED],
-        "rejected_by_phase": {str(phase): phases[phase] for phase in PHASE_NAMES},
-    }
-
-
-_NOTHING = Verdict("", Status.SKIPPED)
-_NUMBERS = [name for name in WalkforwardResult._fields if name not in ("failed", "window_table")]
-
-
 # Columns of the strategies, where a value may be missing: pandas would make floats and objects of them.
 _COUNTS = (
     *("phase", "n_total_windows", "n_valid_windows", "n_positive_windows", "total_oos_trades"),
@@ -266,15 +236,30 @@ def whole(value: Any) -> int | None:
     return int(value) if holds else None
 
 
-def _strategy_row(verdict: Verdict) -> dict[str, Any]:
+def _strategy_columns(verdicts: Verdicts) -> dict[str, list[Any]]:
+    """The columns of `RunResult.strategies`, None where there is nothing to say."""
+    rows = range(len(verdicts))
+    windowed = [i for i, _ in verdicts.windowed()]
+    walked = window_columns([facts for _, facts in verdicts.windowed()], verdicts.terms.config.wf_min_trades)
+    splits = [split_columns(split) for split in verdicts.splits]
+    standings = [verdicts.standings.get(i) for i in rows]
     return {
-        "strategy_id": verdict.strategy_id,
-        "verdict": str(verdict.status),
-        "phase": verdict.phase,
-        "note": note(verdict),
-        **{name: getattr(verdict.walkforward, name, None) for name in _NUMBERS},
-        **split_columns(verdict.split),
-        "years_tested": verdict.years_tested,
-        "all_years_positive": verdict.all_years_positive,
-        "regime_waivers": json.dumps(verdict.regime_waivers) if verdict.regime_waivers else None,
+        "strategy_id": list(verdicts.ids),
+        "verdict": [str(STATUSES[code]) for code in verdicts.status],
+        "phase": [None if gate == HELD else GATES[gate].phase for gate in verdicts.gate],
+        "note": [verdicts.note(i) for i in rows],
+        **{name: _spread(column, windowed, len(rows)) for name, column in walked._asdict().items()},
+        **{name: [split[name] for split in splits] for name in split_columns(None)},
+        "years_tested": [standing and standing.years_tested for standing in standings],
+        "all_years_positive": [standing and standing.all_years_positive for standing in standings],
+        "regime_waivers": [
+            json.dumps(standing.regime_waivers) if standing and standing.regime_waivers else None
+            for standing in standings
+        ],
     }
+
+
+def _spread(column: Sequence[Any], positions: Sequence[int], size: int) -> list[Any]:
+    """A column of some strategies as one of all."""
+    found = dict(zip(positions, column, strict=True))
+    return [found.get(i) for i in range(size)]

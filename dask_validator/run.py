@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from dask_validator import collector, tally
-from dask_validator.commit import inputs, settings, write
+from dask_validator.commit import settings, write
 from dask_validator.compute import Agenda, Computer, agenda
 from dask_validator.errors import ChangedMeanwhile, Incomplete, NotCommitted
 from dask_validator.events import (
@@ -26,15 +25,20 @@ from dask_validator.events import (
     Started,
 )
 from dask_validator.grouping import Work, columns, days_by_session, selectors
+from dask_validator.journal.inputs import inputs_of
 from dask_validator.journal.journal import Journal
-from dask_validator.model import Answer, Gate, OutcomeKey, Request, Status, Strategy, Verdict
+from dask_validator.model import Answer, Strategy
 from dask_validator.order import Order
-from dask_validator.result import RunResult, count_verdicts
+from dask_validator.result import RunResult
+from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.fdr import Correction
+from dask_validator.rules.gates import Terms
+from dask_validator.rules.screening import Market
+from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.stopwatch import Stopwatch
 from dask_validator.store.fingerprints import Seen
+from dask_validator.store.reader import batches
 from dask_validator.task import Identity, identity
-from dask_validator.verdicts import Candidate, consider, decide, request
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
@@ -87,7 +91,7 @@ def _validated(run: _Run, order: Order, listener: Listener, journal: Journal) ->
     left_by_others = run.expected()
     for attempts_left in reversed(range(ATTEMPTS)):
         result, seen = run.validate()
-        left_by_others -= {verdict.strategy_id for verdict in result.verdicts}
+        left_by_others -= set(result.verdicts.ids)
         result.warnings.extend(tally.left_alone(left_by_others))
         if not result.verdicts or order.config.dry_run:
             run.end_without_writing()
@@ -99,7 +103,7 @@ def _validated(run: _Run, order: Order, listener: Listener, journal: Journal) ->
             if not attempts_left:
                 raise NotCommitted(str(change), result) from change
             listener(Said(f"{change}; looking again"))
-            left_by_others |= {verdict.strategy_id for verdict in result.verdicts}
+            left_by_others |= set(result.verdicts.ids)
             journal.reread()
     return result
 
@@ -123,7 +127,7 @@ class _Run:
         self._waiting = 0
         self._identity: Identity | None = None
         self._warned = len(executor.warnings)
-        self._computer = Computer(executor, journal, listener, self._watch, self._id)
+        self._computer = Computer(executor, journal, listener, self._watch, f"walkforward-{self._id}")
 
     def expected(self) -> set[str]:
         """Strategies that must be waiting still, unless somebody else has seen to them since they were computed."""
@@ -143,7 +147,7 @@ class _Run:
             if facts.waiting:
                 self._executor.start()  # in the background, while we screen
             screened, survey = self._screen(facts)
-            self._listener(Screened(facts.waiting, screened.asked, screened.so_far, screened.only_seasons))
+            self._listener(screened_event(facts.waiting, screened))
             answers = self._answers(screened, survey) if facts.waiting else {}
             if self._order.resume and not self._took_over:
                 self._listener(Said(f"--resume found nothing to take over in {self._journal.path}", warning=True))
@@ -152,7 +156,8 @@ class _Run:
         # Closed here, before anything is written: a reader would lock the commit out.
         with self._watch.stage("deciding"), collector.paused():
             correction = facts.correction
-            verdicts, unanswered = _decide(self._order, screened, answers, correction, facts)
+            unanswered = len(screened.asked) - len(answers)
+            verdicts = decide(screened, answers, correction, facts.setups_not_null)
         if verdicts and not unanswered:
             self._journal.computed()
         warnings = [
@@ -163,7 +168,7 @@ class _Run:
             *self._executor.warnings[self._warned :],
         ]
         summary = self._summary(verdicts, correction, facts)
-        self._listener(Decided(summary, _failed(verdicts) if summary["failed"] else []))
+        self._listener(Decided(summary, verdicts.failures()))
         result = RunResult(
             summary,
             verdicts,
@@ -194,7 +199,7 @@ class _Run:
         finally:
             result.summary["total_s"] = round(self._watch.total_s, 3)
 
-    def _screen(self, facts: Facts) -> tuple[Screenings, Survey]:
+    def _screen(self, facts: Facts) -> tuple[Candidates, Survey]:
         """Phases 1-5, and beside them a scan of the outcomes."""
         with self._order.database.surveyed(self._order.instrument) as surveying:
             with self._watch.stage("screening"), collector.paused():
@@ -202,27 +207,27 @@ class _Run:
             with self._watch.stage("grouping"):
                 return screened, surveying.result()
 
-    def _answers(self, screened: Screenings, survey: Survey) -> dict[str, Answer]:
+    def _answers(self, screened: Candidates, survey: Survey) -> dict[str, Answer]:
         """By strategy_id: taken over from the journal as far as they hold, else computed."""
         order, journal = self._order, self._journal
-        dependencies = inputs(order, survey.fingerprints)
+        dependencies = inputs_of(order.config, survey.fingerprints)
         self._say(journal.begin(dependencies, settings(order), self._id, must_hold=self._only_commits))
         with self._watch.stage("grouping"):
-            todo = agenda(screened.requests, journal.recovered, retry_failed=self._retries_failed)
-            work = _work(order, todo, survey, self._identity)
+            todo = agenda(screened.questions, journal.recovered, retry_failed=self._retries_failed)
+            work = _work(order, todo, survey, screened.terms, self._identity)
         self._retries_failed = False  # what fails in this run has failed
         self._say(tally.taken_over(len(todo.answered), todo.changed, journal.path))
         self._took_over |= bool(todo.answered or todo.suspects)
         return self._computer.answers(todo, work)
 
-    def _summary(self, verdicts: Sequence[Verdict], correction: Correction, facts: Facts) -> dict[str, Any]:
+    def _summary(self, verdicts: Verdicts, correction: Correction, facts: Facts) -> dict[str, Any]:
         config = self._order.config
         return {
             "run_id": self._id,
             "instrument": self._order.instrument,
             "db": str(self._order.database.path),
             "dry_run": config.dry_run,
-            **count_verdicts(verdicts),
+            **verdicts.counts(),
             "walkforward": None if config.no_walkforward else tally.walkforward_summary(verdicts, self._computer),
             "fdr": tally.fdr_summary(verdicts, correction),
             "retired": tally.count_retired(verdicts, facts.active_setups),
@@ -235,48 +240,13 @@ class _Run:
             self._listener(Said(text))
 
 
-class Screenings(NamedTuple):
-    """All waiting strategies after phases 1-5."""
-
-    decided: list[Verdict]
-    open: list[Candidate]
-    requests: dict[OutcomeKey, list[Request]]
-    filters: Counter[str]  # of all waiting strategies, as `check` counts them
-
-    @property
-    def asked(self) -> int:
-        """How many strategies need their outcomes."""
-        return sum(map(len, self.requests.values()))
-
-    @property
-    def only_seasons(self) -> int:
-        """How many of these have nothing but their season split open."""
-        return sum(not request.walkforward for requests in self.requests.values() for request in requests)
-
-    def so_far(self) -> SoFar:
-        """What phases 1-5 have decided, also of strategies whose season split is still open."""
-        counts = count_verdicts(self.decided)
-        gates = Counter(c.screened.phase for c in self.open if isinstance(c.screened, Gate))
-        counts["rejected"] += gates.total()
-        for phase, count in gates.items():
-            counts["rejected_by_phase"][str(phase)] += count
-        return SoFar(counts, _failed(self.decided) if counts["failed"] else [])
-
-
-def _screen(order: Order, facts: Facts, listener: Listener) -> Screenings:
-    screened = Screenings([], [], {}, Counter())
+def _screen(order: Order, facts: Facts, listener: Listener) -> Candidates:
+    market = Market(order.costs, facts.atr_by_year)
+    candidates = Candidates(market.terms(order.config), market)
     with closing(order.database.read_waiting(order.instrument)) as waiting:
-        for strategy in _told(waiting, facts.waiting, listener):
-            if strategy.filter_type is not None:
-                screened.filters[strategy.filter_type] += 1
-            considered = consider(strategy, order.config, order.costs, facts.atr_by_year)
-            if isinstance(considered, Verdict):
-                screened.decided.append(considered)
-                continue
-            screened.open.append(considered)
-            if (question := request(considered, order.config)) is not None:
-                screened.requests.setdefault(strategy.outcome_key, []).append(question)
-    return screened
+        for rows in batches(_told(waiting, facts.waiting, listener)):
+            candidates.add(rows)
+    return candidates
 
 
 def _told(strategies: Iterable[Strategy], total: int, listener: Listener) -> Iterator[Strategy]:
@@ -287,33 +257,17 @@ def _told(strategies: Iterable[Strategy], total: int, listener: Listener) -> Ite
             listener(Progressed("Screening", done, total))
 
 
-def _failed(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    return [verdict for verdict in verdicts if verdict.status is Status.FAILED]
+def screened_event(waiting: int, candidates: Candidates) -> Screened:
+    """What phases 1-5 have left, and what they have decided, also of strategies whose season split is still open."""
+    only_seasons = sum(not question.walkforward for of_key in candidates.questions.values() for question in of_key)
+    return Screened(
+        waiting, len(candidates.asked), lambda: SoFar(candidates.counts(), candidates.failures()), only_seasons
+    )
 
 
-def _work(order: Order, todo: Agenda, survey: Survey, of_file: Identity | None) -> Work:
+def _work(order: Order, todo: Agenda, survey: Survey, terms: Terms, of_file: Identity | None) -> Work:
     config = order.config
     used = selectors(todo.groups, config.strict_filters)
     features = order.database.read_features(order.instrument, columns(used, config.strict_filters))
     sessions = days_by_session(used, features, config.strict_filters)
-    rules = config.walkforward_rules
-    return Work(survey.layout, sessions, rules, config.strict_filters, order.database, order.instrument, of_file)
-
-
-def _decide(
-    order: Order, screened: Screenings, answers: dict[str, Answer], correction: Correction, facts: Facts
-) -> tuple[list[Verdict], int]:
-    """All verdicts in order of strategy_id, and how many strategies have none for want of an answer.
-
-    Candidates and answers are given up one by one, for memory's sake.
-    """
-    unanswered = screened.asked - len(answers)
-    verdicts = screened.decided
-    while screened.open:
-        candidate = screened.open.pop()
-        answer = answers.pop(candidate.strategy_id, None)
-        if answer is None and unanswered and request(candidate, order.config) is not None:
-            continue
-        verdicts.append(decide(candidate, answer, correction, facts.setups_not_null))
-    verdicts.sort(key=lambda verdict: verdict.strategy_id)
-    return verdicts, unanswered
+    return Work(survey.layout, sessions, terms, order.database, order.instrument, of_file)

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Protocol
 
-from dask_validator.model import Status, TaskTiming, Verdict
+from dask_validator.model import Status, TaskTiming
 from dask_validator.plain import plain
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.filters import is_known
+from dask_validator.rules.gates import HELD
+from dask_validator.rules.verdicts import Verdicts
 
 MOST_NAMED = 20
+RETIRING = (Status.REJECTED, Status.SKIPPED)
 
 
 class Cost(Protocol):
@@ -27,15 +30,15 @@ class Cost(Protocol):
         ...
 
 
-def walkforward_summary(verdicts: Sequence[Verdict], cost: Cost) -> dict[str, Any]:
+def walkforward_summary(verdicts: Verdicts, cost: Cost) -> dict[str, Any]:
     """Walk-forward and what it cost, as the interface names it; seconds."""
-    judged = [verdict.walkforward for verdict in verdicts if verdict.walkforward is not None]
+    walked = [i for i, _ in verdicts.windowed()]
     timings, wall_s = cost.timings, cost.wall_s
     sum_s = sum(timing.wall_s for timing in timings)
     cpu_s = sum(timing.cpu_s for timing in timings)
     return {
-        "strategies": len(judged),
-        "passed": sum(result.passed for result in judged),
+        "strategies": len(walked),
+        "passed": int((verdicts.gate[walked] == HELD).sum()),
         "wall_s": round(wall_s, 4),
         "sum_s": round(sum_s, 4),
         "cpu_s": round(cpu_s, 4),
@@ -44,26 +47,26 @@ def walkforward_summary(verdicts: Sequence[Verdict], cost: Cost) -> dict[str, An
         "workers": cost.workers,
         "tasks": len(timings),
         "reused": cost.reused,
-        "passed_on_unknown_filters": sum(v.every_day and v.status is Status.PASSED for v in verdicts),
+        "passed_on_unknown_filters": len(verdicts.every_day & verdicts.standings.keys()),
     }
 
 
-def fdr_summary(verdicts: Sequence[Verdict], correction: Correction) -> dict[str, int]:
+def fdr_summary(verdicts: Verdicts, correction: Correction) -> dict[str, int]:
     """The correction, counted: two-sided as it is stored, then one-sided, as an edge is a positive mean."""
+    passed = list(verdicts.standings)
     return {
         "tested": correction.tested,
         "significant": correction.significant,
-        "passed_significant": sum(v.discovery is not None and v.discovery.significant for v in verdicts),
+        "passed_significant": int(verdicts.significant[passed].sum()),
         "earning": correction.earning,
         "losing": correction.losing,
-        "passed_earning": sum(v.earns for v in verdicts),
+        "passed_earning": int(verdicts.earns[passed].sum()),
     }
 
 
-def count_retired(verdicts: Sequence[Verdict], active_setups: Set[str]) -> int:
+def count_retired(verdicts: Verdicts, active_setups: Set[str]) -> int:
     """Setups that stop being active."""
-    retiring = (Status.REJECTED, Status.SKIPPED)
-    return sum(v.strategy_id in active_setups and v.status in retiring for v in verdicts)
+    return sum(verdicts.ids[i] in active_setups for status in RETIRING for i in verdicts.of(status))
 
 
 def unknown_filters(waiting: Mapping[str, int], strict: bool) -> list[str]:
@@ -82,9 +85,9 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {hidden:,} more" if hidden > 0 else "")
 
 
-def still_active(verdicts: Sequence[Verdict], active_setups: Set[str]) -> list[str]:
+def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:
     """A sentence for setups whose strategy has FAILED."""
-    ids = [v.strategy_id for v in verdicts if v.status is Status.FAILED and v.strategy_id in active_setups]
+    ids = [strategy_id for strategy_id, _ in verdicts.failures() if strategy_id in active_setups]
     if not ids:
         return []
     return [f"{len(ids):,} strategies FAILED, but their setups stay active: {plain(', '.join(ids))}"]

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.config import WalkforwardRules
+from dask_validator.config import WindowRules
 from dask_validator.errors import InputError, UnusableStrategy
 from dask_validator.model import (
     Answer,
@@ -25,7 +25,7 @@ from dask_validator.model import (
     Session,
     SplitRule,
     TaskTiming,
-    WalkforwardResult,
+    Walked,
 )
 from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of
 from dask_validator.rules.filters import Mask
@@ -119,7 +119,7 @@ class Carried(NamedTuple):
 class WalkforwardTask(NamedTuple):
     """The input of one task: small and plain."""
 
-    rules: WalkforwardRules
+    rules: WindowRules
     strict_filters: bool
     groups: tuple[Group, ...]
     sessions: Mapping[Session, SessionDays]
@@ -171,23 +171,25 @@ class _GroupDays:
         self._row, self._has_row = _rows_of(outcomes.days, session.days)
         self._masks: dict[Selector, Mask] = {}
         self._winter: Mask | None = None
-        self._walked: dict[bytes, WalkforwardResult] = {}
+        self._walked: dict[bytes, Walked] = {}
         self._splits: dict[bytes, SeasonSplit] = {}
 
     def answer(self, request: Request) -> Answer:
         """Walk forward and split, as far as asked; what is wrong with one strategy is its own error."""
         started = time.perf_counter()
-        judged: WalkforwardResult | None = None
+        walked: Walked | None = None
         split: SeasonSplit | None = None
         error = split_error = None
         if request.walkforward:
-            judged, error = _guarded(lambda: self._walk_forward(request))
+            walked, error = _guarded(lambda: self._walk_forward(request))
         if (rule := request.split) is not None and error is None:
             split, split_error = _guarded(lambda: self._split(rule))
         seconds = time.perf_counter() - started
-        return Answer(request.strategy_id, judged, split, error, split_error, seconds, request.fingerprint)
+        return Answer(
+            request.strategy_id, walked, split, error, split_error, seconds, request.fingerprint, asked=request.asked
+        )
 
-    def _walk_forward(self, request: Request) -> WalkforwardResult:
+    def _walk_forward(self, request: Request) -> Walked:
         taken = self._taken(request.filter_type or "")
         if season := season_of(request.strategy_id, self._session.label):
             taken = taken & (self.winter == (season == "W"))

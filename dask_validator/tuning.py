@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import heapq
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from dask_validator.model import TaskTiming
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 USUAL_START_UP_S = 1.0  # of a LocalCluster of a few workers, where none was measured
@@ -62,3 +64,21 @@ def _total_s(measured: Measured, workers: int) -> float:
     start_up_s = measured.start_up_s if workers > 1 else 0.0
     until_ready = max(measured.meanwhile_s, start_up_s)
     return until_ready + makespan(measured.tasks, workers) + measured.other_serial_s
+
+
+def replay(
+    timings: Sequence[TaskTiming],
+    total_s: float,
+    stages: Mapping[str, float],
+    start_up_s: float | None,
+    cores: int | None,
+) -> list[Forecast]:
+    """What 1 to 64 workers would take, from what a run has measured; empty when no task was computed."""
+    if not timings:
+        return []
+    tasks = [timing.wall_s for timing in sorted(timings, key=lambda timing: timing.started)]
+    meanwhile_s = stages["screening"] + stages["grouping"]
+    parallel_s = stages["computing"] + stages["waiting for workers"]
+    started_s = USUAL_START_UP_S if start_up_s is None else start_up_s
+    measured = Measured(tasks, meanwhile_s, total_s - meanwhile_s - parallel_s, started_s)
+    return forecast(measured, cores=usable_cores() if cores is None else cores)

@@ -41,7 +41,7 @@ RUN = "from dask_validator.__main__ import main; main()"
 FINELY = f"from dask_validator import plan; plan.OUTCOMES_PER_TASK = (2_000, 5_000); {RUN}"
 TIMEOUT_S = 120
 PATIENCE_S = 10.0  # for processes to end after the one that they belong to
-MOMENTS = {"promoted_at", "retired_at"}
+MOMENTS = {"promoted_at", "retired_at", "finished_at", "run_id"}
 ONLY_READ = {"orb_outcomes", "daily_features"}
 # The last of these that a journal holds says how far the run had come.
 STAGES = {"append": "appending", "committing": "committing", "computed": "committing", "answers": "computing"}
@@ -178,7 +178,7 @@ def tables(database: Path) -> dict[str, list[str]]:
 def timeless(line: str) -> str:
     """A line of the JSONL without its moment; a torn one as it is."""
     try:
-        return repr({**json.loads(line), "timestamp": None})
+        return repr({**json.loads(line), "timestamp": None, "run_id": None})
     except ValueError:
         return line
 

@@ -17,7 +17,6 @@ import threading
 import time
 import traceback
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -41,7 +40,10 @@ from dask_validator.store.contract import OPTIONAL, SPLIT
 from tests.mutations import mutate
 from tests.tiny import Row, tiny_database
 
-STRATEGIES, SETUPS, RUNS = OURS = ("experimental_strategies", "validated_setups", "dask_validator_runs")
+STRATEGIES, SETUPS, RUNS, *_ = OURS = (
+    *("experimental_strategies", "validated_setups", "dask_validator_runs"),
+    *("dask_validator_results", "dask_validator_windows", "dask_validator_latest"),
+)
 STATUSES = ("PASSED", "REJECTED", "SKIPPED", "FAILED")
 VERDICT = {"validation_status", "validation_notes"}
 KEPT_OF_A_SETUP = {"promoted_at", "p_value", "sharpe_ann_adj", "execution_spec", "family_hash", "is_family_head"}
@@ -195,7 +197,7 @@ class Snapshot(NamedTuple):
     others: dict[str, list[int]]  # number of rows and their hash, of tables that no run may write
     strategies: list[dict[str, str | None]]
     setups: list[dict[str, str | None]]
-    lines: bytes | None  # the JSONL that a run has left
+    windows: dict[str, list[tuple[Any, ...]]]  # that a run has left, by strategy that reached walk-forward
 
 
 def snapshot(db: Any) -> Snapshot:
@@ -215,7 +217,7 @@ def snapshot(db: Any) -> Snapshot:
     others = {tables[position]: found for position, *found in db.execute(" UNION ALL ".join(hashes)).fetchall()}
     rows = {name.lower(): _rows(db, name) for name in tables if name.lower() in (STRATEGIES, SETUPS)}
     columns = {name: list(found[0]) if found else [] for name, found in rows.items()}
-    return Snapshot(dict(objects), columns, others, rows.get(STRATEGIES, []), rows.get(SETUPS, []), _lines(db))
+    return Snapshot(dict(objects), columns, others, rows.get(STRATEGIES, []), rows.get(SETUPS, []), _windows(db))
 
 
 def _rows(db: Any, table: str) -> list[dict[str, str | None]]:
@@ -224,11 +226,16 @@ def _rows(db: Any, table: str) -> list[dict[str, str | None]]:
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def _lines(db: Any) -> bytes | None:
+def _windows(db: Any) -> dict[str, list[tuple[Any, ...]]]:
     try:
-        return zlib.decompress(db.execute(f"SELECT results FROM {RUNS}").fetchall()[0][0])
-    except (duckdb.Error, IndexError, zlib.error):
-        return None
+        found = db.execute(
+            "SELECT strategy_id, list((window_start::VARCHAR, test_n, test_exp_r) ORDER BY window_start) "
+            "FILTER (window_start IS NOT NULL) FROM dask_validator_results LEFT JOIN dask_validator_windows "
+            "USING (run_id, strategy_id) WHERE outcomes IS NOT NULL GROUP BY strategy_id"
+        ).fetchall()
+    except duckdb.Error:
+        return {}
+    return {strategy_id: [tuple(window) for window in windows or ()] for strategy_id, windows in found}
 
 
 class Ended(NamedTuple):
@@ -449,13 +456,17 @@ def wrong_lines(path: Path, after: Snapshot, ended: Ended) -> Iterator[str]:
     """The JSONL is valid JSON, in order, complete, and the same in the database."""
     file = path.with_name("wf.jsonl")
     text = file.read_bytes() if file.exists() else b""
-    if text != after.lines:
-        yield "the JSONL is not that of the database"
     try:
-        ids = [json.loads(line, parse_constant=_refuse)["strategy_id"] for line in text.split(b"\n")[:-1]]
+        lines = [json.loads(line, parse_constant=_refuse) for line in text.split(b"\n")[:-1]]
     except ValueError as error:
         yield f"the JSONL is no JSON: {error}"
         return
+    ids = [line["strategy_id"] for line in lines]
+    names = ("window_start", "test_n", "test_exp_r")
+    if after.windows != {
+        line["strategy_id"]: [tuple(window[name] for name in names) for window in line["windows"]] for line in lines
+    }:
+        yield "the JSONL is not that of the database"
     if ids != sorted(ids) or len(ids) != (ended.summary or {})["walkforward"]["strategies"]:
         yield f"the JSONL has {ids}"
     if ended.walked is not None and ids != ended.walked:

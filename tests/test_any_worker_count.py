@@ -7,7 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from distributed import Client
 from dask_validator import RunConfig, plan, validate
 from dask_validator.api import prepared
 from dask_validator.events import ignore
-from dask_validator.execution.executor import Job
+from dask_validator.execution.executor import Handling
 from dask_validator.execution.serial import SerialExecutor
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
@@ -39,14 +39,21 @@ def answers(database: Path) -> dict[str, list[Any]]:
             rows = connection.execute(f"SELECT * {moments} FROM {table} ORDER BY ALL").fetchall()
             found[table] = list(map(repr, rows))  # NaN equals NaN as text
     lines = [json.loads(line) for line in (database.parent / "wf.jsonl").read_text().splitlines()]
-    return {**found, "lines": [{**line, "timestamp": None} for line in lines]}
+    return {**found, "lines": [{**line, "timestamp": None, "run_id": None} for line in lines]}
 
 
 def verdicts(result: RunResult) -> tuple[object, ...]:
     """What a run says, without clocks and run ids."""
     summary = {name: value for name, value in result.summary.items() if name not in OF_THE_CLOCK}
     judged = result.summary["walkforward"]
-    return (summary, judged["strategies"], judged["passed"], repr(result.verdicts), tuple(result.warnings))
+    return (
+        summary,
+        judged["strategies"],
+        judged["passed"],
+        repr(list(result.verdicts)),
+        result.verdicts.observed.tobytes(),
+        tuple(result.warnings),
+    )
 
 
 def config(database: Path) -> RunConfig:
@@ -84,12 +91,19 @@ class Shuffled(SerialExecutor):
         super().__init__()
         self._random = random.Random(seed)
 
-    def map(self, job: Job[Task, Result]) -> Iterator[Result]:
+    def map(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        name: str,
+        handling: Handling[Task, Result],
+        suspects: Iterable[Task] = (),
+    ) -> Iterator[Result]:
         """Yield results in random order, every other task with its outcomes."""
-        ordered = list(job.tasks)
+        ordered = list(tasks)
         assert len(ordered) > 10
-        mixed = [job.handling.carried(task) if i % 2 else task for i, task in enumerate(ordered)]
-        return map(job.function, self._random.sample(mixed, len(mixed)))
+        mixed = [handling.carried(task) if i % 2 else task for i, task in enumerate(ordered)]
+        return map(function, self._random.sample(mixed, len(mixed)))
 
 
 @pytest.mark.parametrize("workers", [2, 3])

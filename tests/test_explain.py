@@ -280,7 +280,7 @@ def test_an_unknown_strategy_is_refused(tmp_path: Path, command: Command, args: 
 
     assert done.code == 2
     assert done.stderr.count("\n") == 1
-    assert "there are MGC_GOOD" in done.stderr
+    assert "the nearest are MGC_GOOD" in done.stderr
 
 
 def test_a_result_explains_only_what_it_has_processed(committed: tuple[Path, RunResult]) -> None:

@@ -41,11 +41,16 @@ def test_phase_3_words_a_pass_and_a_fall_by_the_same_rule(tmp_path: Path, worst:
     yearly = {str(year): {"trades": 66, "avg_r": worst if year == YEARS[0] else 0.5} for year in YEARS}
     path = tiny_database(tmp_path / "tiny.duckdb", [{"yearly_results": json.dumps(yearly)}])
     explanation = explain(path, "MGC_GOOD")
-    [gate] = [gate for gate in explanation.gates if gate.phase == 3]
+    judged = {gate.name: gate for gate in explanation.gates}
+    gate = judged["negative_years"]
 
+    assert [gate.name for gate in explanation.gates if gate.phase == 3] == [
+        *("yearly_data", "negative_years", "positive_years")
+    ]
     assert (gate.name, str(gate.observed), gate.threshold) == ("negative_years", seen, 0)
     assert gate.passed is (seen == "0")
     assert margin(gate) == -int(seen)
+    assert (judged["yearly_data"].observed, judged["positive_years"].observed) == (len(YEARS), len(YEARS) - int(seen))
 
 
 def test_a_fall_without_any_positive_year_is_named(tmp_path: Path) -> None:
@@ -79,7 +84,7 @@ def test_windows_of_equal_r_show_no_sharpe_ratio(tmp_path: Path) -> None:
     result = validate(path, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
     [line] = map(json.loads, (tmp_path / "wf.jsonl").read_text().splitlines())
     raw = [window["test_sharpe"] for window in line["windows"]]
-    table = str(explain(path, "MGC_GOOD")).split("Sharpe per trade")[1]
+    table = str(explain(path, "MGC_GOOD")).split("Sharpe ratio per trade")[1]
 
     assert max(filter(None, raw)) > 1e12
     assert [None if np.isnan(sharpe) else sharpe for sharpe in result.windows["test_sharpe"]] == raw
@@ -112,9 +117,9 @@ def test_json_is_one_object(tmp_path: Path, command: Command) -> None:
     assert (done.code, done.stdout.count("\n")) == (0, 1)
     assert (told["strategy_id"], told["status"], told["phase"]) == ("MGC_GOOD", "REJECTED", 1)
     assert told["note"].startswith("Phase 1: ")
-    assert by_name["sample_size"] | {"detail": ""} == {
+    assert by_name["sample_size"] == {
         **{"phase": 1, "name": "sample_size", "observed": 28, "threshold": 30, "passed": False},
-        **{"detail": "", "margin": -2},
+        **{"reason": "sample size 28 < 30", "margin": -2},
     }
     assert by_name["expectancy_r"]["observed"] is None
     assert len(told["windows"]) == len(explain(path, "MGC_GOOD").windows) > 0
@@ -130,5 +135,5 @@ def test_sharpe_ratios_say_of_what_they_are(tmp_path: Path) -> None:
 
     assert "Phase 5: Sharpe ratio per trade 0.3, needed >= 0.9" in told
     assert "Sharpe ratio per trade  " in told
-    assert "Sharpe per trade" in told
+    assert "Sharpe ratio per trade" in told
     duckdb.connect(str(path)).close()

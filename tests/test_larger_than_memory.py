@@ -76,7 +76,8 @@ class Run:
             self.strategies = opened.execute("FROM experimental_strategies ORDER BY strategy_id").fetchall()
             setups = "SELECT * EXCLUDE (promoted_at) FROM validated_setups ORDER BY strategy_id"
             self.setups = opened.execute(setups).fetchall()
-        self.lines = [{**json.loads(line), "timestamp": None} for line in (database.parent / "wf.jsonl").open()]
+        lines = (database.parent / "wf.jsonl").open()
+        self.lines = [{**json.loads(line), "timestamp": None, "run_id": None} for line in lines]
 
     def __eq__(self, other: object) -> bool:
         return vars(self) == vars(other)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dask_validator.config import RunConfig
 from dask_validator.events import (
     Committed,
     Committing,
@@ -26,12 +27,15 @@ from dask_validator.events import (
 from dask_validator.live import columns, markup
 from dask_validator.live.columns import View
 from dask_validator.live.progress import Message, Progress
-from dask_validator.model import WINDOW_TABLE, Answer, Gate, Status, TaskTiming, Verdict, WalkforwardResult
+from dask_validator.model import WINDOW_TABLE, Answer, TaskTiming, Walked
 from dask_validator.pace import duration
-from dask_validator.result import PHASE_NAMES
+from dask_validator.rules.gates import PHASES as PHASE_NAMES
+from dask_validator.rules.gates import Terms
+from dask_validator.rules.verdicts import provisional
 
 HOSTILE = "<img src=x onerror=\"window.hacked='yes'\">&amp;'\"\n</div><script>window.hacked='yes'</script>"
-NO_WINDOWS = np.zeros(0, dtype=WINDOW_TABLE)
+THREE_WINDOWS = np.array([(0, 180, 20, 0.3, 0.5, 0.2)] * 3, dtype=WINDOW_TABLE)
+TERMS = Terms(RunConfig(), waives=False)
 PHASES = {str(phase): 0 for phase in PHASE_NAMES}
 
 
@@ -71,22 +75,27 @@ def screened(waiting: int = 10, to_compute: int = 4, failed: tuple[str, ...] = (
     """Two strategies are skipped, the other ones that need no outcomes rejected in phase 2, or failed."""
     rejected = waiting - to_compute - 2 - len(failed)
     counts = {"passed": 0, "rejected": rejected, "skipped": 2, "failed": len(failed)}
-    verdicts = [Verdict(strategy_id, Status.FAILED, "no session") for strategy_id in failed]
+    failures = [(strategy_id, "no session") for strategy_id in failed]
     return Screened(
-        waiting, to_compute, lambda: SoFar({**counts, "rejected_by_phase": PHASES | {"2": rejected}}, verdicts)
+        waiting, to_compute, lambda: SoFar({**counts, "rejected_by_phase": PHASES | {"2": rejected}}, failures)
     )
 
 
 def answer(strategy_id: str = "S", passed: bool = True, error: str | None = None, seconds: float = 0.1) -> Answer:
     """What a worker says of one strategy."""
-    gate = None if passed else Gate(6, "windows", 1, 3, False)
-    walked = WalkforwardResult(0, 0, 0, 0.0, 0.0, 0, gate, NO_WINDOWS, None, False)
+    walked = Walked(70, THREE_WINDOWS if passed else THREE_WINDOWS[:0])
     return Answer(strategy_id, None if error else walked, None, error, None, seconds)
 
 
 def task(*answers: Answer, worker: str = "host:1", wall_s: float = 1.0, cpu_s: float = 0.5) -> TaskDone:
     """A task that has answered."""
-    return TaskDone(len(answers), answers, TaskTiming(0.0, wall_s, cpu_s, worker, len(answers)))
+    timing = TaskTiming(0.0, wall_s, cpu_s, worker, len(answers))
+    return TaskDone(len(answers), answers, timing, provisional(answers, TERMS))
+
+
+def taken_over(*answers: Answer) -> TakenOver:
+    """What an earlier run has left."""
+    return TakenOver(answers, provisional(answers, TERMS))
 
 
 def started(strategies: int = 4, workers: int = 2, tasks: int = 2) -> Told:
@@ -166,7 +175,7 @@ def test_counts_while_computing() -> None:
 def test_the_summary_has_the_last_word() -> None:
     """Once all is decided the page shows the counts of the summary, whatever the answers seemed to say."""
     told = started()(task(answer("A"), answer("B")), Computed(1.0))
-    failed = [Verdict("A", Status.FAILED, "columns are NULL")]
+    failed = [("A", "columns are NULL")]
     told(Decided(summary(passed=1, rejected=6, skipped=2, failed=1), failed), Ended(Ending.DONE))
 
     assert text_of(told.message, "passed") == "1"
@@ -177,7 +186,7 @@ def test_the_summary_has_the_last_word() -> None:
 def test_a_second_look_starts_to_count_again() -> None:
     """When others have changed the database and all is looked at again, no strategy is counted twice."""
     told = started()(task(*[answer(f"S{i}") for i in range(4)], wall_s=2.0), Computed(2.0), after_s=2.0)
-    told(Started("run-1", "MGC", "gold.db", False), screened(9, 3), TakenOver([answer(f"S{i}") for i in range(3)]))
+    told(Started("run-1", "MGC", "gold.db", False), screened(9, 3), taken_over(*[answer(f"S{i}") for i in range(3)]))
 
     assert text_of(told.message, "passed") == "3"
     assert columns.done(told.message) == told.message["to_compute"] == 3

@@ -24,7 +24,7 @@ from tests.tiny import Row, change, line_ids, rows_by_id, tiny_database
 FIELDS = [
     "strategy_id", "instrument", "n_total_windows", "n_valid_windows", "n_positive_windows", "pct_positive",
     "agg_oos_exp_r", "total_oos_trades", "passed", "rejection_reason", "windows", "params", "window_imbalance_ratio",
-    "window_imbalanced", "timestamp",
+    "window_imbalanced", "timestamp", "run_id",
 ]  # fmt: skip
 WINDOW_FIELDS = ["window_start", "window_end", "test_n", "test_exp_r", "test_wr", "test_sharpe", "test_pass"]
 PARAMS = {

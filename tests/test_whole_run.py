@@ -137,5 +137,5 @@ def compare_lines(path: Path, expected: list[dict[str, Any]]) -> None:
     ours = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     for line in [*ours, *expected]:
         line["rejection_reason"] = line["rejection_reason"] is not None
-        del line["timestamp"]
+        del line["timestamp"], line["run_id"]
     assert ours == expected

@@ -7,11 +7,15 @@ to be odd about a row is said in SQL: `outcomes={"rr_target = 3": {"pnl_r": None
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from dask_validator.store.connection import release
+from dask_validator.store.past_runs import read_past_run
 
 Row = Mapping[str, Any]
 Changes = Mapping[str, Row]
@@ -211,3 +215,24 @@ def rows_by_id(path: Path, table: str, *columns: str) -> dict[str, dict[str, Any
 def line_ids(jsonl: Path) -> list[str]:
     """The strategies of a JSONL file, in its order."""
     return [json.loads(line)["strategy_id"] for line in jsonl.read_text().splitlines()] if jsonl.exists() else []
+
+
+def as_an_earlier_version_left_it(path: Path) -> None:
+    """Runs whose lines are a stream in their own record, without a run_id, and no tables of results."""
+    with duckdb.connect(str(path)) as connection:
+        instruments = connection.execute("SELECT run_id, instrument FROM dask_validator_runs").fetchall()
+    streams = {}
+    for run_id, instrument in instruments:
+        run = read_past_run(path, instrument, run_id)
+        assert run is not None
+        lines = [{k: v for k, v in line.items() if k != "run_id"} for line in run.records()]
+        streams[run_id] = zlib.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+    release()
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("ALTER TABLE dask_validator_runs ADD COLUMN results BLOB")
+        for run_id, stream in streams.items():
+            connection.execute("UPDATE dask_validator_runs SET results = ? WHERE run_id = ?", [stream, run_id])
+        connection.execute("ALTER TABLE dask_validator_runs ALTER COLUMN results SET NOT NULL")
+        connection.execute("DROP VIEW dask_validator_latest")
+        for table in ("results", "windows"):
+            connection.execute(f"DROP TABLE dask_validator_{table}")

@@ -64,11 +64,12 @@ def truth_report(path: Path, statuses: Mapping[str, str] | None = None) -> DemoT
             "SELECT strategy_id, kind, validation_status, p_value, expectancy_r "
             "FROM dask_validator_demo_truth JOIN experimental_strategies USING (strategy_id) WHERE is_canonical"
         ).fetchall()
-    correction = Correction.over(*np.array([row[3:] for row in rows], dtype=np.float64).reshape(-1, 2).T)
+    p_values, expectancies = np.array([row[3:] for row in rows], dtype=np.float64).reshape(-1, 2).T
+    earns = Correction.over(p_values, expectancies).earns(p_values, expectancies).tolist()
     counts: Counter[tuple[bool, bool, str]] = Counter()
-    for strategy_id, kind, stored, p_value, expectancy_r in rows:
+    for (strategy_id, kind, stored, *_), significant in zip(rows, earns, strict=True):
         passed = (stored if statuses is None else statuses.get(strategy_id)) == Status.PASSED
-        counts[passed, expectancy_r > 0 and correction.earns(p_value), kind] += 1
+        counts[passed, significant, kind] += 1
     table = tuple(_row(counts, *judged) for judged in product((True, False), repeat=2))
     promoted = [row for row in table if row.promoted]
     return DemoTruth(

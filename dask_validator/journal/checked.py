@@ -23,10 +23,8 @@ _STANDS_FOR: Mapping[str, set[type]] = {
     "float": {float, int},
     "float | None": {float, int, NoneType},
     "SeasonSplit | None": {list, NoneType},
-    "WalkforwardResult | None": {int, NoneType},  # its position
-    "Gate | None": {list, NoneType},
+    "Walked | None": {int, NoneType},  # its position
     "NDArray[np.void]": {int},  # how many windows
-    "object": {float, int},
 }
 
 

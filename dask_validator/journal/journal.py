@@ -15,10 +15,9 @@ from urllib.parse import quote
 from dask_validator.errors import InputError
 from dask_validator.journal import checked, lines
 from dask_validator.journal.answers import check_sense, decode, encode
+from dask_validator.journal.inputs import Inputs
 from dask_validator.journal.lines import InUse, Lines, peek
 from dask_validator.model import Answer
-
-Inputs = Mapping[str, str]
 
 
 class Append(NamedTuple):

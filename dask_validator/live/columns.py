@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from dask_validator.events import Ending
 from dask_validator.live.progress import COUNTED, Message, State
 from dask_validator.plain import plain
-from dask_validator.result import PHASE_NAMES
+from dask_validator.rules.gates import PHASES
 
 Columns = Mapping[str, Sequence[Any]]  # as Bokeh takes them
 
@@ -135,7 +135,7 @@ def awaited(message: Message) -> str:
 def phases(message: Message) -> list[tuple[str, int]]:
     """What each phase has rejected."""
     rejected = message["counts"]["rejected_by_phase"]
-    return [(f"{phase} {name}", rejected.get(str(phase), 0)) for phase, name in PHASE_NAMES.items()]
+    return [(f"{phase} {name}", rejected.get(str(phase), 0)) for phase, name in PHASES.items()]
 
 
 def throughput(message: Message) -> Columns:

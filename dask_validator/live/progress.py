@@ -17,13 +17,14 @@ from dask_validator.events import (
     Ended,
     Ending,
     Event,
+    Failures,
     Ready,
     Screened,
     Started,
     TakenOver,
     TaskDone,
 )
-from dask_validator.model import Answer, TaskTiming, Verdict
+from dask_validator.model import Answer, TaskTiming
 
 Message = dict[str, Any]
 PATH, TOPIC = "validation", "dask_validator"  # of the page, and of the messages
@@ -77,14 +78,15 @@ class Progress:
                 self._about |= {**event._asdict(), "state": State.SCREENING}
             case Screened(waiting, to_compute, so_far):
                 self._screened(waiting, to_compute, *so_far())
-            case TakenOver(answers):
+            case TakenOver(answers, judged):
                 self._taken_over += len(answers)
-                self._answered(answers)
+                self._answered(answers, judged)
             case Ready(workers, tasks):
                 self._about["state"] = State.COMPUTING
                 self._workers, self._tasks = workers, self._tasks + tasks
                 self._began_computing, self._wall_s = self._clock(), None
-            case TaskDone(strategies, answers, timing):
+            case TaskDone(strategies, answers, timing, judged):
+                self._answered(answers, judged)
                 self._task_done(strategies, answers, timing)
             case Computed(wall_s):
                 self._stop_computing(wall_s)
@@ -132,7 +134,7 @@ class Progress:
             "failures": [list(failure) for failure in self._failures[::-1]],
         }
 
-    def _screened(self, waiting: int, to_compute: int, counts: Mapping[str, Any], failed: Sequence[Verdict]) -> None:
+    def _screened(self, waiting: int, to_compute: int, counts: Mapping[str, Any], failed: Failures) -> None:
         """Also after others have changed the database: then all is looked at again."""
         self._about["state"] = State.WAITING if to_compute else State.DECIDING
         self._waiting, self._to_compute = waiting, to_compute
@@ -148,7 +150,6 @@ class Progress:
     def _task_done(self, strategies: int, answers: Sequence[Answer], timing: TaskTiming | None) -> None:
         self._tasks_done += 1
         self._computed += strategies
-        self._answered(answers)
         floor = self._slowest[-1][0] if len(self._slowest) == MOST_SLOWEST else 0.0
         slow = [(answer.seconds, answer.strategy_id[:LONGEST_ID]) for answer in answers if answer.seconds > floor]
         if slow:
@@ -164,28 +165,22 @@ class Progress:
         if len(self._points) > MOST_POINTS:
             del self._points[:-1:2]  # they are cumulative: only resolution is lost
 
-    def _answered(self, answers: Iterable[Answer]) -> None:
+    def _answered(self, answers: Iterable[Answer], judged: Mapping[str, int]) -> None:
         """Provisional until all is decided: an answer does not say whether its strategy was rejected before."""
-        passed = rejected = 0
         for answer in answers:
-            walkforward = answer.walkforward
-            if error := answer.lost or answer.error or (walkforward and answer.split_error):
+            if error := answer.lost or answer.error or (answer.walkforward and answer.split_error):
                 self._counts["failed"] += 1
                 self._note_failure(answer.strategy_id, str(error))
-            elif walkforward is not None:
-                if walkforward.failed is None:
-                    passed += 1
-                else:
-                    rejected += 1
-        self._counts["passed"] += passed
+        rejected = judged.get("rejected", 0)
+        self._counts["passed"] += judged.get("passed", 0)
         self._counts["rejected"] += rejected
         self._phases["6"] = self._phases.get("6", 0) + rejected
 
-    def _fail(self, failed: Sequence[Verdict]) -> None:
+    def _fail(self, failed: Failures) -> None:
         known = dict(self._failures)
-        for verdict in failed[-MOST_FAILURES:]:
-            if verdict.strategy_id[:LONGEST_ID] not in known:
-                self._note_failure(verdict.strategy_id, verdict.remark)
+        for strategy_id, reason in failed[-MOST_FAILURES:]:
+            if strategy_id[:LONGEST_ID] not in known:
+                self._note_failure(strategy_id, reason)
 
     def _note_failure(self, strategy_id: str, reason: str) -> None:
         self._failures.append((strategy_id[:LONGEST_ID], reason[:LONGEST_REASON]))

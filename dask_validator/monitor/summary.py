@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dask_validator import sentences
-from dask_validator.model import Status, Verdict
+from dask_validator.events import Failures
 from dask_validator.plain import plain
 from dask_validator.result import RunResult, funnel
 from dask_validator.tuning import USUAL_START_UP_S
@@ -104,12 +104,11 @@ def _replay(result: RunResult) -> list[str]:
     ]
 
 
-def failures(verdicts: Sequence[Verdict], most: int | None = 10) -> list[str]:
+def failures(failed: Failures, most: int | None = 10) -> list[str]:
     """FAILED strategies grouped by their reasons; `most` reasons and `most` strategies of each, None for all."""
     by_reason: dict[str, list[str]] = {}
-    for verdict in verdicts:
-        if verdict.status is Status.FAILED:
-            by_reason.setdefault(verdict.remark, []).append(verdict.strategy_id)
+    for strategy_id, reason in failed:
+        by_reason.setdefault(reason, []).append(strategy_id)
     lines = [_failed(reason, ids, most) for reason, ids in list(by_reason.items())[:most]]
     hidden = len(by_reason) - len(lines)
     return lines + ([f"... and {hidden:,} other reasons (-v shows all)"] if hidden else [])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dask_validator.config import RunConfig
-from dask_validator.errors import UnusableStrategy
-from dask_validator.model import Gate, Strategy
-from dask_validator.rules.costs import Costs
-from dask_validator.rules.notes import reason
+from dask_validator.model import Strategy
+from dask_validator.rules.costs import Doubles
+from dask_validator.rules.gates import GATES, OF_ROWS, PHASES, Terms, why
+from dask_validator.rules.jsonl import walked_of
 from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
-from dask_validator.rules.screening import screen
+from dask_validator.rules.screening import Market, screen, year_words
 
 MOST_MISSES = 10  # a phase
 
@@ -67,35 +70,48 @@ def distance(remedy: Remedy, config: RunConfig) -> float:
 
 
 def screening_misses(
-    rejected: Iterable[Strategy], config: RunConfig, costs: Costs, atr_by_year: Mapping[int, float]
+    rejected: Iterable[Sequence[Strategy]], config: RunConfig, market: Market
 ) -> dict[int, list[Miss]]:
     """The nearest misses of phases 1-5, nearest first, equally near ones by expectancy; one more than is shown."""
     nearest: dict[int, Smallest[Miss]] = {phase: Smallest(MOST_MISSES + 1) for phase in range(1, 6)}
-    for strategy in rejected:
-        try:
-            gate = screen(strategy, config.screen_rules, costs, atr_by_year).rejected_by
-            if gate is None or gate.name == "expectancy_r":  # which has no flag
+    terms = market.terms(config)
+    for rows in rejected:
+        screened = screen(rows, terms, market, all_years=True)
+        fails_one, bounds = _single_failures(screened.observed, terms)
+        fails_one[list(screened.unusable)] = False
+        for i in sorted(np.flatnonzero(fails_one).tolist(), key=bounds.__getitem__):
+            of_phase = nearest[GATES[screened.gate[i]].phase]
+            if of_phase.bound is not None and bounds[i] > of_phase.bound[0]:
                 continue
-            of_phase = nearest[gate.phase]
-            if of_phase.bound is not None and _at_least(gate) > of_phase.bound[0]:
-                continue
-            remedy = screening_remedy(strategy, config, costs, atr_by_year)
-        except UnusableStrategy:
-            continue
-        if len(remedy.changes) == 1 and remedy.helps:
-            key = (distance(remedy, config), -(strategy.expectancy_r or 0.0), strategy.strategy_id)
-            of_phase.add(key, Miss(strategy.strategy_id, reason(gate), remedy))
+            remedy = screening_remedy(rows[i], config, market)
+            if len(remedy.changes) == 1 and remedy.helps:
+                key = (distance(remedy, config), -(rows[i].expectancy_r or 0.0), rows[i].strategy_id)
+                texts = year_words(screened.years[i], config)
+                why_not = why(int(screened.gate[i]), screened.observed[i], terms, texts)
+                of_phase.add(key, Miss(rows[i].strategy_id, why_not, remedy))
     return {phase: found.items() for phase, found in nearest.items()}
 
 
-def _at_least(gate: Gate) -> float:
-    """A bound of the distance that is cheaper than the remedy: as many years are excluded as are negative."""
-    return float(gate.observed) if gate.name == "negative_years" and isinstance(gate.observed, int) else 0.0
+def _single_failures(observed: Doubles, terms: Terms) -> tuple[NDArray[np.bool_], list[float]]:
+    """Which rows fail in one phase alone, and a bound of their distance that is cheaper than the remedy."""
+    failing = np.zeros((len(observed), max(PHASES) + 1), dtype=np.bool_)
+    bounds = np.zeros(len(observed))
+    for position in OF_ROWS:
+        gate, threshold = GATES[position], GATES[position].threshold(terms)
+        if threshold is None:
+            continue
+        fails = ~gate.holds(observed[:, position], threshold)
+        failing[fails, gate.phase] = True
+        if gate.name == "negative_years":  # as many are excluded, or more
+            bounds[fails] = observed[fails, position]
+        elif gate.column is not None and threshold:
+            bounds[fails] = np.nan_to_num(np.abs(observed[fails, position] - threshold) / abs(threshold), nan=np.inf)
+    return failing.sum(axis=1) == 1, bounds.tolist()
 
 
 def add_walkforward_miss(misses: Smallest[Miss], record: Mapping[str, Any], config: RunConfig) -> None:
     """Add the strategy of a JSONL line that failed phase 6, if a single flag would have let it through."""
-    remedy = walkforward_remedy([(w["test_n"], w["test_exp_r"]) for w in record["windows"]], config)
+    remedy = walkforward_remedy(walked_of(record), config)
     if len(remedy.changes) == 1 and remedy.helps:
         key = (distance(remedy, config), -record["agg_oos_exp_r"], record["strategy_id"])
         misses.add(key, Miss(record["strategy_id"], str(record["rejection_reason"]), remedy))

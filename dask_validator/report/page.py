@@ -23,7 +23,7 @@ from dask_validator.report.distributions import histogram, round_step, share_his
 from dask_validator.report.misses import MOST_MISSES, Miss
 from dask_validator.report.output import FIRST_WORDS
 from dask_validator.report.words import SEASONS, WORDS
-from dask_validator.result import PHASE_NAMES
+from dask_validator.rules.gates import PHASES
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -68,7 +68,7 @@ def render(view: View) -> str:
             summary=view.run.summary,
             walkforward=view.run.summary["walkforward"],
             steps=tables.funnel_steps(view.run.summary),
-            phase_names=PHASE_NAMES,
+            phase_names=PHASES,
             most_listed=tables.MOST_LISTED,
             most_misses=MOST_MISSES,
             min_pct_positive=view.run.parameters.get("wf_min_pct_positive", 0.0),

@@ -17,9 +17,9 @@ from dask_validator.config import RunConfig
 from dask_validator.model import SeasonSplit, TaskTiming
 from dask_validator.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
 from dask_validator.report.words import SEASONS
-from dask_validator.result import PHASE_NAMES
 from dask_validator.rules.fdr import ALPHA, Correction
 from dask_validator.rules.filters import is_known
+from dask_validator.rules.gates import PHASES
 
 if TYPE_CHECKING:
     from dask_validator.store.past_runs import PastRun
@@ -45,8 +45,8 @@ class Step(NamedTuple):
 
 def funnel_steps(summary: Mapping[str, Any]) -> list[Step]:
     """From all processed rows to the passed ones; FAILED ones, which fall at different places, leave last."""
-    names = {phase: f"phase {phase}: {name}" for phase, name in PHASE_NAMES.items()}
-    phases = [None, None, *PHASE_NAMES, None]
+    names = {phase: f"phase {phase}: {name}" for phase, name in PHASES.items()}
+    phases = [None, None, *PHASES, None]
     of_run = result.steps(summary)[:-1]
     return [
         Step(phase, step.name if phase is None else names[phase], step.removed, step.left)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+
 
 class Costs(NamedTuple):
     """Contract and friction of one instrument; dollars per round trip, tick size in points."""
@@ -15,9 +20,9 @@ class Costs(NamedTuple):
     tick_size: float
     min_ticks_floor: float
 
-    def risk_dollars(self, risk_points: float) -> float:
+    def risk_dollars(self, risk_points: Doubles) -> Doubles:
         """Dollars at risk in one trade, never below the floor of `min_ticks_floor` ticks."""
-        return max(risk_points * self.point_value, self.min_ticks_floor * self.tick_size * self.point_value)
+        return np.maximum(risk_points * self.point_value, self.min_ticks_floor * self.tick_size * self.point_value)
 
     def extra_friction(self, multiplier: float) -> float:
         """Dollars that a round trip costs more when each cost is multiplied."""
@@ -37,14 +42,15 @@ KNOWN_COSTS = {
 }
 
 
-def stressed_expectancy(
-    expectancy_r: float,
-    median_risk_points: float | None,
-    avg_risk_points: float | None,
-    costs: Costs,
-    multiplier: float,
-) -> float:
-    """Expectancy in R after each cost is multiplied (rules.md, section 2, phase 4)."""
-    known_risks = (points for points in (median_risk_points, avg_risk_points) if points is not None and points > 0)
-    risk_points = next(known_risks, costs.min_ticks_floor * costs.tick_size)
-    return expectancy_r - costs.extra_friction(multiplier) / costs.risk_dollars(risk_points)
+def stressed_expectancies(
+    expectancy_r: Doubles, median_risk_points: Doubles, avg_risk_points: Doubles, costs: Costs, multiplier: float
+) -> Doubles:
+    """Expectancy in R after each cost is multiplied (rules.md, section 2, phase 4); all of shape (n_strategies,).
+
+    The risk is the first of the two, in points, that is known and positive, else the floor.
+    """
+    floor = costs.min_ticks_floor * costs.tick_size
+    with np.errstate(invalid="ignore", over="ignore"):
+        average = np.where(avg_risk_points > 0, avg_risk_points, floor)
+        risk_points = np.where(median_risk_points > 0, median_risk_points, average)
+        return expectancy_r - costs.extra_friction(multiplier) / costs.risk_dollars(risk_points)

@@ -81,9 +81,16 @@ class Correction(NamedTuple):
 
     def of(self, p_value: float) -> Discovery:
         """What the correction says of one of them: ties share their adjusted value. Judged unrounded."""
-        adjusted = float(self.adjusted[np.searchsorted(self.p_values, p_value)])
+        [adjusted] = self.adjusted_of(np.array([p_value])).tolist()
         return Discovery(adjusted < ALPHA, round(adjusted, 6))
 
-    def earns(self, p_value: float) -> bool:
-        """Whether a strategy of positive expectancy, with that two-sided p-value, earns significantly, one-sided."""
-        return min(p_value, 1.0) / 2 <= self.earns_up_to
+    def adjusted_of(self, p_values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The adjusted values of some of them, unrounded; shape (n,), NaN for NaN."""
+        adjusted = np.full(len(p_values), np.nan)
+        known = ~np.isnan(p_values)
+        adjusted[known] = self.adjusted[np.searchsorted(self.p_values, p_values[known])]
+        return adjusted
+
+    def earns(self, p_values: NDArray[np.float64], expectancy_r: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which strategies earn significantly, one-sided, by their two-sided p-values; shape (n,), NaN does not."""
+        return (np.minimum(p_values, 1.0) / 2 <= self.earns_up_to) & (expectancy_r > 0)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dask_validator.model import SeasonSplit, Verdict
+from typing import NamedTuple
+
+from dask_validator.model import Discovery, SeasonSplit
 
 
-def computed_columns(verdict: Verdict) -> dict[str, object]:
-    """Column -> value of a PASSED verdict."""
-    waivers, discovery = verdict.regime_waivers, verdict.discovery
+class Standing(NamedTuple):
+    """What is said of the years of a strategy that passed."""
+
+    years_tested: int
+    all_years_positive: bool
+    regime_waivers: tuple[int, ...]
+
+
+def computed_columns(standing: Standing, discovery: Discovery | None) -> dict[str, object]:
+    """Column -> value."""
+    waivers = standing.regime_waivers
     return {
-        "years_tested": verdict.years_tested,
-        "all_years_positive": verdict.all_years_positive,
+        "years_tested": standing.years_tested,
+        "all_years_positive": standing.all_years_positive,
         "regime_waivers": f"[{', '.join(map(str, waivers))}]" if waivers else None,
         "regime_waiver_count": len(waivers),
         "fdr_significant": discovery.significant if discovery else None,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dask_validator.config import RunConfig, flag
-from dask_validator.errors import InputError
-from dask_validator.model import Gate, Strategy
-from dask_validator.rules.costs import Costs
-from dask_validator.rules.screening import every_gate
-from dask_validator.rules.walkforward import OutOfSample, out_of_sample
+from dask_validator.errors import InputError, UnusableStrategy
+from dask_validator.model import Strategy, Walked
+from dask_validator.rules.gates import GATES, HELD, OF_ROWS, OF_WINDOWS, POSITION, Gate, Terms, first_failing, said
+from dask_validator.rules.screening import Market, screen
+from dask_validator.rules.window_gates import observe, pooled
 from dask_validator.rules.yearly import parse_years
 
 STEP = 1e-4  # shares and multipliers are named with four decimals
@@ -45,7 +48,7 @@ def _spelled(name: str, value: Any) -> str:
     return " ".join([flag(name), *map(str, values)])
 
 
-def screening_remedy(strategy: Strategy, config: RunConfig, costs: Costs, atr_by_year: Mapping[int, float]) -> Remedy:
+def screening_remedy(strategy: Strategy, config: RunConfig, market: Market) -> Remedy:
     """The changes that let a strategy pass phases 1-5.
 
     Raises
@@ -54,27 +57,27 @@ def screening_remedy(strategy: Strategy, config: RunConfig, costs: Costs, atr_by
         `yearly_results` of the wrong shape.
     """
     changes: dict[str, Any] = {}
-    lacking: dict[str, str] = {}  # by gate
+    lacking: dict[object, str] = {}  # by remedy, which gates may share
     for _ in range(MOST_ROUNDS):
-        case = _Case(strategy, replace(config, **changes), costs, atr_by_year)
-        failed = next((gate for gate in case.gates() if not gate.passed and _about(gate) not in lacking), None)
-        if failed is None:
+        case = _Case(strategy, replace(config, **changes), market)
+        failed = case.first_failing([i for i in OF_ROWS if _remedy_of(GATES[i]) not in lacking])
+        if failed == HELD:
             break
-        remedy = _REMEDIES[_about(failed)](case, failed)
-        if isinstance(remedy, str):
-            lacking[_about(failed)] = remedy
-        elif not _is_possible(case.config, remedy):
-            lacking[_about(failed)] = f"no value of {', '.join(map(flag, remedy))} helps"
+        gate = GATES[failed]
+        found = _REMEDIES.get(gate.name, _to_observed)(case, gate)
+        if found is None:
+            lacking[_remedy_of(gate)] = case.lacking(failed)
+        elif not _is_possible(case.config, found):
+            lacking[_remedy_of(gate)] = f"no value of {', '.join(map(flag, found))} helps"
         else:
-            changes |= remedy
+            changes |= found
     else:
         lacking[""] = "no flags were found that help"
     return Remedy(changes, tuple(lacking.values()))
 
 
-def _about(gate: Gate) -> str:
-    """Phase 3 has one gate, under the name of the rule that decided it."""
-    return "years" if gate.phase == 3 else gate.name
+def _remedy_of(gate: Gate) -> object:
+    return _REMEDIES.get(gate.name, gate.name)
 
 
 def _is_possible(config: RunConfig, changes: dict[str, Any]) -> bool:
@@ -87,27 +90,42 @@ def _is_possible(config: RunConfig, changes: dict[str, Any]) -> bool:
 class _Case(NamedTuple):
     strategy: Strategy
     config: RunConfig
-    costs: Costs
-    atr_by_year: Mapping[int, float]
+    market: Market
 
-    def gates(self, **changes: Any) -> tuple[Gate, ...]:
-        return every_gate(self.strategy, replace(self.config, **changes).screen_rules, self.costs, self.atr_by_year)
+    @property
+    def terms(self) -> Terms:
+        return self.market.terms(self.config)
+
+    def observed(self) -> NDArray[np.float64]:
+        """Shape (1, n_gates). Raises UnusableStrategy."""
+        screened = screen([self.strategy], self.terms, self.market, all_years=True)
+        if screened.unusable:
+            raise UnusableStrategy(screened.unusable[0])
+        return screened.observed
+
+    def first_failing(self, positions: list[int]) -> int:
+        return int(first_failing(self.observed(), self.terms, positions)[0])
+
+    def seen(self, gate: Gate) -> float | None:
+        """What the gate sees; None where that is unknown or infinite."""
+        number = gate.number(self.observed()[0, POSITION[gate.name]])
+        return number if number is not None and math.isfinite(number) else None
+
+    def lacking(self, position: int) -> str:
+        return said(GATES[position].lacking, position, self.observed()[0], self.terms, {})
 
 
-Changes = dict[str, Any] | str  # fields of RunConfig, or why none of them helps
+Changes = dict[str, Any] | None  # fields of RunConfig; None: no flag helps
 
 
-def _sample_size(case: _Case, failed: Gate) -> Changes:
-    return {"min_sample": failed.observed}
+def _to_observed(case: _Case, gate: Gate) -> Changes:
+    """The threshold moved to what there is, or off where that is unknown."""
+    return {gate.flags[0]: case.seen(gate)} if gate.flags else None
 
 
-def _expectancy(case: _Case, failed: Gate) -> Changes:
-    return f"expectancy after costs must be above 0 R per trade; it is {_r(failed.observed)}"
-
-
-def _years(case: _Case, failed: Gate) -> Changes:
+def _years(case: _Case, _: Gate) -> Changes:
     """Years left out first; then other years let in; then a share of negative ones admitted."""
-    known = parse_years(case.strategy.yearly_results, frozenset())
+    known = parse_years(case.strategy.yearly_results, ())
     fewer = {math.floor(year.trades) for year in known if 0 <= year.trades < case.config.min_trades_per_year}
     trades = [{}, *({"min_trades_per_year": n} for n in sorted(fewer, reverse=True))]
     years: list[dict[str, Any]] = [{}, {"exclude_years": ()}] if case.config.exclude_years else [{}]
@@ -116,47 +134,35 @@ def _years(case: _Case, failed: Gate) -> Changes:
             for enough in trades:
                 if (changes := _settled(case, {**waivers, **included, **enough})) is not None:
                     return changes
-    return "there must be yearly results of a year with trades; there are none"
+    return None
 
 
 def _settled(case: _Case, changes: dict[str, Any]) -> dict[str, Any] | None:
     """The changes and what they bring with them for phase 3 to hold; None when it does not."""
+    of_years = [i for i in OF_ROWS if GATES[i].phase == 3]
     for _ in range(3):
-        gate = next(gate for gate in case.gates(**changes) if gate.phase == 3)
-        if gate.passed:
+        changed = case._replace(config=replace(case.config, **changes))
+        failed = changed.first_failing(of_years)
+        if failed == HELD:
             return changes
-        if gate.name == "negative_years":
-            excluded = changes.get("exclude_years", case.config.exclude_years)
-            changes = changes | {"exclude_years": tuple(sorted({*excluded, *map(int, gate.detail.split(", "))}))}
-        elif gate.name == "years_positive":
-            changes = changes | {"min_years_positive_pct": _floor(gate.observed)}
-        else:
-            break
+        match GATES[failed].name:
+            case "negative_years":
+                screened = screen([case.strategy], changed.terms, case.market, all_years=True)
+                excluded = {*changed.config.exclude_years, *screened.years[0].negative}
+                changes = changes | {"exclude_years": tuple(sorted(excluded))}
+            case "years_positive":
+                changes = changes | {"min_years_positive_pct": _floor(changed.seen(GATES[failed]))}
+            case _:
+                break
     return None
 
 
-def _stress(case: _Case, failed: Gate) -> Changes:
-    expectancy, stressed = case.strategy.expectancy_r, failed.observed
-    if expectancy is None or not expectancy > 0 or not isinstance(stressed, float) or not math.isfinite(stressed):
-        return f"expectancy after stressed costs must be above 0 R per trade; it is {_r(stressed)}"
+def _stress(case: _Case, gate: Gate) -> Changes:
+    expectancy, stressed = case.strategy.expectancy_r, case.seen(gate)
+    if expectancy is None or not expectancy > 0 or stressed is None:
+        return None
     multiplier = case.config.stress_multiplier  # the stress is linear in it, and none at 1
     return {"stress_multiplier": _floor(1 + (multiplier - 1) * expectancy / (expectancy - stressed), steps_below=1)}
-
-
-def _sharpe(case: _Case, failed: Gate) -> Changes:
-    return {"min_sharpe": _known(failed.observed)}
-
-
-def _drawdown(case: _Case, failed: Gate) -> Changes:
-    return {"max_drawdown": _known(failed.observed)}
-
-
-def _r(value: object) -> str:
-    return "unknown" if _known(value) is None else f"{value:.4f} R"
-
-
-def _known(value: object) -> float | None:
-    return value if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _floor(value: Any, steps_below: int = 0) -> float:
@@ -166,36 +172,33 @@ def _floor(value: Any, steps_below: int = 0) -> float:
     return float(max(0.0, round((steps - below - steps_below) * STEP, 4)))
 
 
-_REMEDIES: dict[str, Callable[[_Case, Gate], Changes]] = {
-    "sample_size": _sample_size,
-    "expectancy_r": _expectancy,
-    "years": _years,
+# Where moving the threshold to what there is would not do.
+_REMEDIES: Mapping[str, Callable[[_Case, Gate], Changes]] = {
+    **{gate.name: _years for gate in GATES if gate.phase == 3},
     "stressed_expectancy_r": _stress,
-    "sharpe_ratio": _sharpe,
-    "max_drawdown_r": _drawdown,
 }
 
 
-def walkforward_remedy(windows: Sequence[tuple[int, float | None]], config: RunConfig) -> Remedy:
-    """The fewest and smallest changes that let a strategy pass phase 6, its windows being as they are.
-
-    Parameters
-    ----------
-    windows
-        `(test_n, test_exp_r)` of each test window, as stored.
-    """
-    tested = [(n, exp_r) for n, exp_r in windows if exp_r is not None]
-    if not tested:
-        return Remedy({}, ("there must be test windows with trades; there are none",))
-    ways = [
-        changes
-        for min_trades in _thresholds((n for n, _ in tested), config.wf_min_trades)
-        if (changes := _changes(out_of_sample(tested, min_trades), min_trades, config)) is not None
-    ]
+def walkforward_remedy(walked: Walked, config: RunConfig) -> Remedy:
+    """The fewest and smallest changes that let a strategy pass phase 6, its windows being as they are."""
+    thresholds = list(_thresholds(walked.windows["test_n"].tolist(), config.wf_min_trades))
+    found = pooled([walked.windows] * len(thresholds), thresholds)
+    seen = zip(thresholds, found.valid.tolist(), found.pct_positive.tolist(), found.exp_r.tolist(), strict=True)
+    ways = [changes for of in seen if (changes := _changes(*of, config)) is not None]
     if not ways:
-        exp_r = out_of_sample(tested, config.wf_min_trades).exp_r
-        return Remedy({}, (f"expectancy over the valid test windows must be above 0 R; it is {exp_r:.4f} R",))
+        return Remedy({}, (_lacking(walked, config),))
     return Remedy(min(ways, key=lambda changes: (len(changes), _distance(changes, config))), ())
+
+
+def _lacking(walked: Walked, config: RunConfig) -> str:
+    """Of the gates that do not hold the first that no flag helps."""
+    observed, terms = np.full((1, len(GATES)), np.nan), Terms(config, False)
+    observe([walked], config.wf_min_trades, observed, [0])
+    hopeless = [i for i in OF_WINDOWS if GATES[i].lacking]
+    position = int(first_failing(observed, terms, hopeless)[0])
+    if not (walked.windows["test_n"] > 0).any() and len(walked.windows):
+        return "there must be test windows with trades; there are none"
+    return said(GATES[position].lacking, position, observed[0], terms, {})
 
 
 def _thresholds(sizes: Iterable[int], now: int) -> Iterator[int]:
@@ -206,15 +209,15 @@ def _thresholds(sizes: Iterable[int], now: int) -> Iterator[int]:
             yield size if size < now else size + 1
 
 
-def _changes(found: OutOfSample, min_trades: int, config: RunConfig) -> dict[str, Any] | None:
-    if not (found.windows and found.exp_r > 0):
+def _changes(min_trades: int, valid: int, share: float, exp_r: float, config: RunConfig) -> dict[str, Any] | None:
+    if not (valid and exp_r > 0):
         return None
     wanted = {
         "wf_min_trades": min_trades,
-        "wf_min_windows": min(config.wf_min_windows, found.windows),
-        "wf_min_pct_positive": min(config.wf_min_pct_positive, _floor(found.pct_positive)),
+        "wf_min_windows": min(config.wf_min_windows, valid),
+        "wf_min_pct_positive": min(config.wf_min_pct_positive, _floor(share)),
     }
-    if found.pct_positive >= config.wf_min_pct_positive:
+    if share >= config.wf_min_pct_positive:
         del wanted["wf_min_pct_positive"]
     return {name: value for name, value in wanted.items() if value != getattr(config, name)}
 

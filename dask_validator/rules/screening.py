@@ -1,159 +1,131 @@
-"""Phases 1-5: the gates that need only the strategy's own row (rules.md, section 2)."""
+"""Phases 1-5: the gates that need only the strategies' own rows (rules.md, section 2), applied to columns of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from dask_validator.config import ScreenRules
-from dask_validator.model import Gate, Strategy
-from dask_validator.rules.costs import Costs, stressed_expectancy
-from dask_validator.rules.yearly import Year, parse_years
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.config import RunConfig
+from dask_validator.errors import UnusableStrategy
+from dask_validator.model import Strategy
+from dask_validator.rules.costs import Costs, stressed_expectancies
+from dask_validator.rules.gates import GATES, HELD, OF_ROWS, POSITION, Terms, first_failing
+from dask_validator.rules.yearly import Years, years_of
 
 SMALL_SAMPLE = 100
-DORMANT_BELOW_ATR = 20.0
-MAX_WAIVED_TRADES = 5
+_BEFORE_YEARS = [position for position in OF_ROWS if GATES[position].phase < 3]
 
 
-class Screening(NamedTuple):
-    """How far a strategy came: its gates, and what promotion needs of its years."""
+class Market(NamedTuple):
+    """What screening knows beside the rows: costs, and mean `atr_20` in points by calendar year (empty: unknown)."""
 
-    gates: tuple[Gate, ...]
-    warnings: tuple[str, ...] = ()
-    regime_waivers: tuple[int, ...] = ()
-    years_tested: int = 0
-    all_years_positive: bool = False
+    costs: Costs
+    atr_by_year: Mapping[int, float]
 
-    @property
-    def rejected_by(self) -> Gate | None:
-        """The gate that did not hold, which is the last one; None when the strategy goes on."""
-        return None if self.gates[-1].passed else self.gates[-1]
+    def terms(self, config: RunConfig) -> Terms:
+        """What the thresholds are made of."""
+        return Terms(config, bool(self.atr_by_year) and not config.no_regime_waivers)
 
 
-def screen(strategy: Strategy, rules: ScreenRules, costs: Costs, atr_by_year: Mapping[int, float]) -> Screening:
-    """Apply phases 1-5 in order and stop at the first that rejects.
+class Screened(NamedTuple):
+    """Strategies after phases 1-5, as columns.
+
+    Attributes
+    ----------
+    observed
+        Shape (n_strategies, n_gates); NaN where a number is unknown or was not looked at.
+    gate
+        Position of the gate that rejects, else HELD; shape (n_strategies,).
+    years
+        By row, of those that came as far as phase 3.
+    unusable
+        By row, why its years cannot be read.
+    """
+
+    observed: NDArray[np.float64]
+    gate: NDArray[np.int8]
+    years: Mapping[int, Years]
+    unusable: Mapping[int, str]
+
+
+def screen(rows: Sequence[Strategy], terms: Terms, market: Market, *, all_years: bool = False) -> Screened:
+    """Apply phases 1-5.
 
     Parameters
     ----------
-    atr_by_year
-        Mean `atr_20` in points by calendar year; empty when the instrument has no ATR data.
-
-    Raises
-    ------
-    UnusableStrategy
-        `yearly_results` of the wrong shape, seen in phase 3.
+    all_years
+        Whether years are read also where phases 1 and 2 reject already: to explain, where a run need not know.
     """
-    gates: list[Gate] = []
-    for early_gate in _EARLY:
-        gates.append(early_gate(strategy, rules))
-        if not gates[-1].passed:
-            return Screening(tuple(gates))
-
-    years = parse_years(strategy.yearly_results, rules.exclude_years)
-    yearly_gate, waived = _yearly(years, rules, atr_by_year)
-    gates.append(yearly_gate)
-    for late_gate in _LATE:
-        if not gates[-1].passed:
-            break
-        if (gate := late_gate(strategy, rules, costs)) is not None:
-            gates.append(gate)
-
-    return Screening(
-        tuple(gates),
-        tuple(_warnings(strategy, waived, atr_by_year)),
-        tuple(year.year for year in waived),
-        years_tested=len(years),
-        all_years_positive=all(year.positive for year in years),
+    observed = np.full((len(rows), len(GATES)), np.nan)
+    for position in OF_ROWS:
+        if (column := GATES[position].column) is not None:
+            observed[:, position] = _numbers(rows, column, nan=np.inf if GATES[position].unknown_holds else np.nan)
+    sample = observed[:, POSITION["sample_size"]]
+    sample[np.isnan(sample)] = 0
+    observed[:, POSITION["stressed_expectancy_r"]] = stressed_expectancies(
+        observed[:, POSITION["expectancy_r"]],
+        _numbers(rows, "median_risk_points"),
+        _numbers(rows, "avg_risk_points"),
+        market.costs,
+        terms.config.stress_multiplier,
     )
+    reads = all_years or first_failing(observed, terms, _BEFORE_YEARS) == HELD
+    years, unusable = _read_years(rows, np.flatnonzero(np.broadcast_to(reads, len(rows))).tolist(), terms, market)
+    _observe_years(observed, years)
+    return Screened(observed, first_failing(observed, terms, OF_ROWS), years, unusable)
 
 
-def every_gate(
-    strategy: Strategy, rules: ScreenRules, costs: Costs, atr_by_year: Mapping[int, float]
-) -> tuple[Gate, ...]:
-    """All gates of phases 1-5, also those behind one that rejects: to explain, where `screen` decides.
-
-    Raises
-    ------
-    UnusableStrategy
-        `yearly_results` of the wrong shape.
-    """
-    yearly_gate, _ = _yearly(parse_years(strategy.yearly_results, rules.exclude_years), rules, atr_by_year)
-    late = (gate(strategy, rules, costs) for gate in _LATE)
-    return (*(gate(strategy, rules) for gate in _EARLY), yearly_gate, *(gate for gate in late if gate is not None))
+def _numbers(rows: Sequence[Strategy], column: str, nan: float = np.nan) -> NDArray[np.float64]:
+    """A column as doubles: NULL becomes NaN, and NaN what is said."""
+    position = Strategy._fields.index(column)
+    values = [row[position] for row in rows]
+    if not np.isnan(nan):  # else both are the same
+        values = [nan if value != value else value for value in values]
+    return np.array(values, dtype=np.float64)
 
 
-def _sample_size(strategy: Strategy, rules: ScreenRules) -> Gate:
-    observed = strategy.sample_size or 0
-    return Gate(1, "sample_size", observed, rules.min_sample, observed >= rules.min_sample)
+def _read_years(
+    rows: Sequence[Strategy], positions: Sequence[int], terms: Terms, market: Market
+) -> tuple[dict[int, Years], dict[int, str]]:
+    """By row: its years, or why they cannot be read."""
+    config, atr_by_year = terms.config, market.atr_by_year if terms.waives else {}
+    years: dict[int, Years] = {}
+    unusable: dict[int, str] = {}
+    for position in positions:
+        try:
+            years[position] = years_of(rows[position].yearly_results, config, atr_by_year)
+        except UnusableStrategy as error:
+            unusable[position] = str(error)
+        except Exception as error:  # as in a task: one strategy must not end the run
+            unusable[position] = f"unexpected {type(error).__name__}: {error}"
+    return years, unusable
 
 
-def _expectancy(strategy: Strategy, rules: ScreenRules) -> Gate:
-    observed = strategy.expectancy_r
-    return Gate(2, "expectancy_r", observed, 0.0, observed is not None and observed > 0)
+def _observe_years(observed: NDArray[np.float64], years: Mapping[int, Years]) -> None:
+    if not years:
+        return
+    seen = np.array([(y.counting, y.positive, len(y.negative)) for y in years.values()], dtype=np.float64)
+    rows, (counting, positive, negative) = list(years), seen.T
+    observed[rows, POSITION["yearly_data"]] = counting
+    observed[rows, POSITION["positive_years"]] = positive
+    observed[rows, POSITION["negative_years"]] = negative
+    with np.errstate(invalid="ignore"):  # without years there is no share
+        observed[rows, POSITION["years_positive"]] = positive / counting
 
 
-def _yearly(years: list[Year], rules: ScreenRules, atr_by_year: Mapping[int, float]) -> tuple[Gate, list[Year]]:
-    """The gate of phase 3 and the years it waived, in ascending order."""
-    included = sorted(year for year in years if year.trades >= rules.min_trades_per_year)
-    if not included:
-        detail = "no yearly data" if not years else f"no year with {rules.min_trades_per_year} or more trades"
-        return Gate(3, "yearly_data", 0, 1, False, detail), []
-
-    positive = sum(year.positive for year in included)
-    if not (rules.regime_waivers and atr_by_year):
-        share = positive / len(included)
-        needed = rules.min_years_positive_pct
-        detail = f"{positive} of {len(included)} years positive"
-        return Gate(3, "years_positive", share, needed, share >= needed, detail), []
-
-    waived = [year for year in included if not year.positive and _dormant(year, atr_by_year)]
-    negative = [year.year for year in included if not year.positive and year not in waived]
-    if not negative and not positive:
-        return Gate(3, "positive_years", 0, 1, False), waived
-    return Gate(3, "negative_years", len(negative), 0, not negative, ", ".join(map(str, negative))), waived
+def year_words(years: Years, config: RunConfig) -> dict[str, str]:
+    """What the gates of phase 3 name beside numbers."""
+    few = f"no year with {config.min_trades_per_year} or more trades"
+    return {"no_years": few if years.tested else "no yearly data", "negative": ", ".join(map(str, years.negative))}
 
 
-def _dormant(year: Year, atr_by_year: Mapping[int, float]) -> bool:
-    atr = atr_by_year.get(year.year)
-    return atr is not None and atr < DORMANT_BELOW_ATR and year.trades <= MAX_WAIVED_TRADES
-
-
-def _stress(strategy: Strategy, rules: ScreenRules, costs: Costs) -> Gate:
-    if strategy.expectancy_r is None:
-        return Gate(4, "stressed_expectancy_r", None, 0.0, False)
-    observed = stressed_expectancy(
-        strategy.expectancy_r,
-        strategy.median_risk_points,
-        strategy.avg_risk_points,
-        costs,
-        rules.stress_multiplier,
-    )
-    return Gate(4, "stressed_expectancy_r", observed, 0.0, observed > 0)
-
-
-def _sharpe(strategy: Strategy, rules: ScreenRules, _: Costs) -> Gate | None:
-    if rules.min_sharpe is None:
-        return None
-    observed = strategy.sharpe_ratio
-    return Gate(5, "sharpe_ratio", observed, rules.min_sharpe, observed is not None and observed >= rules.min_sharpe)
-
-
-def _drawdown(strategy: Strategy, rules: ScreenRules, _: Costs) -> Gate | None:
-    if rules.max_drawdown is None:
-        return None
-    observed = strategy.max_drawdown_r
-    return Gate(5, "max_drawdown_r", observed, rules.max_drawdown, observed is None or observed <= rules.max_drawdown)
-
-
-# Phases 1 and 2, then 4 and 5: in between come the years, which are parsed only when they are needed.
-_EARLY: tuple[Callable[[Strategy, ScreenRules], Gate], ...] = (_sample_size, _expectancy)
-_LATE: tuple[Callable[[Strategy, ScreenRules, Costs], Gate | None], ...] = (_stress, _sharpe, _drawdown)
-
-
-def _warnings(strategy: Strategy, waived: list[Year], atr_by_year: Mapping[int, float]) -> list[str]:
-    sample = strategy.sample_size or 0
-    small = [f"Phase 1 WARN: sample {sample} is below {SMALL_SAMPLE}"] if sample < SMALL_SAMPLE else []
+def warnings(sample_size: float, years: Years, atr_by_year: Mapping[int, float]) -> list[str]:
+    """What the note of a strategy that passes phases 1-5 says nevertheless."""
+    small = [f"Phase 1 WARN: sample {sample_size:g} is below {SMALL_SAMPLE}"] if sample_size < SMALL_SAMPLE else []
     return small + [
         f"Year {year.year} waived: DORMANT (mean ATR {atr_by_year[year.year]:.1f}, {year.trades:g} trades)"
-        for year in waived
+        for year in years.waived
     ]

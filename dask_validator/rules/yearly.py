@@ -1,14 +1,19 @@
-"""The `yearly_results` JSON of a strategy: read with Python's JSON semantics, shape checked."""
+"""The `yearly_results` JSON of strategies: read with Python's JSON semantics, shape checked, counted."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Set
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from dask_validator.config import RunConfig
 from dask_validator.errors import UnusableStrategy
 from dask_validator.rules.json_values import as_double
+
+DORMANT_BELOW_ATR = 20.0
+MAX_WAIVED_TRADES = 5
+_EXACT = 2**53  # whole numbers below are doubles
 
 
 class Year(NamedTuple):
@@ -20,14 +25,58 @@ class Year(NamedTuple):
     positive: bool  # NaN is not: unknown fails closed
 
 
-def parse_years(text: str | None, exclude_years: Set[int]) -> list[Year]:
-    """Years of the JSON that are not excluded; empty when there are no yearly data.
+class Years(NamedTuple):
+    """The years of one strategy, counted (rules.md, section 2, phase 3).
+
+    A year is tested unless it is excluded, and counts if it has enough trades; `negative` and `waived` are those that
+    count and are not positive, ascending.
+    """
+
+    tested: int = 0
+    all_positive: bool = False
+    counting: int = 0
+    positive: int = 0
+    negative: tuple[int, ...] = ()
+    waived: tuple[Year, ...] = ()
+
+
+NO_YEARS = Years()
+
+
+def years_of(text: str | None, config: RunConfig, atr_by_year: Mapping[int, float]) -> Years:
+    """Count the years of one strategy.
+
+    Parameters
+    ----------
+    atr_by_year
+        Mean `atr_20` in points by calendar year.
 
     Raises
     ------
     UnusableStrategy
         Valid JSON of the wrong shape (rules.md, section 1).
     """
+    years = parse_years(text, config.exclude_years)
+    counting = [year for year in years if year.trades >= config.min_trades_per_year]
+    lost = sorted(year for year in counting if not year.positive)
+    waived = tuple(year for year in lost if _dormant(year, atr_by_year))
+    return Years(
+        len(years),
+        all(year.positive for year in years),
+        len(counting),
+        len(counting) - len(lost),
+        tuple(year.year for year in lost if year not in waived),
+        waived,
+    )
+
+
+def _dormant(year: Year, atr_by_year: Mapping[int, float]) -> bool:
+    atr = atr_by_year.get(year.year)
+    return atr is not None and atr < DORMANT_BELOW_ATR and year.trades <= MAX_WAIVED_TRADES
+
+
+def parse_years(text: str | None, exclude_years: Iterable[int]) -> list[Year]:
+    """Years of the JSON that are not excluded; empty when there are no yearly data. Raises UnusableStrategy."""
     years = ((_year_number(key), data) for key, data in _load(text).items())
     return [_year(year, data) for year, data in years if year not in exclude_years]
 
@@ -52,6 +101,14 @@ def _year_number(key: str) -> int:
 
 
 def _year(year: int, data: object) -> Year:
+    if type(data) is dict:  # as nearly all are
+        trades, avg_r = data.get("trades", 0), data.get("avg_r", 0)
+        if type(trades) is int and type(avg_r) is float and abs(trades) < _EXACT:
+            return Year(year, float(trades), avg_r, avg_r > 0)
+    return _odd_year(year, data)
+
+
+def _odd_year(year: int, data: object) -> Year:
     if not isinstance(data, dict):
         raise UnusableStrategy(f"yearly_results of {year} is {json.dumps(data)[:40]}, needed an object")
     trades, avg_r = as_double(data.get("trades", 0)), as_double(data.get("avg_r", 0))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import duckdb
 
 from dask_validator.errors import InputError
+from dask_validator.store.our_tables import EARLIER, LATEST, NEEDED, OUR_TABLES, SPLIT
 
 TEXT, NUMBER, DATE, BOOLEAN, TIMESTAMP = "text", "a number", "a date", "a boolean", "a timestamp"
 
@@ -22,13 +23,6 @@ COPIED = {
         *("avg_risk_dollars", "avg_win_dollars", "avg_loss_dollars"),
     )
 }
-SPLIT = {
-    "dst_winter_n": "INTEGER",
-    "dst_winter_avg_r": "DOUBLE",
-    "dst_summer_n": "INTEGER",
-    "dst_summer_avg_r": "DOUBLE",
-    "dst_verdict": "VARCHAR",
-}
 PROMOTED = {  # computed by a run for each promoted strategy; optional in older databases, added when missing
     "regime_waivers": "VARCHAR",
     "regime_waiver_count": "INTEGER",
@@ -38,19 +32,7 @@ PROMOTED = {  # computed by a run for each promoted strategy; optional in older 
 }
 OPTIONAL = {"experimental_strategies": SPLIT, "validated_setups": PROMOTED}
 
-RUNS = {  # one row a committed run: texts are JSON, `results` is the zlib-compressed JSONL
-    "run_id": "VARCHAR",
-    "instrument": "VARCHAR",
-    "started_at": "TIMESTAMP WITH TIME ZONE",
-    "finished_at": "TIMESTAMP WITH TIME ZONE",
-    "parameters": "VARCHAR",
-    "versions": "VARCHAR",
-    "fingerprints": "VARCHAR",
-    "summary": "VARCHAR",
-    "task_timings": "VARCHAR",
-    "results": "BLOB",
-}
-KEY_OF_RUNS = ("PRIMARY KEY", ["run_id"])
+KEYS = {"dask_validator_runs": ("PRIMARY KEY", ["run_id"])}
 
 TABLES: dict[str, dict[str, str]] = {
     "experimental_strategies": {
@@ -158,8 +140,8 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     _check_fillable("validated_setups", tables["validated_setups"], WRITTEN["validated_setups"])
     for table in ("experimental_strategies", "validated_setups"):
         _check_key(connection, table)
-    _check_runs(connection)
-    return Catalogue(tables)
+    _check_ours(connection)
+    return Catalogue(tables | {table: _columns(connection, table) for table in OUR_TABLES})
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
@@ -181,35 +163,49 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Col
     }
 
 
-def _check_runs(connection: duckdb.DuckDBPyConnection) -> None:
-    """Our own table, if it is there, must be as we make it: something else of that name would sink every commit."""
-    columns = _columns(connection, "dask_validator_runs")
-    tables = connection.execute(
-        "SELECT lower(table_name) FROM duckdb_tables() WHERE schema_name = 'main' "
-        "AND database_name = current_database()"
-    ).fetchall()
-    strange = [name for name, kind in RUNS.items() if name not in columns or columns[name].kind != kind]
-    strange += [name for name in RUNS if name in columns and columns[name].generated_as is not None]
-    if columns and (strange or ("dask_validator_runs",) not in tables):
-        what = f"its {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} other" if strange else "it is a view"
-        raise InputError(f"dask_validator_runs is not the table that runs are recorded in ({what}); rename or drop it")
-    _check_fillable("dask_validator_runs", columns, RUNS)
-    if refusing := _constraints_of_runs(connection):
-        raise InputError(
-            f"dask_validator_runs has {', '.join(refusing)}, which may refuse the record of a run; "
-            "rename or drop the table"
-        )
+def _check_ours(connection: duckdb.DuckDBPyConnection) -> None:
+    """Our own tables, where they are there, must be as we make them: others of that name would sink every commit."""
+    objects = dict(
+        connection.execute(
+            "SELECT lower(table_name), 'table' FROM duckdb_tables() WHERE schema_name = 'main' "
+            "AND database_name = current_database() UNION ALL SELECT lower(view_name), 'view' FROM duckdb_views() "
+            "WHERE schema_name = 'main' AND database_name = current_database()"
+        ).fetchall()
+    )
+    for table, wanted in OUR_TABLES.items():
+        if objects.get(table) == "view":
+            raise InputError(f"{table} is not the table that runs are recorded in (it is a view); rename or drop it")
+        columns = _columns(connection, table)
+        strange = [name for name, kind in wanted.items() if name in columns and columns[name].kind != kind]
+        strange += [name for name in wanted if name in columns and columns[name].generated_as is not None]
+        strange += [name for name in NEEDED[table] if columns and name not in columns]
+        if strange:
+            what = f"its {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} other"
+            raise InputError(f"{table} is not the table that runs are recorded in ({what}); rename or drop it")
+        _check_fillable(table, columns, {**wanted, **EARLIER.get(table, {})})
+        if refusing := _constraints(connection, table):
+            raise InputError(
+                f"{table} has {', '.join(refusing)}, which may refuse the record of a run; rename or drop the table"
+            )
+    if objects.get(LATEST) == "table":
+        raise InputError(f"{LATEST} is a table, and needed for our view of the latest verdicts; rename or drop it")
 
 
-def _constraints_of_runs(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def _constraints(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     """What a record could run into, as SQL; a key of run_id and columns that are NOT NULL are ours."""
-    ours = "lower(table_name) = 'dask_validator_runs' AND schema_name = 'main' AND database_name = current_database()"
     constraints = connection.execute(
-        "SELECT constraint_type, constraint_column_names, constraint_text "
-        f"FROM duckdb_constraints() WHERE {ours} ORDER BY constraint_index"
+        "SELECT constraint_type, constraint_column_names, constraint_text FROM duckdb_constraints() "
+        "WHERE lower(table_name) = ? AND schema_name = 'main' AND database_name = current_database() "
+        "ORDER BY constraint_index",
+        [table],
     ).fetchall()
-    found = [text for kind, names, text in constraints if kind != "NOT NULL" and (kind, names) != KEY_OF_RUNS]
-    indexes = connection.execute(f"SELECT sql FROM duckdb_indexes() WHERE {ours} AND is_unique AND NOT is_primary")
+    ours = {"NOT NULL"} if table in EARLIER else set()
+    found = [text for kind, names, text in constraints if kind not in ours and (kind, names) != KEYS.get(table)]
+    indexes = connection.execute(
+        "SELECT sql FROM duckdb_indexes() WHERE lower(table_name) = ? AND schema_name = 'main' "
+        "AND database_name = current_database() AND is_unique AND NOT is_primary",
+        [table],
+    )
     return found + [text.rstrip(";") for (text,) in indexes.fetchall()]
 
 

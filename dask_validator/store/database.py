@@ -35,8 +35,9 @@ from dask_validator.store.reader import (
 )
 
 if TYPE_CHECKING:
-    from dask_validator.model import OutcomeKey, Outcomes, RowRange, Session, Strategy, Verdict
+    from dask_validator.model import OutcomeKey, Outcomes, RowRange, Session, Strategy
     from dask_validator.rules.filters import Features
+    from dask_validator.rules.verdicts import Verdicts
     from dask_validator.store.writer import Patience, RunRecord
 
 
@@ -137,7 +138,7 @@ class Database:
         """A committed run, of whatever instrument; None when there is none of that name."""
         return read_past_run(self.path, instrument, run_id)
 
-    def commit(self, record: RunRecord, verdicts: Sequence[Verdict], seen: Seen, patience: Patience) -> None:
+    def commit(self, record: RunRecord, verdicts: Verdicts, seen: Seen, patience: Patience) -> None:
         """Write everything in one transaction, unless the instrument's rows are not those that were seen."""
         from dask_validator.store.writer import commit
 

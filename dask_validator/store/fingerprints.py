@@ -13,7 +13,8 @@ import duckdb
 
 from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SESSIONS, SIZE
 from dask_validator.store.connection import log_of
-from dask_validator.store.contract import SPLIT, TABLES, Catalogue
+from dask_validator.store.contract import TABLES, Catalogue
+from dask_validator.store.our_tables import SPLIT
 
 Fingerprints = dict[str, str]
 

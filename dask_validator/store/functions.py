@@ -12,8 +12,9 @@ from dask_validator.errors import InputError
 
 USED = frozenset(
     {
-        *("-", "concat_ws", "count", "count_star", "current_database", "hash", "isfinite", "isnan"),
-        *("jaro_winkler_similarity", "lower", "max", "min", "row", "sum", "unnest", "year"),
+        *("-", "+", "||", "concat_ws", "count", "count_star", "current_database", "hash", "isfinite", "isnan"),
+        *("jaro_winkler_similarity", "lower", "max", "min", "pandas_scan", "row", "row_number", "sum"),
+        *("unnest", "year"),
     }
 )
 CATALOGUE = (

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,17 +15,24 @@ import duckdb
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError
-from dask_validator.model import TaskTiming
-from dask_validator.results_lines import decompressed
+from dask_validator.model import TaskTiming, Walked
+from dask_validator.rules import jsonl
+from dask_validator.rules.gates import Terms
+from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store import record_shape as shape
 from dask_validator.store.connection import read, reading
+from dask_validator.store.results import read_verdicts
 
 MOST_NAMED = 5
 LONGEST = 1 << 26  # bytes of a line; one with all windows of 10,000 years has a third of that
 
 _RECORD = (
     "SELECT run_id, instrument, started_at, finished_at, parameters, versions, fingerprints, summary, task_timings, "
-    "results FROM dask_validator_runs WHERE {column} = ? ORDER BY finished_at DESC, run_id DESC LIMIT 1"
+    "{lines} FROM dask_validator_runs WHERE {column} = ? ORDER BY finished_at DESC, run_id DESC LIMIT 1"
+)
+_HAS_LINES = (
+    "SELECT 1 FROM duckdb_columns() WHERE table_name = 'dask_validator_runs' AND schema_name = 'main' "
+    "AND database_name = current_database() AND column_name = ?"
 )
 _LAST = (
     "SELECT run_id, finished_at FROM dask_validator_runs WHERE instrument = ? "
@@ -42,7 +50,7 @@ class LastRun(NamedTuple):
 
 
 class PastRun(NamedTuple):
-    """One committed run, as it was written; `results` is its JSONL as a zlib stream."""
+    """One run, as it is recorded; of every strategy, `records`, `verdicts` and `walked` tell."""
 
     run_id: str
     instrument: str
@@ -53,7 +61,8 @@ class PastRun(NamedTuple):
     fingerprints: dict[str, Any]
     summary: dict[str, Any]
     timings: list[TaskTiming]
-    results: bytes
+    path: str | Path  # of the database
+    lines: bytes = b""  # the JSONL as a zlib stream, if an earlier version made the run
 
     @property
     def config(self) -> RunConfig:
@@ -71,11 +80,31 @@ class PastRun(NamedTuple):
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The objects of the JSONL, one per strategy that reached walk-forward, in `strategy_id` order."""
-        return records(self.results)
+        if self.lines:
+            return records(self.lines)
+        return jsonl.records(self.verdicts(), self.run_id, self.instrument, self.finished_at)
 
-    def record(self, strategy_id: str) -> dict[str, Any] | None:
-        """The object of one strategy; None when it did not reach walk-forward in this run."""
-        return next((record for record in self.records() if record["strategy_id"] == strategy_id), None)
+    def jsonl(self) -> bytes:
+        """The lines that it has appended, or was to append, as one zlib stream."""
+        return self.lines or jsonl.compressed(self.verdicts(), self.run_id, self.instrument, self.finished_at)
+
+    def verdicts(self, strategy_id: str = "") -> Verdicts:
+        """As they were made, all or that of one strategy; none of a run that an earlier version made."""
+        return read(self.path, lambda connection: read_verdicts(connection, self.run_id, self._terms, strategy_id))
+
+    @property
+    def _terms(self) -> Terms:
+        """As far as this version knows the parameters: what was judged is read, not judged again."""
+        known = {field.name for field in fields(RunConfig)}
+        config = RunConfig(**{name: value for name, value in self.parameters.items() if name in known})
+        return Terms(config, self.summary.get("waives") is True)
+
+    def walked(self, strategy_id: str) -> Walked | None:
+        """The facts of one strategy's walk-forward, if it came so far and they were kept."""
+        if not self.lines:
+            return next(iter(self.verdicts(strategy_id).walked), None)
+        found = next((record for record in self.records() if record["strategy_id"] == strategy_id), None)
+        return jsonl.walked_of(found) if found and found["windows"] else None
 
 
 def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) -> PastRun | None:
@@ -87,8 +116,14 @@ def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) 
         The database cannot be read, or the record is damaged.
     """
     column, value = ("instrument", instrument) if run_id is None else ("run_id", run_id)
-    rows = read(path, lambda connection: _rows(connection, _RECORD.format(column=column), value))
-    return _past_run(rows[0]) if rows else None
+    row = read(path, lambda connection: _recorded(connection, column, value))
+    return _past_run(path, row) if row else None
+
+
+def _recorded(connection: duckdb.DuckDBPyConnection, column: str, value: str) -> tuple[Any, ...] | None:
+    has_lines = _rows(connection, _HAS_LINES, "results")
+    rows = _rows(connection, _RECORD.format(column=column, lines="results" if has_lines else "NULL"), value)
+    return rows[0] if rows else None
 
 
 def last_run(connection: duckdb.DuckDBPyConnection, instrument: str) -> LastRun | None:
@@ -132,7 +167,7 @@ def records(results: bytes) -> Iterator[dict[str, Any]]:
 
 def _lines(results: bytes) -> Iterator[bytes]:
     rest = b""
-    for chunk in decompressed(results):
+    for chunk in jsonl.decompressed(results):
         *lines, rest = (rest + chunk).split(b"\n")
         yield from lines
         if len(rest) > LONGEST:
@@ -147,8 +182,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str, parameter: object) 
         return []
 
 
-def _past_run(row: tuple[Any, ...]) -> PastRun:
-    run_id, instrument, started_at, finished_at, *texts, timings, results = row
+def _past_run(path: str | Path, row: tuple[Any, ...]) -> PastRun:
+    run_id, instrument, started_at, finished_at, *texts, timings, lines = row
     try:
         parameters, versions, fingerprints, summary = map(json.loads, texts)
         measured = json.loads(timings)
@@ -157,7 +192,6 @@ def _past_run(row: tuple[Any, ...]) -> PastRun:
             shape.check(value, needed)
         shape.check_summary(summary)
         shape.check(measured, shape.TIMINGS)
-        lines = bytes(results)
     except (ValueError, TypeError, RecursionError) as error:
         raise _unreadable(run_id, error) from error
     return PastRun(
@@ -170,7 +204,8 @@ def _past_run(row: tuple[Any, ...]) -> PastRun:
         fingerprints,
         summary,
         [TaskTiming(**timing) for timing in measured],
-        lines,
+        path,
+        bytes(lines or b""),
     )
 
 

@@ -10,7 +10,8 @@ import duckdb
 
 from dask_validator.model import SeasonSplit
 from dask_validator.store.connection import read
-from dask_validator.store.contract import SPLIT, read_catalogue
+from dask_validator.store.contract import read_catalogue
+from dask_validator.store.our_tables import SPLIT
 
 REJECTED = "validation_status = 'REJECTED'"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from dask_validator.store.past_runs import LastRun, last_run
 DOUBLES = {
     "p_value",
     "rr_target",
+    "sample_size",
+    "win_rate",
     "expectancy_r",
     "sharpe_ratio",
     "max_drawdown_r",
@@ -32,6 +34,7 @@ DOUBLES = {
 WAITING = "(validation_status IS NULL OR validation_status = '')"
 OR_FAILED = f"({WAITING} OR validation_status = 'FAILED')"
 BATCH = 100  # rows, each of which may have a megabyte
+COLUMNS, TEXT = 5_000, 1 << 24  # strategies that are looked at together, and characters of them
 MOST_NAMED = 20
 
 
@@ -93,11 +96,11 @@ def read_waiting(path: str | Path, instrument: str, waiting: str = WAITING) -> G
     In no order, because sorting would hold a million rows at once.
     """
     with reading(path) as connection:
-        for rows in _batches(connection, path, *_waiting(instrument, waiting, read_catalogue(connection))):
+        for rows in _fetched(connection, path, *_waiting(instrument, waiting, read_catalogue(connection))):
             yield from map(Strategy._make, rows)
 
 
-def _batches(
+def _fetched(
     connection: duckdb.DuckDBPyConnection, path: str | Path, query: str, parameters: list[str]
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Rows of a query; begun again with more memory, after those that were taken, where they are too long."""
@@ -115,6 +118,19 @@ def _batches(
             if has_room or not make_room(connection, path):
                 raise
             has_room = True
+
+
+def batches(strategies: Iterable[Strategy]) -> Iterator[list[Strategy]]:
+    """As many at a time as columns need to be fast, but no more text than memory has room for."""
+    batch: list[Strategy] = []
+    size = 0
+    for strategy in strategies:
+        batch.append(strategy)
+        size += len(strategy.yearly_results or "") + len(strategy.filter_params or "")
+        if len(batch) == COLUMNS or size > TEXT:
+            yield batch
+            batch, size = [], 0
+    yield batch
 
 
 class Stored(NamedTuple):
@@ -150,7 +166,7 @@ def _stored(connection: duckdb.DuckDBPyConnection, path: str | Path, strategy_id
             "ORDER BY jaro_winkler_similarity(strategy_id, ?) DESC, strategy_id LIMIT 3",
             [strategy_id],
         ).fetchall()
-        hint = f"; there are {', '.join(name for (name,) in alike)}" if alike else ""
+        hint = f"; the nearest are {', '.join(name for (name,) in alike)}" if alike else ""
         raise InputError(f"got the strategy {strategy_id!r}, which {path} does not have{hint}")
     catalogue = read_catalogue(connection)
     query, parameters = _waiting(found[0], "strategy_id = ?", catalogue)

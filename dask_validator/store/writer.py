@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+from numpy.typing import NDArray
 
 from dask_validator.errors import ChangedMeanwhile, DatabaseHeld, InputError, NotCommitted
-from dask_validator.model import Status, Verdict
-from dask_validator.rules.notes import note
+from dask_validator.model import Status
+from dask_validator.rules.counting import STATUSES
+from dask_validator.rules.gates import GATES, HELD
 from dask_validator.rules.promotion import computed_columns
+from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line, with_room
-from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, OPTIONAL, RUNS, SPLIT, Catalogue, read_catalogue
+from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, OPTIONAL, Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, Seen, file_state, read_fingerprints
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import refuse_if_open_here
+from dask_validator.store.our_tables import CREATE_LATEST, EARLIER, OUR_TABLES, SPLIT
+from dask_validator.store.results import INSERT_WINDOWS, insert_results, numbers, windows
 
 _COMPUTED = {
     "years_tested": "INTEGER",
@@ -33,15 +37,9 @@ _COMPUTED = {
 _SPLIT_NUMBERS = {name: kind for name, kind in SPLIT.items() if name != "dst_verdict"}
 BATCH = 20_000  # rows
 
-_RUNS_TABLE = (
-    "CREATE TABLE IF NOT EXISTS dask_validator_runs ("
-    + ", ".join(f"{name} {kind} {'PRIMARY KEY' if name == 'run_id' else 'NOT NULL'}" for name, kind in RUNS.items())
-    + ")"
-)
-
 
 class RunRecord(NamedTuple):
-    """One row of `dask_validator_runs`; texts are JSON, `results` is the zlib-compressed JSONL of the run."""
+    """One row of `dask_validator_runs`; texts are JSON."""
 
     run_id: str
     instrument: str
@@ -52,7 +50,6 @@ class RunRecord(NamedTuple):
     fingerprints: str
     summary: str
     task_timings: str
-    results: Callable[[], bytes]  # asked for last: another thread makes the lines while DuckDB writes
 
 
 # Updated in the order of the table: DuckDB is forty times slower where a million rows come in any other.
@@ -83,54 +80,76 @@ class Statement(NamedTuple):
     parameters: tuple[Any, ...] = ()
 
 
-def _verdict(verdict: Verdict) -> Sequence[object]:
-    writes_split = verdict.split is not None and not verdict.keeps_split
-    season = verdict.split.verdict if verdict.split else None
-    return verdict.strategy_id, verdict.status.value, note(verdict), writes_split, season
-
-
-def _split_numbers(verdict: Verdict) -> Sequence[object] | None:
-    """Few have numbers: most sessions have no seasons."""
-    split = verdict.split
-    return (verdict.strategy_id, *split[:4]) if split and split.winter_n is not None else None
-
-
-def _promoted(verdict: Verdict) -> Sequence[object] | None:
-    if verdict.status is not Status.PASSED:
-        return None
-    columns = computed_columns(verdict)
-    return verdict.strategy_id, *(columns[name] for name in _COMPUTED)
-
-
 class ComputedTable(NamedTuple):
     """A temporary table with what a run computed; the rest of a promoted row is copied inside SQL."""
 
     name: str
     columns: Mapping[str, str]  # name and type, which an empty or all-NULL column must not be left to guess
-    row: Callable[[Verdict], Sequence[object] | None]  # None: the verdict has no row
+    values: Sequence[Sequence[object]]  # column by column
 
 
-_COMPUTED_TABLES = (
-    ComputedTable(
-        "computed_verdicts",
-        {
-            "strategy_id": "VARCHAR",
-            "status": "VARCHAR",
-            "note": "VARCHAR",
-            "writes_split": "BOOLEAN",
-            "dst_verdict": "VARCHAR",
-        },
-        _verdict,
-    ),
-    ComputedTable("computed_splits", {"strategy_id": "VARCHAR", **_SPLIT_NUMBERS}, _split_numbers),
-    ComputedTable("computed_promoted", {"strategy_id": "VARCHAR", **_COMPUTED}, _promoted),
-)
+class Computed(NamedTuple):
+    """Everything that the transaction takes from memory, made before it begins."""
+
+    tables: Sequence[ComputedTable]
+    columns: Mapping[str, Mapping[str, NDArray[Any]]]  # by name, tables of numbers alone
+
+
+def computed(verdicts: Verdicts) -> Computed:
+    """All that was computed."""
+    columns = {"computed_numbers": numbers(verdicts), "computed_windows": windows(verdicts)}
+    return Computed(_computed_tables(verdicts), columns)
+
+
+def _computed_tables(verdicts: Verdicts) -> list[ComputedTable]:
+    splits = [(i, split) for i, split in enumerate(verdicts.splits) if split and split.winter_n is not None]
+    standings = [(i, computed_columns(of, verdicts.discovery(i))) for i, of in verdicts.standings.items()]
+    gates = [None if gate == HELD else GATES[gate] for gate in verdicts.gate]
+    return [
+        ComputedTable(
+            "computed_verdicts",
+            {
+                "row": "INTEGER",
+                "strategy_id": "VARCHAR",
+                "status": "VARCHAR",
+                "note": "VARCHAR",
+                "phase": "INTEGER",
+                "gate": "VARCHAR",
+                "reason": "VARCHAR",
+                "remark": "VARCHAR",
+                "writes_split": "BOOLEAN",
+                "dst_verdict": "VARCHAR",
+            },
+            [
+                range(len(verdicts)),
+                verdicts.ids,
+                [str(STATUSES[code]) for code in verdicts.status],
+                [verdicts.note(i) for i in range(len(verdicts))],
+                [gate and gate.phase for gate in gates],
+                [gate and gate.name for gate in gates],
+                verdicts.reasons,
+                verdicts.remarks,
+                [verdicts.writes_split(i) for i in range(len(verdicts))],
+                [split and split.verdict for split in verdicts.splits],
+            ],
+        ),
+        ComputedTable(  # few have numbers: most sessions have no seasons
+            "computed_splits",
+            {"strategy_id": "VARCHAR", **_SPLIT_NUMBERS},
+            [[verdicts.ids[i] for i, _ in splits], *([split[k] for _, split in splits] for k in range(4))],
+        ),
+        ComputedTable(
+            "computed_promoted",
+            {"strategy_id": "VARCHAR", **_COMPUTED},
+            [[verdicts.ids[i] for i, _ in standings], *([of[name] for _, of in standings] for name in _COMPUTED)],
+        ),
+    ]
 
 
 def commit(
     path: str | Path,
     record: RunRecord,
-    verdicts: Sequence[Verdict],
+    verdicts: Verdicts,
     seen: Seen,
     patience: Patience = IMPATIENT,
     connect: Callable[..., duckdb.DuckDBPyConnection] = connect,
@@ -144,6 +163,7 @@ def commit(
     ChangedMeanwhile
         The instrument's rows are not those that were seen.
     """
+    made = computed(verdicts)
     connection = _open(path, patience, connect)
     try:
         with ctrl_c_stays_ctrl_c():
@@ -151,7 +171,7 @@ def commit(
                 with_room(
                     connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen.fingerprints)
                 )
-            with_room(connection, path, lambda: _transact(connection, record, verdicts))
+            with_room(connection, path, lambda: _transact(connection, record, made))
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
@@ -176,11 +196,13 @@ def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> 
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
-def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts: Sequence[Verdict]) -> None:
+def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, made: Computed) -> None:
     connection.execute("BEGIN TRANSACTION")
     try:
-        for computed in _COMPUTED_TABLES:
-            _fill(connection, computed, verdicts)
+        for table in made.tables:
+            _fill(connection, table)
+        for name, columns in made.columns.items():
+            connection.register(name, dict(columns))
         for sql, parameters in _statements(connection, record):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
@@ -189,15 +211,12 @@ def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts
         raise
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, computed: ComputedTable, verdicts: Sequence[Verdict]) -> None:
-    connection.execute(
-        f"CREATE TEMP TABLE {computed.name} ({', '.join(f'{c} {t}' for c, t in computed.columns.items())})"
-    )
-    values = ", ".join(f"unnest(?::{kind}[])" for kind in computed.columns.values())
-    rows = (row for verdict in verdicts if (row := computed.row(verdict)) is not None)
-    while batch := list(islice(rows, BATCH)):
-        columns = [list(column) for column in zip(*batch, strict=True)]
-        connection.execute(f"INSERT INTO {computed.name} SELECT {values}", columns)
+def _fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
+    connection.execute(f"CREATE TEMP TABLE {table.name} ({', '.join(f'{c} {t}' for c, t in table.columns.items())})")
+    values = ", ".join(f"unnest(?::{kind}[])" for kind in table.columns.values())
+    for start in range(0, len(table.values[0]), BATCH):
+        batch = [list(column[start : start + BATCH]) for column in table.values]
+        connection.execute(f"INSERT INTO {table.name} SELECT {values}", batch)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
@@ -218,7 +237,10 @@ def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> Ite
     catalogue = read_catalogue(connection)
     row = "strategy_id" if "rowid" in catalogue.tables["experimental_strategies"] else "rowid"  # a column hides numbers
     yield from _missing_columns(catalogue)
-    yield Statement(_RUNS_TABLE)
+    for table, columns in OUR_TABLES.items():
+        yield from _our_table(table, columns, catalogue.tables[table])
+    yield Statement(*insert_results(record.run_id, record.instrument))
+    yield Statement(INSERT_WINDOWS, (record.run_id,))
     yield Statement(_IN_TABLE_ORDER.format(row=row))
     yield _update({"validation_status": "status", "validation_notes": "note"}, row)
     yield _update({name: name for name in SPLIT}, row, "AND v.writes_split")
@@ -229,9 +251,28 @@ def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> Ite
         f"AND validated_setups.status = 'active' AND v.status IN ('{Status.REJECTED}', '{Status.SKIPPED}')",
         (record.finished_at.isoformat(),),
     )
-    marks = ", ".join("?::TIMESTAMPTZ" if name.endswith("_at") else "?" for name in RunRecord._fields)
-    values = tuple(v.isoformat() if isinstance(v, datetime) else v() if callable(v) else v for v in record)
-    yield Statement(f"INSERT INTO dask_validator_runs ({', '.join(RunRecord._fields)}) VALUES ({marks})", values)
+    yield _recorded(record, catalogue.tables["dask_validator_runs"])
+    yield Statement(CREATE_LATEST)
+
+
+def _our_table(table: str, columns: Mapping[str, str], there: Collection[str]) -> Iterator[Statement]:
+    """Made, or given the columns that it lacks."""
+    if not there:
+        key = " PRIMARY KEY" if table == "dask_validator_runs" else ""  # others grow by millions of rows
+        kinds = ", ".join(f"{name} {kind}{key if name == 'run_id' else ''}" for name, kind in columns.items())
+        yield Statement(f"CREATE TABLE {table} ({kinds})")
+        return
+    for name, kind in columns.items():
+        if name not in there:
+            yield Statement(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+
+
+def _recorded(record: RunRecord, there: Collection[str]) -> Statement:
+    """The run's own row; where an earlier version has made the table, it demands lines, of which there are none."""
+    values = {n: v.isoformat() if isinstance(v, datetime) else v for n, v in record._asdict().items()}
+    values |= {name: b"" for name in EARLIER["dask_validator_runs"] if name in there}
+    marks = ", ".join("?::TIMESTAMPTZ" if name.endswith("_at") else "?" for name in values)
+    return Statement(f"INSERT INTO dask_validator_runs ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
 
 
 def _update(columns: Mapping[str, str], row: str, where: str = "") -> Statement:

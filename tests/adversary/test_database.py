@@ -199,7 +199,7 @@ RUNS = (
         "CREATE VIEW dask_validator_runs AS SELECT 1 AS run_id",
         "CREATE VIEW DASK_VALIDATOR_RUNS AS FROM runs_before",
         "CREATE TABLE dask_validator_runs (run_id VARCHAR, mine INTEGER)",
-        "CREATE TABLE dask_validator_runs AS SELECT * REPLACE (1 AS results) FROM runs_before",
+        "CREATE TABLE dask_validator_runs AS SELECT * REPLACE (1 AS summary) FROM runs_before",
         "CREATE TABLE dask_validator_runs AS FROM runs_before; "
         "ALTER TABLE dask_validator_runs ADD COLUMN mine INTEGER; "
         "ALTER TABLE dask_validator_runs ALTER COLUMN mine SET NOT NULL",

@@ -21,7 +21,7 @@ from dask_validator.journal.lines import MAGIC
 from dask_validator.store import writer
 from tests.conftest import everything_in
 from tests.journal.dying import Died, journal_of, kept_in
-from tests.tiny import change, tiny_database
+from tests.tiny import as_an_earlier_version_left_it, change, tiny_database
 
 Record = dict[str, Any]
 FORGED = 210
@@ -148,6 +148,7 @@ FOREIGN_LINES: Mapping[str, Callable[[list[bytes]], list[bytes]]] = {
 def test_other_bytes_are_kept(committed: Path, tmp_path: Path, forge: Callable[[list[bytes]], list[bytes]]) -> None:
     """A database whose kept lines are no lines of the run that the journal names"""
     journal_of(committed).write_bytes(sealed(*left_for(committed, tmp_path / "wf.jsonl")))
+    as_an_earlier_version_left_it(committed)
     with duckdb.connect(str(committed), read_only=True) as connection:
         [(kept,)] = connection.execute("SELECT results FROM dask_validator_runs").fetchall()
     forged = b"".join(line + b"\n" for line in forge(zlib.decompress(kept).splitlines()))

@@ -13,10 +13,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from dask_validator import results_lines, validate
+from dask_validator import validate
+from dask_validator.rules import jsonl
 from dask_validator.store import past_runs
 from tests.adversary.test_journal import ODD, _places, _with, end_of
-from tests.tiny import change, tiny_database
+from tests.tiny import as_an_earlier_version_left_it, change, tiny_database
 
 BOUND_S = 60
 TEXTS = ("parameters", "versions", "fingerprints", "summary", "task_timings")
@@ -27,6 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with one committed run; never written, only copied."""
     database = tiny_database(tmp_path_factory.mktemp("source") / "tiny.duckdb", [{}, {"strategy_id": "MGC_B"}])
     validate(database, workers=1, progress=False, wf_output=database.parent / "wf.jsonl")
+    as_an_earlier_version_left_it(database)
     return database
 
 
@@ -108,7 +110,7 @@ def test_a_stream_that_swells(
 ) -> None:
     """Kept lines that are a small stream of a size that no memory holds"""
     made: list[int] = []
-    really = results_lines.decompressed
+    really = jsonl.decompressed
 
     def counted(lines: bytes) -> Iterator[bytes]:
         for chunk in really(lines):
@@ -118,7 +120,7 @@ def test_a_stream_that_swells(
     compressor = zlib.compressobj(9)
     bomb = b"".join(compressor.compress(byte * (1 << 20)) for _ in range(64)) + compressor.flush()
     change(database, "UPDATE dask_validator_runs SET results = ?", bomb)
-    monkeypatch.setattr(past_runs, "decompressed", counted)
+    monkeypatch.setattr(jsonl, "decompressed", counted)
     monkeypatch.setattr(past_runs, "LONGEST", 1 << 22)
 
     assert ends(database, capsys) == [(2, 1), (2, 1), (0, 0)]
@@ -127,11 +129,11 @@ def test_a_stream_that_swells(
 
 def test_lines_beyond_all_measure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kept lines that are more than what they take can be: an append of them would fill the disk"""
-    monkeypatch.setattr(results_lines, "MOST", 1000)
+    monkeypatch.setattr(jsonl, "MOST", 1000)
     ours, swelling = b'{"strategy_id": "MGC"}\n', b"a" * (1 << 20)
-    assert b"".join(results_lines.decompressed(zlib.compress(ours))) == ours
+    assert b"".join(jsonl.decompressed(zlib.compress(ours))) == ours
     with pytest.raises(ValueError, match="too many"):
-        list(results_lines.decompressed(zlib.compress(swelling, 9)))
+        list(jsonl.decompressed(zlib.compress(swelling, 9)))
 
 
 @pytest.mark.usefixtures("handlers", "bounded")
@@ -153,3 +155,49 @@ def test_files_that_a_record_names(
 
     [explained, reported, run] = ends(database, capsys)
     assert (explained, reported, run) == ((2, 1), (0, 0), (0, 0))
+
+
+FORGED = (
+    *(
+        "verdict = 'PERHAPS'",
+        "verdict = NULL",
+        "gate = 'no gate'",
+        "strategy_id = NULL",
+        "outcomes = -1",
+        "reason = NULL",
+    ),
+    *(
+        "sample_size = 'nan'",
+        "agg_oos_exp_r = 1e308",
+        "regime_waivers = '['",
+        "regime_waivers = '9'",
+        "keeps_split = NULL",
+    ),
+    *("years_tested = NULL", "every_day = NULL", "p_value = 'inf'", "adjusted_p = -1", "dst_verdict = chr(27)"),
+)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("forged", FORGED)
+def test_forged_results(tmp_path: Path, capsys: pytest.CaptureFixture[str], forged: str) -> None:
+    """Tables of results with one odd column: explain, report and run say at most one line"""
+    database = tiny_database(tmp_path / "tiny.duckdb", [{}, {"strategy_id": "MGC_B"}])
+    validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+    change(database, f"UPDATE dask_validator_results SET {forged}")
+
+    explained, reported, run = ends(database, capsys)
+    assert {explained, reported} <= {(0, 0), (2, 1)}
+    assert run == (0, 0)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("forged", ["window_start = 'infinity'", "window_end = NULL", "test_n = NULL", "test_n = -1"])
+def test_forged_windows(tmp_path: Path, capsys: pytest.CaptureFixture[str], forged: str) -> None:
+    """Tables of windows with one odd column: explain, report and run say at most one line"""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+    change(database, f"UPDATE dask_validator_windows SET {forged}")
+
+    explained, reported, run = ends(database, capsys)
+    assert {explained, reported} <= {(0, 0), (2, 1)}
+    assert run == (0, 0)

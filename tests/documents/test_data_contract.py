@@ -12,6 +12,7 @@ import pytest
 from dask_validator import validate
 from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SIZE
 from dask_validator.store.contract import BOOLEAN, NUMBER, OPTIONAL, TABLES, TEXT, TIMESTAMP
+from dask_validator.store.our_tables import OUR_TABLES
 from tests import tiny
 from tests.documents.pages import code, page, rows, section
 
@@ -94,11 +95,12 @@ def test_what_is_never_touched_is_named(run: Run) -> None:
     assert set(run.setup[1]) - set(_columns("validated_setups")) == set(code(never))
 
 
-def test_our_own_table_is_documented(run: Run) -> None:
-    """`dask_validator_runs` has the columns and types that a reader of it is told."""
+@pytest.mark.parametrize("table", OUR_TABLES)
+def test_our_own_tables_are_documented(run: Run, table: str) -> None:
+    """The tables that a run makes have the columns and types that a reader of them is told, in that order."""
     with duckdb.connect(str(run.database), read_only=True) as connection:
         made = connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'dask_validator_runs'"
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [table]
         ).fetchall()
 
-    assert {name: row["kind"] for name, row in _columns("dask_validator_runs").items()} == dict(made)
+    assert [(name, row["kind"]) for name, row in _columns(table).items()] == made

@@ -54,7 +54,7 @@ def _assigned(module: str) -> dict[str, float]:
 
 
 def _constants() -> dict[str, float]:
-    deciding = ("costs", "fdr", "filters", "screening", "seasons", "walkforward", "yearly")
+    deciding = ("costs", "fdr", "filters", "screening", "seasons", "walkforward", "window_gates", "yearly")
     return {name: value for module in deciding for name, value in _assigned(module).items() if name not in CODES}
 
 

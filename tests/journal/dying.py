@@ -67,7 +67,7 @@ def written(database: Path) -> Written:
             for table, columns in tables.items()
         }
     lines = [json.loads(line) for line in (database.parent / "wf.jsonl").read_text().splitlines()]
-    return {**found, "lines": [repr({**line, "timestamp": None}) for line in lines]}
+    return {**found, "lines": [repr({**line, "timestamp": None, "run_id": None}) for line in lines]}
 
 
 class Died(BaseException):

@@ -10,28 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_validator.journal.answers import decode, encode
-from dask_validator.model import WINDOW_TABLE, Answer, Gate, SeasonSplit, WalkforwardResult
+from dask_validator.model import WINDOW_TABLE, Answer, SeasonSplit, Walked
 
 WHOLE = st.integers(-(2**31), 2**31 - 1)
 
 
-NUMBERS = st.floats() | WHOLE
+WINDOWS = st.lists(st.tuples(WHOLE, WHOLE, WHOLE, st.floats(), st.floats(), st.floats()), max_size=4)
 
 
-GATES = st.builds(Gate, WHOLE, st.text(), NUMBERS, NUMBERS, st.booleans(), st.text())
-
-
-WINDOWS = st.lists(st.tuples(WHOLE, WHOLE, WHOLE, st.floats(), st.floats(), st.floats(), st.booleans()), max_size=4)
-
-
-WALKFORWARDS = st.builds(
-    WalkforwardResult,
-    *(WHOLE, WHOLE, WHOLE, st.floats(), st.floats(), WHOLE),
-    st.none() | GATES,
-    WINDOWS.map(lambda rows: np.array(rows, dtype=WINDOW_TABLE)),
-    st.none() | st.floats(),
-    st.booleans(),
-)
+WALKED = st.builds(Walked, WHOLE, WINDOWS.map(lambda rows: np.array(rows, dtype=WINDOW_TABLE)))
 
 
 SPLITS = st.builds(SeasonSplit, *(st.none() | kind for kind in (WHOLE, st.floats(), WHOLE, st.floats(), st.text())))
@@ -43,17 +30,18 @@ TEXTS = st.none() | st.text()
 @st.composite
 def tasks_answers(draw: st.DrawFn) -> list[Answer]:
     """Answers of one task, of which some share their walk-forward."""
-    shared = st.sampled_from([None, *draw(st.lists(WALKFORWARDS, max_size=3))])
+    shared = st.sampled_from([None, *draw(st.lists(WALKED, max_size=3))])
     fingerprints = st.integers(0, 2**64 - 1)
-    answer = st.builds(Answer, st.text(), shared, st.none() | SPLITS, TEXTS, TEXTS, st.floats(), fingerprints, TEXTS)
+    row = (st.floats(), fingerprints, TEXTS, st.integers(0, 3))
+    answer = st.builds(Answer, st.text(), shared, st.none() | SPLITS, TEXTS, TEXTS, *row)
     return draw(st.lists(answer, max_size=5))
 
 
 def spelled_out(answers: Sequence[Answer]) -> list[object]:
     """All that answers say, as text: so NaN equals NaN, and 1 is not 1.0."""
     walked = [answer.walkforward for answer in answers]
-    tables = [None if w is None else (w.window_table.dtype, w.window_table.tobytes()) for w in walked]
-    numbers = [None if w is None else repr(w._replace(window_table=None)) for w in walked]  # type: ignore[arg-type]
+    tables = [None if w is None else (w.windows.dtype, w.windows.tobytes()) for w in walked]
+    numbers = [None if w is None else w.outcomes for w in walked]
     together = [[a is b for a in walked] for b in walked]
     return [[repr(answer._replace(walkforward=None)) for answer in answers], numbers, tables, together]
 

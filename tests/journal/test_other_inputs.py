@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dask_validator import commit, provenance
+from dask_validator import provenance
+from dask_validator.journal import inputs
 from tests.journal.dying import (
     Dead,
     die_after,
@@ -29,19 +30,21 @@ class Other(NamedTuple):
     named: str
     sql: str = ""
     flags: Mapping[str, Any] = {}
-    patched: tuple[str, Callable[[], Any]] | None = None  # what commit.py asks
+    patched: tuple[str, Callable[[], Any]] | None = None  # what inputs.py asks
 
 
 OTHERS = {
-    "walk-forward": Other("rule parameters", flags={"wf_min_trades": 30}),
-    "screening": Other("rule parameters", flags={"exclude_years": (2022,)}),
+    "walk-forward": Other("windows or filters", flags={"wf_test_months": 5}),
+    "filters": Other("windows or filters", flags={"strict_filters": True}),
     "rules": Other("source of the rules", patched=("source_of_the_rules", lambda: "edited")),
     "DuckDB": Other("version of DuckDB", patched=("versions", lambda: {**provenance.versions(), "duckdb": "0.1"})),
     "an outcome": Other("outcomes", "UPDATE orb_outcomes SET pnl_r = -9 WHERE outcome = 'loss' AND rr_target = 1.5"),
     "an outcome less": Other("outcomes", "DELETE FROM orb_outcomes WHERE rr_target = 1.5 AND year(trading_day) > 2021"),
     "volatility": Other("features", "UPDATE daily_features SET atr_20 = 10 WHERE month(trading_day) = 1"),
     "a session": Other("features", "UPDATE daily_features SET orb_0900_size = 2 WHERE year(trading_day) > 2021"),
-    "everything": Other("rule parameters, outcomes", "DELETE FROM orb_outcomes WHERE rr_target = 2", {"min_sample": 9}),
+    "everything": Other(
+        "windows or filters, outcomes", "DELETE FROM orb_outcomes WHERE rr_target = 2", {"wf_min_train_months": 9}
+    ),
 }
 
 
@@ -60,7 +63,7 @@ def test_other_inputs(
     for path in (fresh, dead.database):
         change(path, other.sql or "SELECT 1")
     if other.patched:
-        monkeypatch.setattr(commit, *other.patched)
+        monkeypatch.setattr(inputs, *other.patched)
     expected = undisturbed(fresh, **other.flags)
     before = dead.journal.read_bytes()
     capsys.readouterr()
@@ -78,10 +81,39 @@ def test_other_inputs(
     assert not dead.journal.exists()
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"wf_min_windows": 2},
+        {"wf_min_trades": 30},
+        {"wf_min_pct_positive": 0.9},
+        {"min_win_rate": 0.5},
+        {"exclude_years": (2022,), "min_sample": 9},
+        {"stress_multiplier": 1.1},
+    ],
+    ids=str,
+)
+def test_other_thresholds(
+    dead: Dead, template: Path, flags: Mapping[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What workers compute depends on no threshold: all that is asked for again is taken over, and judged anew."""
+    (tmp_path / "fresh").mkdir()
+    fresh = Path(shutil.copy(template, tmp_path / "fresh" / "tiny.duckdb"))
+    expected = undisturbed(fresh, **flags)
+    computed = ids_in(kept_in(dead.journal))
+    result = run(dead.database, **flags)
+
+    asked = {verdict.strategy_id for verdict in result.verdicts if verdict.walkforward or verdict.split}
+    assert reused(result) == len(asked & set(computed)) > 3
+    assert written(dead.database) == expected
+    assert not dead.journal.exists()
+    assert "nothing taken over" not in capsys.readouterr().err
+
+
 def test_set_aside_twice(dead: Dead, capsys: pytest.CaptureFixture[str]) -> None:
     """What was set aside before is not overwritten."""
-    finished = die_after(2, dead.database, min_sample=40)
-    run(dead.database, min_sample=50)
+    finished = die_after(2, dead.database, wf_test_months=4)
+    run(dead.database, wf_test_months=5)
 
     kept = [Path(f"{dead.journal}.old-{number}").read_bytes() for number in (1, 2)]
     assert [len(ids_in(kept_in(journal))) for journal in kept] == [dead.results, finished]

@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import duckdb
 import pytest
 
 from dask_validator import InputError, results_file
+from dask_validator.store.past_runs import read_past_run
 from tests.journal.dying import (
     OLD,
     journal_of,
@@ -100,9 +100,9 @@ def killed_at(point: str, database: Path, before: bytes | None) -> Committed:
     if before is not None:
         jsonl.write_bytes(before)
     killed(DYING_APPEND, point, "run", "--db", database, "--workers", 1, "--wf-output", jsonl)
-    with duckdb.connect(str(database), read_only=True) as connection:
-        [(results,)] = connection.execute("SELECT results FROM dask_validator_runs").fetchall()
-    ours = zlib.decompress(results)
+    past = read_past_run(database, "MGC")
+    assert past is not None
+    ours = zlib.decompress(past.jsonl())
     assert ours.count(b"\n") > 2
     return Committed(database, before or b"", ours)
 

@@ -171,6 +171,7 @@ def line(row: Mapping[str, Any], result: Mapping[str, Any], settings: Settings) 
         "window_imbalance_ratio": result["window_imbalance_ratio"],
         "window_imbalanced": result["window_imbalanced"],
         "timestamp": None,
+        "run_id": None,
     }
 
 

@@ -18,8 +18,10 @@ from dask_validator.report import distributions, tables
 from dask_validator.report import misses as near
 from dask_validator.result import RunResult
 from dask_validator.rules.fdr import Correction
+from dask_validator.rules.gates import GATES, HELD
+from dask_validator.rules.jsonl import walked_of
 from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
-from dask_validator.rules.screening import screen
+from dask_validator.rules.screening import Market, screen
 from dask_validator.store.present import SeasonCount
 from dask_validator.store.reader import read_facts, read_waiting
 from tests.reference.fdr import benjamini_hochberg
@@ -60,7 +62,8 @@ def records(result: RunResult) -> list[dict[str, Any]]:
 def misses(small_source: Path, config: RunConfig, records: list[dict[str, Any]]) -> dict[int, list[near.Miss]]:
     """The nearest misses of each phase."""
     atr = read_facts(small_source, "MGC").atr_by_year
-    found = near.screening_misses(read_waiting(small_source, "MGC"), config, costs_of("MGC"), atr)
+    waiting = [list(read_waiting(small_source, "MGC"))]
+    found = near.screening_misses(waiting, config, Market(costs_of("MGC"), atr))
     return {**found, 6: tables.judge(records, config).misses}
 
 
@@ -95,16 +98,17 @@ def test_near_misses_are_those_of_an_exhaustive_search(
     """No shortcut loses one: all remedies with one flag, sorted, begin with those that are shown."""
     atr = read_facts(small_source, "MGC").atr_by_year
     found: dict[int, list[tuple[float, float, str]]] = {phase: [] for phase in range(1, 7)}
+    market = Market(costs_of("MGC"), atr)
     for strategy in read_waiting(small_source, "MGC"):
-        gate = screen(strategy, config.screen_rules, costs_of("MGC"), atr).rejected_by
-        if gate is not None:
-            remedy = screening_remedy(strategy, config, costs_of("MGC"), atr)
+        screened = screen([strategy], market.terms(config), market)
+        if screened.gate[0] != HELD and not screened.unusable:
+            remedy = screening_remedy(strategy, config, market)
             if remedy.helps and len(remedy.changes) == 1:
                 key = _relative(remedy, config), -(strategy.expectancy_r or 0), strategy.strategy_id
-                found[gate.phase].append(key)
+                found[GATES[screened.gate[0]].phase].append(key)
     for line in records:
         if not line["passed"]:
-            remedy = walkforward_remedy([(w["test_n"], w["test_exp_r"]) for w in line["windows"]], config)
+            remedy = walkforward_remedy(walked_of(line), config)
             if remedy.helps and len(remedy.changes) == 1:
                 found[6].append((_relative(remedy, config), -line["agg_oos_exp_r"], line["strategy_id"]))
 

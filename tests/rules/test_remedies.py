@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_validator.config import RunConfig
-from dask_validator.model import Strategy
+from dask_validator.model import WINDOW_TABLE, Strategy, Walked
 from dask_validator.rules.costs import KNOWN_COSTS
+from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, Terms, first_failing
 from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
-from dask_validator.rules.screening import screen
-from dask_validator.rules.walkforward import out_of_sample
+from dask_validator.rules.screening import Market, screen
+from dask_validator.rules.window_gates import observe
 
-COSTS = KNOWN_COSTS["MGC"]
 GOOD: dict[str, Any] = {
     **dict.fromkeys(Strategy._fields),
     "strategy_id": "s",
@@ -37,7 +40,7 @@ def row(years: dict[int, tuple[int, float]], **columns: Any) -> Strategy:
 
 
 GOOD_YEARS = {2020: (50, 0.4), 2021: (60, 0.2)}
-ATR = {2017: 12.0, 2020: 30.0, 2021: 31.0}
+MARKET = Market(KNOWN_COSTS["MGC"], {2017: 12.0, 2020: 30.0, 2021: 31.0})
 
 
 @pytest.mark.parametrize(
@@ -59,6 +62,7 @@ ATR = {2017: 12.0, 2020: 30.0, 2021: 31.0}
         (row(GOOD_YEARS), "--min-sharpe 1.0", {"min_sharpe": 1.5}),
         (row(GOOD_YEARS, sharpe_ratio=None), "(without --min-sharpe)", {"min_sharpe": 1.5}),
         (row(GOOD_YEARS), "--max-drawdown 5.0", {"max_drawdown": 4.0}),
+        (row(GOOD_YEARS, win_rate=0.41), "--min-win-rate 0.41", {"min_win_rate": 0.5}),
         (
             row({**GOOD_YEARS, 2019: (9, -0.1)}, sample_size=28),
             "--min-sample 28 --exclude-years 2019 --max-drawdown 5.0",
@@ -69,7 +73,7 @@ ATR = {2017: 12.0, 2020: 30.0, 2021: 31.0}
 def test_the_flags_are_named(strategy: Strategy, flags: str, config: dict[str, Any]) -> None:
     """A strategy that flags would let pass is told the nearest ones, and with them it passes."""
     before = RunConfig(**config)
-    remedy = screening_remedy(strategy, before, COSTS, ATR)
+    remedy = screening_remedy(strategy, before, MARKET)
 
     assert not _passes(strategy, before)
     assert remedy.flags == flags
@@ -78,7 +82,7 @@ def test_the_flags_are_named(strategy: Strategy, flags: str, config: dict[str, A
 
 
 def _passes(strategy: Strategy, config: RunConfig) -> bool:
-    return screen(strategy, config.screen_rules, COSTS, ATR).rejected_by is None
+    return screen([strategy], MARKET.terms(config), MARKET).gate[0] == HELD
 
 
 @pytest.mark.parametrize(
@@ -92,7 +96,7 @@ def _passes(strategy: Strategy, config: RunConfig) -> bool:
 )
 def test_what_no_flag_changes_is_said(strategy: Strategy, lacking: str) -> None:
     """Where no flag helps, what is lacking is said instead."""
-    remedy = screening_remedy(strategy, RunConfig(), COSTS, ATR)
+    remedy = screening_remedy(strategy, RunConfig(), MARKET)
 
     assert lacking in remedy.lacking
     assert not remedy.helps
@@ -105,12 +109,14 @@ rows = st.builds(
     expectancy_r=st.none() | st.floats(-0.3, 0.3) | st.just(float("nan")),
     sharpe_ratio=st.none() | st.floats(-1, 3),
     max_drawdown_r=st.none() | st.floats(0, 30),
+    win_rate=st.none() | st.floats(0, 1),
     median_risk_points=st.none() | st.floats(0, 5),
 )
 configs = st.builds(
     RunConfig,
     min_sharpe=st.none() | st.floats(0, 2),
     max_drawdown=st.none() | st.floats(0, 20),
+    min_win_rate=st.none() | st.floats(0, 1),
     exclude_years=st.sets(st.integers(2016, 2022), max_size=3).map(tuple),
     min_trades_per_year=st.integers(0, 8),
     no_regime_waivers=st.booleans(),
@@ -127,7 +133,7 @@ LENIENT = RunConfig(  # if these do not let a strategy pass, none do
 @given(rows, configs)
 def test_a_remedy_keeps_its_word(strategy: Strategy, config: RunConfig) -> None:
     """With the flags a row passes; what is lacking is so with all flags; one that passes needs nothing."""
-    remedy = screening_remedy(strategy, config, COSTS, ATR)
+    remedy = screening_remedy(strategy, config, MARKET)
 
     if _passes(strategy, config):
         assert remedy == Remedy({}, ())
@@ -135,6 +141,14 @@ def test_a_remedy_keeps_its_word(strategy: Strategy, config: RunConfig) -> None:
         assert remedy.changes or remedy.lacking
         assert _passes(strategy, LENIENT) is not bool(remedy.lacking)
         assert _passes(strategy, replace(config, **remedy.changes)) is not bool(remedy.lacking)
+
+
+def walked(windows: Sequence[tuple[int, float | None]]) -> Walked:
+    """Facts with these windows: trades and mean R; seven outcomes more lie before them."""
+    table = np.zeros(len(windows), dtype=WINDOW_TABLE)
+    table["test_n"] = [n for n, _ in windows]
+    table["test_exp_r"] = [math.nan if exp_r is None else exp_r for _, exp_r in windows]
+    return Walked(7 + int(table["test_n"].sum()), table)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +164,7 @@ def test_a_remedy_keeps_its_word(strategy: Strategy, config: RunConfig) -> None:
 )
 def test_walk_forward_flags_are_named(windows: list[tuple[int, float | None]], flags: str) -> None:
     """The fewest and nearest flags that let the windows pass; a pass needs none."""
-    remedy = walkforward_remedy(windows, RunConfig())
+    remedy = walkforward_remedy(walked(windows), RunConfig())
 
     assert remedy.flags == flags
     assert not remedy.lacking
@@ -159,26 +173,27 @@ def test_walk_forward_flags_are_named(windows: list[tuple[int, float | None]], f
 @pytest.mark.parametrize(
     ("windows", "lacking"),
     [
-        ([], "there must be test windows with trades; there are none"),
+        ([], "there must be outcomes after the training period; all 7 lie in it"),
         ([(0, None)], "there must be test windows with trades; there are none"),
         ([(20, -0.5), (9, -0.25)], "expectancy over the valid test windows must be above 0 R; it is -0.5000 R"),
     ],
 )
 def test_what_windows_lack_is_said(windows: list[tuple[int, float | None]], lacking: str) -> None:
     """Where no flag makes the windows pass, what is lacking is said instead."""
-    assert walkforward_remedy(windows, RunConfig()) == Remedy({}, (lacking,))
+    assert walkforward_remedy(walked(windows), RunConfig()) == Remedy({}, (lacking,))
 
 
 def walk_forward_passes(windows: list[tuple[int, float]], config: RunConfig) -> bool:
     """The pass rule."""
-    rules = config.walkforward_rules
-    return all(gate.passed for gate in out_of_sample(windows, rules.min_trades).gates(rules))
+    observed = np.full((1, len(GATES)), np.nan)
+    observe([walked(windows)], config.wf_min_trades, observed, [0])
+    return bool(first_failing(observed, Terms(config, waives=False), OF_WINDOWS)[0] == HELD)
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.floats(-1, 1).map(lambda r: round(r, 4))), max_size=8))
 def test_a_walk_forward_remedy_keeps_its_word(windows: list[tuple[int, float]]) -> None:
     """Whatever the windows: with the flags they pass; only what no threshold of trades lets pass is lacking."""
-    remedy = walkforward_remedy(windows, RunConfig())
+    remedy = walkforward_remedy(walked(windows), RunConfig())
 
     lenient = RunConfig(wf_min_windows=1, wf_min_pct_positive=0)
     passing = any(walk_forward_passes(windows, replace(lenient, wf_min_trades=n)) for n in range(1, 42))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_validator.config import ScreenRules
-from dask_validator.errors import UnusableStrategy
-from dask_validator.model import Status, Strategy, Verdict
-from dask_validator.rules.costs import KNOWN_COSTS, stressed_expectancy
-from dask_validator.rules.notes import note
-from dask_validator.rules.screening import screen
+from dask_validator.config import RunConfig
+from dask_validator.model import Strategy
+from dask_validator.rules.costs import KNOWN_COSTS, stressed_expectancies
+from dask_validator.rules.gates import GATES, HELD
+from dask_validator.rules.screening import Market, Screened, screen, warnings
 from tests.reference import screening as twin
 from tests.reference.errors import Unusable
 from tests.reference.settings import Settings
 from tests.rules.strategies import strategy_rows
 
-EMPTY = Strategy(*[None] * 17, "", *[None] * 5)  # type: ignore[arg-type]
+EMPTY = Strategy(*[None] * 18, "", *[None] * 5)  # type: ignore[arg-type]
 GOOD = EMPTY._replace(
     strategy_id="S",
     sample_size=200,
@@ -43,35 +44,51 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
-def rules_of(settings: dict[str, Any]) -> ScreenRules:
-    """Our thresholds from the flags."""
-    given = dict(settings)
-    waivers = not given.pop("no_regime_waivers")
-    return ScreenRules(**given | {"exclude_years": frozenset(given["exclude_years"])}, regime_waivers=waivers)
+def phase_of(screened: Screened) -> int | None:
+    """Which phase rejects the only strategy."""
+    [gate] = screened.gate.tolist()
+    return None if gate == HELD else GATES[gate].phase
+
+
+def screen_one(strategy: Strategy, config: RunConfig, atr: Mapping[int, float], *, all_years: bool = False) -> Screened:
+    """Phases 1-5 of one strategy with the costs of MGC."""
+    market = Market(KNOWN_COSTS["MGC"], atr)
+    return screen([strategy], market.terms(config), market, all_years=all_years)
 
 
 @given(strategy_rows(), SETTINGS, ATR)
 def test_equals_the_slow_twin(row: dict[str, Any], settings: dict[str, Any], atr: dict[int, float]) -> None:
     """The rejecting phase, the waived years and what promotion needs equal the twin's, or both refuse the row."""
-    costs = KNOWN_COSTS["MGC"]
+    config = RunConfig(**settings)
     strategy = EMPTY._replace(strategy_id="S", **row)
+    found = screen_one(strategy, config, atr)
     try:
-        expected = twin.screen(row, Settings(**settings), costs._asdict(), atr)
+        expected = twin.screen(row, Settings(**settings), KNOWN_COSTS["MGC"]._asdict(), atr)
     except Unusable:
-        with pytest.raises(UnusableStrategy):
-            screen(strategy, rules_of(settings), costs, atr)
+        assert found.unusable
         return
 
-    found = screen(strategy, rules_of(settings), costs, atr)
-
-    assert (found.rejected_by.phase if found.rejected_by else None) == expected.phase
+    assert not found.unusable
+    assert phase_of(found) == expected.phase
     if expected.phase is None:
-        assert list(found.regime_waivers) == expected.waived
-        assert (found.years_tested, found.all_years_positive) == (expected.years_tested, expected.all_years_positive)
-    else:
-        assert found.rejected_by
-        rejected = Verdict("id", Status.REJECTED, gate=found.rejected_by)
-        assert note(rejected).startswith(f"Phase {expected.phase}: ")
+        years = found.years[0]
+        assert [year.year for year in years.waived] == expected.waived
+        assert (years.tested, years.all_positive) == (expected.years_tested, expected.all_years_positive)
+
+
+@given(st.lists(strategy_rows(), max_size=8), SETTINGS, ATR)
+def test_columns_are_rows(rows: list[dict[str, Any]], settings: dict[str, Any], atr: dict[int, float]) -> None:
+    """Many strategies at once are judged as each alone is, to the last digit of what every gate has seen."""
+    market = Market(KNOWN_COSTS["MGC"], atr)
+    terms = market.terms(RunConfig(**settings))
+    strategies = [EMPTY._replace(strategy_id="S", **row) for row in rows]
+    together = screen(strategies, terms, market)
+
+    for position, strategy in enumerate(strategies):
+        alone = screen([strategy], terms, market)
+        assert alone.gate[0] == together.gate[position]
+        np.testing.assert_array_equal(alone.observed[0], together.observed[position])
+        assert alone.years.get(0) == together.years.get(position)
 
 
 @pytest.mark.parametrize(
@@ -85,23 +102,29 @@ def test_equals_the_slow_twin(row: dict[str, Any], settings: dict[str, Any], atr
         ({"sharpe_ratio": math.nan}, 5),
         ({"max_drawdown_r": 20.1}, 5),
         ({"max_drawdown_r": math.nan}, 5),
+        ({"win_rate": 0.29}, 5),
+        ({"win_rate": None}, 5),
     ],
 )
 def test_each_gate_rejects(changed: dict[str, Any], phase: int) -> None:
     """One value beyond its threshold rejects in that phase; NaN never passes."""
-    rules = ScreenRules(min_sharpe=0.1, max_drawdown=20)
-    good = GOOD._replace(sharpe_ratio=0.1)
-    assert screen(good, rules, KNOWN_COSTS["MGC"], {}).rejected_by is None
+    config = RunConfig(min_sharpe=0.1, max_drawdown=20, min_win_rate=0.3)
+    good = GOOD._replace(sharpe_ratio=0.1, win_rate=0.3)
 
-    gate = screen(good._replace(**changed), rules, KNOWN_COSTS["MGC"], {}).rejected_by
-
-    assert gate is not None
-    assert gate.phase == phase
+    assert phase_of(screen_one(good, config, {})) is None
+    assert phase_of(screen_one(good._replace(**changed), config, {})) == phase
 
 
 def test_stress_keeps_its_order_of_operations() -> None:
     """Published worked example: MGC, risk 10 points: 4.20 dollars more friction on 100 dollars of risk."""
-    assert stressed_expectancy(0.0420, 10.0, None, KNOWN_COSTS["MGC"], 1.5) == 0.0420 - (12.6 - 8.4) / 100.0
+    assert stressed(0.0420, 10.0, None) == 0.0420 - (12.6 - 8.4) / 100.0
+
+
+def stressed(expectancy_r: float, median: float | None, average: float | None) -> float:
+    """With the costs of MGC, by half."""
+    columns = (np.array([value], dtype=np.float64) for value in (expectancy_r, median, average))
+    [found] = stressed_expectancies(*columns, KNOWN_COSTS["MGC"], 1.5).tolist()
+    return float(found)
 
 
 @pytest.mark.parametrize(
@@ -121,10 +144,12 @@ def test_risk_falls_back_from_median_to_average_to_the_floor(
     """Dollars at risk come from the first known positive risk, and never below ten ticks."""
     costs = KNOWN_COSTS["MGC"]
 
-    assert stressed_expectancy(0.0, median, average, costs, 1.5) == -costs.extra_friction(1.5) / dollars
+    assert stressed(0.0, median, average) == -costs.extra_friction(1.5) / dollars
 
 
 def test_a_small_sample_passes_with_a_warning() -> None:
     """Between the minimum and a hundred trades a strategy passes, and its note says so."""
-    assert screen(GOOD._replace(sample_size=99), ScreenRules(), KNOWN_COSTS["MGC"], {}).warnings
-    assert not screen(GOOD._replace(sample_size=100), ScreenRules(), KNOWN_COSTS["MGC"], {}).warnings
+    years = screen_one(GOOD, RunConfig(), {}).years[0]
+
+    assert warnings(99, years, {}) == ["Phase 1 WARN: sample 99 is below 100"]
+    assert not warnings(100, years, {})

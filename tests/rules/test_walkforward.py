@@ -10,10 +10,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dask_validator.config import WalkforwardRules
+from dask_validator.config import RunConfig, WindowRules
 from dask_validator.errors import UnusableStrategy
 from dask_validator.model import Outcomes, WalkforwardResult
+from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, Terms, first_failing, judged, why
 from dask_validator.rules.walkforward import add_months, walkforward
+from dask_validator.rules.window_gates import observe, result_of
 from tests.reference import walkforward as twin
 from tests.reference.settings import Settings
 from tests.rules.strategies import UNFAIR, Rows, as_outcomes, outcome_rows
@@ -27,43 +29,58 @@ NAMES_OF_TWIN = {
     "agg_oos_exp_r": "expectancy",
     "total_oos_trades": "total_trades",
 }
-RULES = st.builds(
-    WalkforwardRules,
-    test_months=st.integers(1, 8),
-    min_train_months=st.integers(1, 14),
-    min_trades=st.integers(1, 6),
-    min_windows=st.integers(1, 4),
-    min_pct_positive=st.sampled_from([0.0, 0.5, 0.6, 2 / 3, 1.0]),
+CONFIGS = st.builds(
+    RunConfig,
+    wf_test_months=st.integers(1, 8),
+    wf_min_train_months=st.integers(1, 14),
+    wf_min_trades=st.integers(1, 6),
+    wf_min_windows=st.integers(1, 4),
+    wf_min_pct_positive=st.sampled_from([0.0, 0.5, 0.6, 2 / 3, 1.0]),
 )
 
 
-def settings_of(rules: WalkforwardRules) -> Settings:
+def settings_of(config: RunConfig) -> Settings:
     """The twin's settings."""
-    return Settings(
-        wf_test_months=rules.test_months,
-        wf_min_train_months=rules.min_train_months,
-        wf_min_trades=rules.min_trades,
-        wf_min_windows=rules.min_windows,
-        wf_min_pct_positive=rules.min_pct_positive,
-    )
+    names = ("wf_test_months", "wf_min_train_months", "wf_min_trades", "wf_min_windows", "wf_min_pct_positive")
+    return Settings(**{name: getattr(config, name) for name in names})
+
+
+def judge(rows: Rows, config: RunConfig) -> WalkforwardResult:
+    """Facts, then judgement, of one strategy."""
+    walked, terms = walkforward(as_outcomes(rows), config.window_rules), Terms(config, waives=False)
+    observed = np.full((1, len(GATES)), np.nan)
+    observe([walked], config.wf_min_trades, observed, [0])
+    [gate] = first_failing(observed, terms, OF_WINDOWS).tolist()
+    failed = None if gate == HELD else judged(gate, observed[0], terms, why(gate, observed[0], terms, {}))
+    return result_of(walked, failed, config.wf_min_trades)
 
 
 def as_twin(result: WalkforwardResult) -> dict[str, object]:
     """Our result in the twin's words."""
     ours = result._asdict() | {"windows": [window._asdict() for window in result.windows], "passed": result.passed}
     ours["rule"] = NAMES_OF_TWIN[None if result.failed is None else result.failed.name]
-    del ours["failed"], ours["window_table"]
+    del ours["failed"]
     return ours
 
 
-@given(outcome_rows(), RULES)
-@example([], WalkforwardRules())
-@example([(date(2020, 2, 29), "win", 1.0)], WalkforwardRules())
-def test_equals_the_slow_twin(rows: Rows, rules: WalkforwardRules) -> None:
+@given(outcome_rows(), CONFIGS)
+@example([], RunConfig())
+@example([(date(2020, 2, 29), "win", 1.0)], RunConfig())
+def test_equals_the_slow_twin(rows: Rows, config: RunConfig) -> None:
     """Every number of every window equals a plain loop over dates, for any outcomes and settings."""
-    expected = twin.walkforward(rows, settings_of(rules))
+    assert as_twin(judge(rows, config)) == twin.walkforward(rows, settings_of(config))
 
-    assert as_twin(walkforward(as_outcomes(rows), rules)) == expected
+
+@given(st.lists(outcome_rows(most=60), max_size=6), CONFIGS)
+def test_columns_are_rows(strategies: list[Rows], config: RunConfig) -> None:
+    """Many strategies at once are judged as each alone is, to the last digit of what every gate has seen."""
+    walked = [walkforward(as_outcomes(rows), config.window_rules) for rows in strategies]
+    together, alone = (np.full((len(walked), len(GATES)), np.nan) for _ in range(2))
+    observe(walked, config.wf_min_trades, together, range(len(walked)))
+    for position, facts in enumerate(walked):
+        observe([facts], config.wf_min_trades, alone, [position])
+
+    np.testing.assert_array_equal(together, alone)
 
 
 @given(st.dates(date(1900, 1, 1), date(2200, 12, 31)), st.integers(0, 600))
@@ -84,7 +101,7 @@ def test_sums_run_left_to_right() -> None:
     rows: Rows = [(date(2020, 1, 1), "scratch", None)]
     rows += [(date(2021, 1, 1) + timedelta(days=i), "win", r) for i, r in enumerate(UNFAIR)]
 
-    result = walkforward(as_outcomes(rows), WalkforwardRules(min_trades=12))
+    result = judge(rows, RunConfig(wf_min_trades=12))
 
     assert [window.test_exp_r for window in result.windows] == [0.9643]
 
@@ -94,7 +111,7 @@ def test_windows_are_averaged_left_to_right() -> None:
     rows: Rows = [(date(2015, 1, 1), "scratch", None)]
     rows += [(add_months(date(2016, 1, 1), 6 * i), "win", r) for i, r in enumerate(UNFAIR)]
 
-    result = walkforward(as_outcomes(rows), WalkforwardRules(min_trades=1))
+    result = judge(rows, RunConfig(wf_min_trades=1))
 
     assert [window.test_exp_r for window in result.windows] == UNFAIR
     assert result.agg_oos_exp_r == 0.9643
@@ -107,11 +124,11 @@ def test_a_trade_without_a_result_cannot_be_judged(code: int, pnl_r: float) -> N
     outcomes = Outcomes(np.array([0, 400]), np.array([1, code], np.uint8), np.array([1.0, pnl_r]))
 
     with pytest.raises(UnusableStrategy, match="1971-02-05"):
-        walkforward(outcomes, WalkforwardRules())
+        walkforward(outcomes, WindowRules())
 
 
 def test_a_scratch_needs_no_result() -> None:
     """A scratch without R only counts for the first and last day."""
     outcomes = Outcomes(np.array([0, 400]), np.array([0, 0], np.uint8), np.array([math.nan, math.nan]))
 
-    assert walkforward(outcomes, WalkforwardRules()).n_total_windows == 1
+    assert walkforward(outcomes, WindowRules()).windows.size == 1

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from dask_validator import RunConfig, results_lines, validate
+from dask_validator import RunConfig, validate
 from dask_validator.errors import InputError
+from dask_validator.rules import jsonl
 from dask_validator.store.past_runs import latest_runs, read_past_run
-from tests.tiny import change, tiny_database
+from tests.tiny import as_an_earlier_version_left_it, change, tiny_database
 
 
 def _validated(path: Path, instrument: str = "MGC", **flags: object) -> str:
@@ -65,19 +66,22 @@ def test_a_record_is_what_the_run_wrote(database: Path, tmp_path: Path) -> None:
 
 def test_lines_longer_than_a_chunk_stay_whole(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However the stream is cut, a line is one object."""
-    _validated(database)
-    monkeypatch.setattr(results_lines, "CHUNK", 100)
+    run_id = _validated(database)
+    as_an_earlier_version_left_it(database)
+    monkeypatch.setattr(jsonl, "CHUNK", 100)
 
     past = read_past_run(database, "MGC")
 
     assert past is not None
-    assert [*past.records()] == [json.loads(line) for line in (tmp_path / "tiny.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (tmp_path / "tiny.jsonl").read_text().splitlines()]
+    assert [{**record, "run_id": run_id} for record in past.records()] == lines
 
 
-@pytest.mark.parametrize("damage", ["results[:-9]", "'no stream'::BLOB", "''::BLOB"])
+@pytest.mark.parametrize("damage", ["results[:-9]", "'no stream'::BLOB", "'x'::BLOB"])
 def test_damaged_lines_are_one_clear_line(database: Path, damage: str) -> None:
     """They are never taken for fewer lines."""
     _validated(database)
+    as_an_earlier_version_left_it(database)
     change(database, f"UPDATE dask_validator_runs SET results = {damage}")
 
     past = read_past_run(database, "MGC")

@@ -21,6 +21,7 @@ from dask_validator.store import writer
 from dask_validator.store.connection import connect
 from dask_validator.store.contract import OPTIONAL, PROMOTED
 from dask_validator.store.fingerprints import Seen, file_state
+from dask_validator.store.past_runs import read_past_run
 from tests.conftest import contents, everything_in
 from tests.tiny import GOOD, Row, change, insert, line_ids, rows_by_id, tiny_database
 
@@ -269,6 +270,7 @@ def test_runs_table(mixed: Path) -> None:
         assert kept.pop("stages").keys() >= {"screening", "computing"}
         assert kept.pop("start_up_s") is None
         assert kept.pop("cores") is None
+        assert kept.pop("waives") is True
         assert kept == shown
         assert json.loads(row["versions"]).keys() >= {"dask_validator", "duckdb", "dask", "numpy", "python"}
         assert json.loads(row["fingerprints"]).keys() == {
@@ -278,8 +280,11 @@ def test_runs_table(mixed: Path) -> None:
             "validated_setups",
         }
         assert sum(timing["strategies"] for timing in json.loads(row["task_timings"])) >= 1
-        assert zlib.decompress(row["results"]).decode().splitlines() == lines.splitlines()
+        past = read_past_run(mixed, "MGC", row["run_id"])
+        assert past is not None
+        assert zlib.decompress(past.jsonl()).decode().splitlines() == lines.splitlines()
         assert lines
+        assert list(map(repr, past.verdicts())) == list(map(repr, result.verdicts))
     assert (json.loads(rows[0]["parameters"])["min_sample"], json.loads(rows[1]["parameters"])["min_sample"]) == (
         40,
         30,

@@ -1,0 +1,196 @@
+"""From the rows of waiting strategies to what is decided at once, and to the questions that decide the rest.
+
+The order is that of rules.md, section 1: screening first, then what walk-forward, season split and promotion need.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.config import RunConfig
+from dask_validator.errors import UnusableStrategy
+from dask_validator.model import OutcomeKey, Request, SeasonSplit, SplitRule, Status, Strategy
+from dask_validator.rules import notes
+from dask_validator.rules.counting import CODE, counted
+from dask_validator.rules.filters import SESSIONS, is_known, resolve
+from dask_validator.rules.gates import GATES, HELD, POSITION, Terms, why
+from dask_validator.rules.screening import Market, Screened, screen, warnings, year_words
+from dask_validator.rules.seasons import known_split, split_rule
+from dask_validator.rules.yearly import Years
+
+
+class Survivor(NamedTuple):
+    """What is kept of a strategy that passed phases 1-5."""
+
+    filter_type: str
+    missing: str  # columns that promotion needs and that are NULL, comma-separated
+    every_day: bool  # walk-forward takes every day, because the filter is unknown
+    years: Years
+    warnings: Sequence[str]
+
+
+@dataclass
+class Candidates:
+    """Every waiting strategy after phases 1-5, one position each; what is not decided has a question or survives.
+
+    Attributes
+    ----------
+    status
+        None while it is open.
+    observed, gate
+        Chunks of shape (n, n_gates) and (n,), as `screening.Screened` has them.
+    reasons, remarks
+        Why the gate rejects, and what the note says beside that.
+    splits
+        The season split, how to compute it, or why it cannot be computed.
+    questions
+        By outcome key, what workers have to compute.
+    asked
+        By position.
+    """
+
+    terms: Terms
+    market: Market
+    ids: list[str] = field(default_factory=list)
+    status: list[Status | None] = field(default_factory=list)
+    observed: list[NDArray[np.float64]] = field(default_factory=list)
+    gate: list[NDArray[np.int8]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    splits: list[SeasonSplit | SplitRule | str | None] = field(default_factory=list)
+    keeps_split: list[bool] = field(default_factory=list)
+    p_values: list[float | None] = field(default_factory=list)  # as far as they are corrected for each other
+    survivors: dict[int, Survivor] = field(default_factory=dict)
+    questions: dict[OutcomeKey, list[Request]] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)
+    filters: Counter[str] = field(default_factory=Counter)  # of all strategies
+
+    def add(self, rows: Sequence[Strategy]) -> None:
+        """Screen these rows too."""
+        self.filters.update(row.filter_type for row in rows if row.filter_type is not None)
+        for row in rows:
+            if row.is_canonical is False:
+                self._append(row, Status.SKIPPED, remark=notes.ALIAS)
+        aliases = len(rows) - len(canonical := [row for row in rows if row.is_canonical is not False])
+        self.observed.append(np.full((aliases, len(GATES)), np.nan))
+        self.gate.append(np.full(aliases, HELD, dtype=np.int8))
+        screened = screen(canonical, self.terms, self.market)
+        for position, row in enumerate(canonical):
+            self._consider(row, position, screened)
+        self.observed.append(screened.observed)
+        self.gate.append(screened.gate)
+
+    def counts(self) -> dict[str, Any]:
+        """What is decided so far, counted; a strategy whose season split is open may be rejected already."""
+        codes = np.array([-1 if status is None else CODE[status] for status in self.status], dtype=np.int8)
+        return counted(codes, np.concatenate(self.gate))
+
+    def failures(self) -> list[tuple[str, str]]:
+        """`strategy_id` and reason of all that FAILED."""
+        failed = (i for i, status in enumerate(self.status) if status is Status.FAILED)
+        return [(self.ids[i], self.remarks[i]) for i in failed]
+
+    def _consider(self, row: Strategy, position: int, screened: Screened) -> None:
+        if (error := screened.unusable.get(position)) is not None:
+            screened.gate[position] = HELD
+            return self._append(row, Status.FAILED, remark=error)
+        split = split_of(row)
+        if screened.gate[position] != HELD:
+            return self._reject(row, position, screened, split)
+        if (error := unusable(row, self.terms.config)) is not None:
+            return self._append(row, Status.FAILED, remark=error)
+        if isinstance(split, str):
+            return self._append(row, Status.FAILED, remark=split)
+        years = screened.years[position]
+        self.survivors[len(self.ids)] = Survivor(
+            str(row.filter_type),
+            row.missing,
+            unknown_filter(row, self.terms.config) is not None,
+            years,
+            warnings(screened.observed[position, POSITION["sample_size"]], years, self.market.atr_by_year),
+        )
+        return self._leave_open(row, split, walkforward=not self.terms.config.no_walkforward)
+
+    def _reject(self, row: Strategy, position: int, screened: Screened, split: SeasonSplit | SplitRule | str) -> None:
+        """Stays rejected even when its season split cannot be computed: then five NULLs and the reason."""
+        texts = year_words(screened.years.get(position, Years()), self.terms.config)
+        gate = int(screened.gate[position])
+        reason = why(gate, screened.observed[position], self.terms, texts)
+        if isinstance(split, SplitRule):
+            return self._leave_open(row, split, reason=reason)
+        if isinstance(split, str):
+            return self._append(row, Status.REJECTED, SeasonSplit(), reason, notes.no_split(split))
+        return self._append(row, Status.REJECTED, split, reason)
+
+    def _leave_open(
+        self, row: Strategy, split: SeasonSplit | SplitRule, *, reason: str = "", walkforward: bool = False
+    ) -> None:
+        rule = split if isinstance(split, SplitRule) else None
+        if walkforward or rule is not None:
+            filter_type = row.filter_type if walkforward else None
+            question = Request(row.strategy_id, filter_type, walkforward, rule, row.fingerprint)
+            self.questions.setdefault(row.outcome_key, []).append(question)
+            self.asked.add(len(self.ids))
+        self._append(row, None, split, reason)
+
+    def _append(
+        self,
+        row: Strategy,
+        status: Status | None,
+        split: SeasonSplit | SplitRule | None = None,
+        reason: str = "",
+        remark: str = "",
+    ) -> None:
+        self.ids.append(row.strategy_id)
+        self.status.append(status)
+        self.reasons.append(reason)
+        self.remarks.append(remark)
+        self.splits.append(split)
+        self.keeps_split.append(row.dst_verdict is not None)
+        self.p_values.append(corrected_p_value(row))
+
+
+def split_of(strategy: Strategy) -> SeasonSplit | SplitRule | str:
+    """The split, how to compute it, or why it cannot be computed."""
+    known = known_split(strategy)
+    if known is not None:
+        return known
+    try:
+        return split_rule(strategy.filter_type, strategy.filter_params)
+    except UnusableStrategy as error:
+        return str(error)
+
+
+def unusable(strategy: Strategy, config: RunConfig) -> str | None:
+    """Why nobody can walk forward with the strategy, if so."""
+    if strategy.filter_type is None:
+        return "filter_type is NULL: it is unknown which days the strategy trades"
+    if strategy.orb_label not in SESSIONS:
+        known = ", ".join(sorted(SESSIONS))
+        return f"orb_label {strategy.orb_label!r} is no known session; known: {known}"
+    try:
+        resolve(strategy.filter_type, config.strict_filters)
+    except UnusableStrategy as error:
+        return str(error)
+    return None
+
+
+def unknown_filter(strategy: Strategy, config: RunConfig) -> str | None:
+    """The filter in whose place walk-forward takes every day, if it does."""
+    name = strategy.filter_type
+    if name is None or config.no_walkforward or config.strict_filters or is_known(name, strict=False):
+        return None
+    return name
+
+
+def corrected_p_value(strategy: Strategy) -> float | None:
+    """The p-value, if the strategy is part of the false discovery correction."""
+    p_value = strategy.p_value
+    return p_value if strategy.is_canonical and p_value is not None and not math.isnan(p_value) else None

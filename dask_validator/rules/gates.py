@@ -1,0 +1,362 @@
+"""The register of gates: all that a strategy must hold against, each stated once, in the order of judging.
+
+Whatever screens, judges, words, counts, explains, remedies or documents a gate reads it here. What is observed are
+columns of doubles, one per gate, NaN where it is unknown or was not looked at: judging is comparing columns.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from string import Formatter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.config import RunConfig
+from dask_validator.model import Judged
+
+PHASES = {
+    1: "sample size",
+    2: "expectancy",
+    3: "yearly robustness",
+    4: "cost stress",
+    5: "quality gates",
+    6: "walk-forward",
+}
+_HOLDS: Mapping[str, Callable[[NDArray[np.float64], float], NDArray[np.bool_]]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<=": operator.le,
+}
+
+
+class Scope(StrEnum):
+    """What a gate looks at."""
+
+    ROW = "row"  # the strategy's own row
+    WINDOWS = "windows"  # its walk-forward
+
+
+class Terms(NamedTuple):
+    """What thresholds are made of."""
+
+    config: RunConfig
+    waives: bool  # losing years of low volatility are forgiven
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """One gate.
+
+    Attributes
+    ----------
+    name
+        Its column of `dask_validator_results`.
+    label, unit
+        What is observed, for people.
+    threshold
+        None while the gate is off.
+    column
+        Of `experimental_strategies`, where the number stands there as it is.
+    words
+        Why it does not hold, for the note; may name other gates' numbers.
+    flags
+        Fields of RunConfig that can let a strategy through.
+    lacking
+        What must change where no flag helps.
+    whole
+        Whether what is observed is a count.
+    unknown_holds
+        Whether a number that nobody knows is good enough.
+    """
+
+    phase: int
+    name: str
+    label: str
+    comparison: str
+    threshold: Callable[[Terms], float | None]
+    words: str
+    unit: str = ""
+    scope: Scope = Scope.ROW
+    column: str | None = None
+    flags: tuple[str, ...] = ()
+    lacking: str = ""
+    whole: bool = False
+    unknown_holds: bool = False
+
+    def holds(self, observed: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+        """Whether each of the numbers, of any shape, is good enough. NaN is not, unless the unknown is."""
+        held = _HOLDS[self.comparison](observed, threshold)
+        return held | np.isnan(observed) if self.unknown_holds else held
+
+    def number(self, observed: float) -> float | None:
+        """What is observed, as people write it; None where it is unknown."""
+        if np.isnan(observed):
+            return None
+        return int(observed) if self.whole and float(observed).is_integer() else float(observed)
+
+    @property
+    def title(self) -> str:
+        """Label and unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+def _if_waiving(threshold: Callable[[Terms], float], *, waives: bool) -> Callable[[Terms], float | None]:
+    return lambda terms: threshold(terms) if terms.waives is waives else None
+
+
+_NO_YEARS = "there must be yearly results of a year with trades; there are none"
+GATES = (
+    Gate(
+        phase=1,
+        name="sample_size",
+        label="trades",
+        column="sample_size",
+        comparison=">=",
+        threshold=lambda terms: terms.config.min_sample,
+        words="sample size {observed} < {threshold}",
+        flags=("min_sample",),
+        whole=True,
+    ),
+    Gate(
+        phase=2,
+        name="expectancy_r",
+        label="expectancy after costs",
+        unit="R",
+        column="expectancy_r",
+        comparison=">",
+        threshold=lambda _: 0.0,
+        words="expectancy {observed} R, needed > 0",
+        lacking="expectancy after costs must be above 0 R per trade; it is {value}",
+    ),
+    Gate(
+        phase=3,
+        name="yearly_data",
+        label="years with results",
+        comparison=">=",
+        threshold=lambda _: 1,
+        words="{no_years}",
+        flags=("min_trades_per_year", "exclude_years"),
+        lacking=_NO_YEARS,
+        whole=True,
+    ),
+    Gate(
+        phase=3,
+        name="years_positive",
+        label="share of positive years",
+        comparison=">=",
+        threshold=_if_waiving(lambda terms: terms.config.min_years_positive_pct, waives=False),
+        words="{positive_years} of {yearly_data} years positive ({observed:.0%}, needed {threshold:.0%})",
+        flags=("min_years_positive_pct", "exclude_years", "min_trades_per_year"),
+        lacking=_NO_YEARS,
+    ),
+    Gate(
+        phase=3,
+        name="negative_years",
+        label="negative years, not waived",
+        comparison="<=",
+        threshold=_if_waiving(lambda _: 0, waives=True),
+        words="{observed} negative year(s) that cannot be waived: {negative}",
+        flags=("exclude_years", "min_trades_per_year", "no_regime_waivers"),
+        lacking=_NO_YEARS,
+        whole=True,
+    ),
+    Gate(
+        phase=3,
+        name="positive_years",
+        label="positive years",
+        comparison=">=",
+        threshold=_if_waiving(lambda _: 1, waives=True),
+        words="no positive year, all were waived",
+        flags=("exclude_years", "min_trades_per_year", "no_regime_waivers"),
+        lacking=_NO_YEARS,
+        whole=True,
+    ),
+    Gate(
+        phase=4,
+        name="stressed_expectancy_r",
+        label="expectancy after stressed costs",
+        unit="R",
+        comparison=">",
+        threshold=lambda _: 0.0,
+        words="expectancy after stressed costs {observed:.4f} R, needed > 0",
+        flags=("stress_multiplier",),
+        lacking="expectancy after stressed costs must be above 0 R per trade; it is {value}",
+    ),
+    Gate(
+        phase=5,
+        name="sharpe_ratio",
+        label="Sharpe ratio per trade",
+        column="sharpe_ratio",
+        comparison=">=",
+        threshold=lambda terms: terms.config.min_sharpe,
+        words="Sharpe ratio per trade {observed}, needed >= {threshold}",
+        flags=("min_sharpe",),
+    ),
+    Gate(
+        phase=5,
+        name="max_drawdown_r",
+        label="drawdown",
+        unit="R",
+        column="max_drawdown_r",
+        comparison="<=",
+        threshold=lambda terms: terms.config.max_drawdown,
+        words="drawdown {observed} R, needed <= {threshold}",
+        flags=("max_drawdown",),
+        unknown_holds=True,
+    ),
+    Gate(
+        phase=5,
+        name="win_rate",
+        label="win rate",
+        column="win_rate",
+        comparison=">=",
+        threshold=lambda terms: terms.config.min_win_rate,
+        words="win rate {observed}, needed >= {threshold}",
+        flags=("min_win_rate",),
+    ),
+    Gate(
+        phase=6,
+        name="outcomes",
+        label="outcomes on days of the filter",
+        scope=Scope.WINDOWS,
+        comparison=">=",
+        threshold=lambda _: 1,
+        words="No outcomes found",
+        lacking="there must be outcomes on days of the filter; there are none",
+        whole=True,
+    ),
+    Gate(
+        phase=6,
+        name="windows",
+        label="test windows",
+        scope=Scope.WINDOWS,
+        comparison=">=",
+        threshold=lambda _: 1,
+        words="no test window: all {outcomes} outcomes lie in the training period",
+        lacking="there must be outcomes after the training period; all {outcomes} lie in it",
+        whole=True,
+    ),
+    Gate(
+        phase=6,
+        name="valid_windows",
+        label="valid test windows",
+        scope=Scope.WINDOWS,
+        comparison=">=",
+        threshold=lambda terms: terms.config.wf_min_windows,
+        words="valid windows {observed} < {threshold}",
+        flags=("wf_min_windows", "wf_min_trades"),
+        whole=True,
+    ),
+    Gate(
+        phase=6,
+        name="pct_positive",
+        label="share of positive windows",
+        scope=Scope.WINDOWS,
+        comparison=">=",
+        threshold=lambda terms: terms.config.wf_min_pct_positive,
+        words="positive windows {observed:.1%}, needed {threshold:.1%}",
+        flags=("wf_min_pct_positive", "wf_min_trades"),
+    ),
+    Gate(
+        phase=6,
+        name="agg_oos_exp_r",
+        label="expectancy in valid windows",
+        unit="R",
+        scope=Scope.WINDOWS,
+        comparison=">",
+        threshold=lambda _: 0.0,
+        words="expectancy in the test windows {observed:.4f} R, needed > 0",
+        flags=("wf_min_trades",),
+        lacking="expectancy over the valid test windows must be above 0 R; it is {value}",
+    ),
+    Gate(
+        phase=6,
+        name="total_oos_trades",
+        label="trades in valid windows",
+        scope=Scope.WINDOWS,
+        comparison=">=",
+        threshold=lambda terms: terms.config.wf_min_trades * terms.config.wf_min_windows,
+        words="trades in the test windows {observed} < {threshold}",
+        flags=("wf_min_trades", "wf_min_windows"),
+        whole=True,
+    ),
+)
+POSITION = {gate.name: position for position, gate in enumerate(GATES)}
+OF_ROWS, OF_WINDOWS = ([i for i, gate in enumerate(GATES) if gate.scope is scope] for scope in Scope)
+HELD = -1  # in place of a position: no gate rejects
+
+
+class _Unknown(float):
+    """NaN that says so."""
+
+    def __format__(self, _: str) -> str:
+        return "unknown"
+
+
+def first_failing(observed: NDArray[np.float64], terms: Terms, positions: Sequence[int]) -> NDArray[np.int8]:
+    """Position of the first of these gates that is on and does not hold, else HELD; shape (n_strategies,).
+
+    Parameters
+    ----------
+    observed
+        Shape (n_strategies, n_gates), in the order of the register.
+    """
+    found = np.full(len(observed), HELD, dtype=np.int8)
+    for position in positions:
+        if (threshold := GATES[position].threshold(terms)) is not None:
+            found[(found == HELD) & ~GATES[position].holds(observed[:, position], threshold)] = position
+    return found
+
+
+def judged(position: int, observed: NDArray[np.float64], terms: Terms, reason: str) -> Judged:
+    """One gate, which is on, applied to one strategy; `reason` is why it does not hold, if it does not.
+
+    Parameters
+    ----------
+    observed
+        All numbers of the strategy, shape (n_gates,).
+    """
+    gate = GATES[position]
+    threshold = gate.threshold(terms)
+    assert threshold is not None
+    holds = bool(gate.holds(observed[position], threshold))
+    return Judged(gate.phase, gate.name, gate.number(observed[position]), threshold, holds, "" if holds else reason)
+
+
+def every_judged(
+    observed: NDArray[np.float64], terms: Terms, texts: Mapping[str, str], positions: Sequence[int]
+) -> list[Judged]:
+    """All of these gates that are on, also those behind one that rejects."""
+    on = (position for position in positions if GATES[position].threshold(terms) is not None)
+    return [judged(position, observed, terms, why(position, observed, terms, texts)) for position in on]
+
+
+def why(position: int, observed: NDArray[np.float64], terms: Terms, texts: Mapping[str, str]) -> str:
+    """The reason of a gate that does not hold; `texts` is what its words name beside numbers."""
+    return said(GATES[position].words, position, observed, terms, texts)
+
+
+def said(template: str, position: int, observed: NDArray[np.float64], terms: Terms, texts: Mapping[str, str]) -> str:
+    """A template of the register, filled in for one strategy."""
+    gate, threshold = GATES[position], GATES[position].threshold(terms)
+    seen = _shown(gate, float(observed[position]))
+    value = f"{seen:.4f}" if isinstance(seen, _Unknown) else f"{seen:.4f} {gate.unit}"
+    others = {name: _shown(GATES[POSITION[name]], float(observed[POSITION[name]])) for name in _others(template)}
+    return template.format_map({**others, "observed": seen, "value": value, "threshold": threshold, **texts})
+
+
+@lru_cache
+def _others(template: str) -> tuple[str, ...]:
+    """The gates whose numbers it names."""
+    return tuple(name for _, name, _, _ in Formatter().parse(template) if name in POSITION)
+
+
+def _shown(gate: Gate, observed: float) -> float:
+    number = gate.number(observed)
+    return _Unknown("nan") if number is None else number

@@ -1,0 +1,86 @@
+"""The lines of the JSONL, one per strategy that reached walk-forward, and back."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+
+from dask_validator.model import EPOCH, WINDOW_TABLE, Walked, WindowResult, window_results
+from dask_validator.rules.gates import HELD
+from dask_validator.rules.verdicts import Verdicts
+from dask_validator.rules.window_gates import window_columns
+
+CHUNK = 1 << 20  # bytes
+MOST, RATIO = 1 << 30, 200  # bytes of a stream, or so many times what it takes: lines as they are take a tenth or more
+
+
+def compressed(verdicts: Verdicts, run_id: str, instrument: str, now: datetime) -> bytes:
+    """The lines in the order of the verdicts, as one zlib stream: a million strategies have 200 MB of them."""
+    compressor = zlib.compressobj(level=1)
+    chunks = [
+        compressor.compress(json.dumps(record).encode() + b"\n")
+        for record in records(verdicts, run_id, instrument, now)
+    ]
+    return b"".join(chunks) + compressor.flush()
+
+
+def decompressed(lines: bytes) -> Iterator[bytes]:
+    """The stream in chunks. Raises zlib.error, and ValueError where it is cut short or swells like no lines do."""
+    decompressor, left, most = zlib.decompressobj(), lines, max(MOST, RATIO * len(lines))
+    while left and not decompressor.eof:
+        chunk = decompressor.decompress(left, CHUNK)
+        left, most = decompressor.unconsumed_tail, most - len(chunk)
+        if most < 0:
+            raise ValueError("they are too many for what they take")
+        yield chunk
+    yield decompressor.flush()
+    if not decompressor.eof:
+        raise ValueError("they are cut short")
+
+
+def records(verdicts: Verdicts, run_id: str, instrument: str, now: datetime) -> Iterator[dict[str, object]]:
+    """One object per strategy that reached walk-forward."""
+    config, timestamp, windowed = verdicts.terms.config, now.isoformat(), verdicts.windowed()
+    params = {
+        "test_window_months": config.wf_test_months,
+        "min_train_months": config.wf_min_train_months,
+        "min_trades_per_window": config.wf_min_trades,
+        "min_valid_windows": config.wf_min_windows,
+        "min_pct_positive": config.wf_min_pct_positive,
+    }
+    columns = window_columns([facts for _, facts in windowed], config.wf_min_trades)._asdict()
+    last = {name: columns.pop(name) for name in ("window_imbalance_ratio", "window_imbalanced")}
+    for row, (i, facts) in enumerate(windowed):
+        windows = window_results(facts.windows, config.wf_min_trades)
+        yield {
+            "strategy_id": verdicts.ids[i],
+            "instrument": instrument,
+            **{name: column[row] for name, column in columns.items()},
+            "passed": bool(verdicts.gate[i] == HELD),
+            "rejection_reason": verdicts.reasons[i] or None,
+            "windows": [dict(zip(WindowResult._fields, window, strict=True)) for window in windows],
+            "params": params,
+            **{name: column[row] for name, column in last.items()},
+            "timestamp": timestamp,
+            "run_id": run_id,
+        }
+
+
+def walked_of(record: Mapping[str, Any]) -> Walked:
+    """The windows of a line of the JSONL; the outcomes are those in the windows, as the others were not kept."""
+    rows = [tuple(map(_number, window.values()))[: len(WINDOW_TABLE.names or ())] for window in record["windows"]]
+    table = np.array(rows, dtype=WINDOW_TABLE)
+    return Walked(int(table["test_n"].sum()), table)
+
+
+def _number(value: Any) -> float:
+    """A day, a number, or NaN."""
+    if isinstance(value, str):
+        return (date.fromisoformat(value) - EPOCH).days
+    return math.nan if value is None else value

@@ -1,0 +1,282 @@
+"""What answers mean: the verdicts of a run, as columns, judged by the register of gates."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import MutableMapping, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import compress
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.model import Answer, Discovery, Judged, SeasonSplit, SplitRule, Status, Verdict, Walked
+from dask_validator.rules import notes
+from dask_validator.rules.candidates import Candidates, Survivor
+from dask_validator.rules.counting import CODE, STATUSES, counted
+from dask_validator.rules.fdr import ALPHA, Correction
+from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, POSITION, Terms, first_failing, judged, why
+from dask_validator.rules.promotion import Standing, computed_columns, split_columns
+from dask_validator.rules.window_gates import observe, result_of
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdicts(Sequence[Verdict]):
+    """The verdicts of a run in order of `strategy_id`; as a sequence, one Verdict each, made when asked for.
+
+    Attributes
+    ----------
+    status
+        Positions in STATUSES, shape (n,).
+    gate
+        Position in the register of the gate that rejected, else HELD; shape (n,).
+    observed
+        What every gate saw, shape (n, n_gates); NaN where that is unknown or was not looked at.
+    reasons, remarks
+        Why the gate rejects, and what the note says beside that.
+    walked
+        The facts of walk-forward; None for a strategy that did not come so far.
+    p_value, adjusted_p
+        Two-sided, of the strategies that are corrected for each other, else NaN; the latter to 6 decimals.
+    significant, earns
+        Whether it is a discovery, two-sided, and whether it earns significantly, one-sided.
+    standings
+        By position, of those that passed.
+    every_day
+        Positions of those whose walk-forward took every day, because the filter is unknown.
+    """
+
+    terms: Terms
+    ids: Sequence[str]
+    status: NDArray[np.int8]
+    gate: NDArray[np.int8]
+    observed: NDArray[np.float64]
+    reasons: Sequence[str]
+    remarks: Sequence[str]
+    splits: Sequence[SeasonSplit | None]
+    keeps_split: NDArray[np.bool_]
+    walked: Sequence[Walked | None]
+    p_value: NDArray[np.float64]
+    adjusted_p: NDArray[np.float64]
+    significant: NDArray[np.bool_]
+    earns: NDArray[np.bool_]
+    standings: dict[int, Standing] = field(default_factory=dict)
+    every_day: Set[int] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Verdict: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Verdict]: ...
+    def __getitem__(self, index: int | slice) -> Verdict | list[Verdict]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        i = range(len(self))[index]
+        facts, failed, standing = self.walked[i], self.judged(i), self.standings.get(i)
+        return Verdict(
+            self.ids[i],
+            STATUSES[self.status[i]],
+            self.note(i),
+            failed,
+            self.splits[i],
+            bool(self.keeps_split[i]),
+            None if facts is None else result_of(facts, failed, self.terms.config.wf_min_trades),
+            standing.years_tested if standing else None,
+            standing.all_years_positive if standing else None,
+            standing.regime_waivers if standing else (),
+            self.discovery(i) if standing else None,
+            i in self.every_day,
+            standing is not None and bool(self.earns[i]),
+        )
+
+    def discovery(self, i: int) -> Discovery | None:
+        """What the false discovery correction says; None without a p-value, or for an unknown `is_canonical`."""
+        if np.isnan(self.p_value[i]):
+            return None
+        return Discovery(bool(self.significant[i]), float(self.adjusted_p[i]))
+
+    def judged(self, i: int) -> Judged | None:
+        """The gate that rejected."""
+        if self.gate[i] == HELD:
+            return None
+        return judged(int(self.gate[i]), self.observed[i], self.terms, self.reasons[i])
+
+    def note(self, i: int) -> str:
+        """What `validation_notes` says; a rejection starts with `Phase N:`."""
+        if self.gate[i] == HELD:
+            return self.remarks[i]
+        return notes.rejection(GATES[self.gate[i]].phase, self.reasons[i], self.remarks[i])
+
+    def by_id(self) -> dict[str, Status]:
+        """Every strategy's status."""
+        return {strategy_id: STATUSES[code] for strategy_id, code in zip(self.ids, self.status, strict=True)}
+
+    def find(self, strategy_id: str) -> int | None:
+        """Its position."""
+        i = bisect_left(self.ids, strategy_id)
+        return i if i < len(self) and self.ids[i] == strategy_id else None
+
+    def windowed(self) -> list[tuple[int, Walked]]:
+        """Positions and facts of the strategies that walk-forward has judged."""
+        return [(i, facts) for i, facts in enumerate(self.walked) if facts is not None]
+
+    def writes_split(self, i: int) -> bool:
+        """Whether the season split is news to the row."""
+        return self.splits[i] is not None and not self.keeps_split[i]
+
+    def of(self, status: Status) -> list[int]:
+        """Positions of the strategies with that status."""
+        return np.flatnonzero(self.status == CODE[status]).tolist()
+
+    def failures(self) -> list[tuple[str, str]]:
+        """`strategy_id` and reason of all that FAILED."""
+        return [(self.ids[i], self.remarks[i]) for i in self.of(Status.FAILED)]
+
+    def counts(self) -> dict[str, Any]:
+        """`rows = passed + rejected + skipped + failed`, and the rejections by phase."""
+        return counted(self.status, self.gate)
+
+
+def decide(
+    candidates: Candidates,
+    answers: MutableMapping[str, Answer],
+    correction: Correction,
+    not_null: Set[str] = frozenset(),
+) -> Verdicts:
+    """All verdicts; a strategy whose question has no answer has none. The answers are given up, for memory's sake.
+
+    Parameters
+    ----------
+    not_null
+        Columns that the user's `validated_setups` declares NOT NULL.
+    """
+    made = _Made(candidates, correction)
+    for position in sorted(candidates.asked):
+        if (answer := answers.pop(candidates.ids[position], None)) is None:
+            made.unanswered.add(position)
+        else:
+            made.hear(position, answer)
+    made.judge_windows()
+    for position, survivor in candidates.survivors.items():
+        if made.status[position] is None and position not in made.unanswered:
+            made.promote(position, survivor, not_null)
+    return made.verdicts()
+
+
+class _Made:
+    """Verdicts in the making, in the order of the candidates."""
+
+    def __init__(self, candidates: Candidates, correction: Correction) -> None:
+        self._of = candidates
+        self.status, self.remarks = list(candidates.status), list(candidates.remarks)
+        self._reasons = list(candidates.reasons)
+        self._observed = _joined(candidates.observed, (0, len(GATES)), np.float64)
+        self._gate = _joined(candidates.gate, (0,), np.int8)
+        self._splits = [split if isinstance(split, SeasonSplit) else None for split in candidates.splits]
+        self._p_value = np.array(candidates.p_values, dtype=np.float64)
+        adjusted = correction.adjusted_of(self._p_value)
+        self._significant = adjusted < ALPHA
+        self._adjusted_p = np.array([round(value, 6) for value in adjusted.tolist()], dtype=np.float64)
+        self._earns = correction.earns(self._p_value, self._observed[:, POSITION["expectancy_r"]])
+        self._walked: dict[int, Walked] = {}
+        self._standings: dict[int, Standing] = {}
+        self.unanswered: set[int] = set()
+        for position in np.flatnonzero(self._gate != HELD).tolist():
+            self.status[position] = Status.REJECTED
+
+    def hear(self, position: int, answer: Answer) -> None:
+        """What a worker has answered; a rejected strategy stays rejected, whatever became of its season split."""
+        if position in self._of.survivors:
+            if error := answer.lost or answer.error or answer.split_error:
+                self._fail(position, error)
+                return
+            self._take_split(position, answer)
+            if answer.walkforward is not None and not self._of.terms.config.no_walkforward:
+                self._walked[position] = answer.walkforward
+        else:
+            self._splits[position] = SeasonSplit()
+            self._take_split(position, answer)
+            if error := answer.split_error or answer.lost:
+                self.remarks[position] = notes.no_split(error)
+
+    def _take_split(self, position: int, answer: Answer) -> None:
+        if answer.split is not None and isinstance(self._of.splits[position], SplitRule):
+            self._splits[position] = answer.split
+
+    def _fail(self, position: int, reason: str) -> None:
+        self.status[position], self.remarks[position] = Status.FAILED, reason
+        self._splits[position] = None
+        self._walked.pop(position, None)
+        self._observed[position, OF_WINDOWS] = np.nan
+
+    def _discovery(self, position: int) -> Discovery | None:
+        known = not np.isnan(self._p_value[position])
+        return Discovery(bool(self._significant[position]), self._adjusted_p[position]) if known else None
+
+    def judge_windows(self) -> None:
+        """Phase 6."""
+        terms, rows = self._of.terms, list(self._walked)
+        observe(list(self._walked.values()), terms.config.wf_min_trades, self._observed, rows)
+        self._gate[rows] = first_failing(self._observed[rows], terms, OF_WINDOWS)
+        for position in compress(rows, self._gate[rows] != HELD):
+            self.status[position] = Status.REJECTED
+            self._reasons[position] = why(int(self._gate[position]), self._observed[position], terms, {})
+            self.remarks[position] = self._doubt(self._of.survivors[position])
+
+    def _doubt(self, survivor: Survivor) -> str:
+        return notes.every_day(survivor.filter_type) if survivor.every_day else ""
+
+    def promote(self, position: int, survivor: Survivor, not_null: Set[str]) -> None:
+        """It passed all gates; what a setup needs may be missing."""
+        years = survivor.years
+        standing = Standing(years.tested, years.all_positive, tuple(year.year for year in years.waived))
+        columns = computed_columns(standing, self._discovery(position)) | split_columns(self._splits[position])
+        missing = [survivor.missing] if survivor.missing else []
+        missing += [name for name, value in columns.items() if value is None and name in not_null]
+        if missing:
+            self._fail(position, notes.missing(missing))
+            return
+        self.status[position], self._standings[position] = Status.PASSED, standing
+        self.remarks[position] = "; ".join(filter(None, [*survivor.warnings, self._doubt(survivor)])) or notes.PASSED
+
+    def verdicts(self) -> Verdicts:
+        """In order of strategy_id, without those that have no answer."""
+        ids = self._of.ids
+        order = sorted(set(range(len(ids))) - self.unanswered, key=ids.__getitem__)
+        place = {position: new for new, position in enumerate(order)}
+        every_day = (p for p, survivor in self._of.survivors.items() if survivor.every_day)
+        judged_ones = {*self._walked, *self._standings}
+        return Verdicts(
+            self._of.terms,
+            [ids[i] for i in order],
+            np.array([CODE[self.status[i] or Status.FAILED] for i in order], dtype=np.int8),
+            self._gate[order],
+            self._observed[order],
+            [self._reasons[i] for i in order],
+            [self.remarks[i] for i in order],
+            [self._splits[i] for i in order],
+            np.array([self._of.keeps_split[i] for i in order], dtype=np.bool_),
+            [self._walked.get(i) for i in order],
+            self._p_value[order],
+            self._adjusted_p[order],
+            self._significant[order],
+            self._earns[order],
+            {place[i]: standing for i, standing in self._standings.items()},
+            {place[i] for i in every_day if i in judged_ones},
+        )
+
+
+def _joined(chunks: Sequence[NDArray[Any]], empty: tuple[int, ...], kind: type) -> NDArray[Any]:
+    return np.concatenate(chunks) if chunks else np.empty(empty, dtype=kind)
+
+
+def provisional(answers: Sequence[Answer], terms: Terms) -> dict[str, int]:
+    """How many walk-forwards among the answers pass, and how many phase 6 rejects: to be shown while others compute."""
+    walked = [answer.walkforward for answer in answers if answer.walkforward is not None and not answer.has_failed]
+    observed = np.full((len(walked), len(GATES)), np.nan)
+    observe(walked, terms.config.wf_min_trades, observed, range(len(walked)))
+    rejected = int((first_failing(observed, terms, OF_WINDOWS) != HELD).sum())
+    return {"passed": len(walked) - rejected, "rejected": rejected}

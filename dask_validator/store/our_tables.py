@@ -1,0 +1,74 @@
+"""The tables and the view that runs make for themselves in the users' databases (docs/data-contract.md)."""
+
+from __future__ import annotations
+
+from dask_validator.rules.gates import GATES
+
+SPLIT = {
+    "dst_winter_n": "INTEGER",
+    "dst_winter_avg_r": "DOUBLE",
+    "dst_summer_n": "INTEGER",
+    "dst_summer_avg_r": "DOUBLE",
+    "dst_verdict": "VARCHAR",
+}
+RUNS = {  # one row a committed run: texts are JSON
+    "run_id": "VARCHAR",
+    "instrument": "VARCHAR",
+    "started_at": "TIMESTAMP WITH TIME ZONE",
+    "finished_at": "TIMESTAMP WITH TIME ZONE",
+    "parameters": "VARCHAR",
+    "versions": "VARCHAR",
+    "fingerprints": "VARCHAR",
+    "summary": "VARCHAR",
+    "task_timings": "VARCHAR",
+}
+GATE_NUMBERS = {gate.name: "BIGINT" if gate.whole and gate.column is None else "DOUBLE" for gate in GATES}
+RESULTS = {  # one row a run and strategy
+    "run_id": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "verdict": "VARCHAR",
+    "phase": "INTEGER",  # and the gate of it, that rejected
+    "gate": "VARCHAR",
+    "reason": "VARCHAR",  # in words
+    "remark": "VARCHAR",  # what the note says beside that
+    **GATE_NUMBERS,  # what every gate saw; NULL where that is unknown or was not looked at
+    "p_value": "DOUBLE",  # two-sided, as far as it is corrected
+    "adjusted_p": "DOUBLE",
+    "significant": "BOOLEAN",  # two-sided
+    "earns": "BOOLEAN",  # significantly, one-sided
+    **SPLIT,
+    "keeps_split": "BOOLEAN",  # the row had it before
+    "years_tested": "INTEGER",  # of those that passed
+    "all_years_positive": "BOOLEAN",
+    "regime_waivers": "VARCHAR",
+    "every_day": "BOOLEAN",  # walk-forward took every day, because the filter is unknown
+    "row_hash": "UBIGINT",
+    "outcomes_hash": "UBIGINT",
+}
+WINDOWS = {  # one row a run, strategy and test window [window_start, window_end)
+    "run_id": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "window_start": "DATE",
+    "window_end": "DATE",
+    "test_n": "INTEGER",
+    "test_exp_r": "DOUBLE",
+    "test_wr": "DOUBLE",
+    "test_sharpe": "DOUBLE",
+}
+OUR_TABLES = {"dask_validator_runs": RUNS, "dask_validator_results": RESULTS, "dask_validator_windows": WINDOWS}
+# Columns that each of them has had from the beginning; others are added where an earlier version has made it.
+NEEDED = {
+    "dask_validator_runs": list(RUNS),
+    "dask_validator_results": ["run_id", "strategy_id", "verdict"],
+    "dask_validator_windows": list(WINDOWS),
+}
+EARLIER = {"dask_validator_runs": {"results": "BLOB"}}  # which earlier versions wrote: the JSONL of the run, zlib
+LATEST = "dask_validator_latest"
+CREATE_LATEST = f"""
+    CREATE OR REPLACE VIEW {LATEST} AS
+    SELECT r.* EXCLUDE (reason, remark), CASE WHEN gate IS NULL THEN remark
+        ELSE 'Phase ' || phase || ': ' || reason || CASE WHEN remark = '' THEN '' ELSE '; ' || remark END END AS note,
+        instrument, finished_at
+    FROM dask_validator_results r JOIN dask_validator_runs USING (run_id)
+    QUALIFY row_number() OVER (PARTITION BY strategy_id ORDER BY finished_at DESC, run_id DESC) = 1
+"""

@@ -1,0 +1,186 @@
+"""What a run leaves of every strategy, as tables for SQL and for us (docs/data-contract.md): written and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.errors import InputError
+from dask_validator.model import EPOCH, WINDOW_TABLE, SeasonSplit, Status, Walked, check_windows
+from dask_validator.rules.counting import CODE
+from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
+from dask_validator.rules.promotion import Standing
+from dask_validator.rules.verdicts import Verdicts
+from dask_validator.store.contract import TABLES
+from dask_validator.store.our_tables import GATE_NUMBERS, RESULTS, SPLIT, WINDOWS
+
+
+def numbers(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
+    """The numeric columns of `dask_validator_results`, each of shape (n_strategies,), and the row they belong to."""
+    gates = {gate.name: verdicts.observed[:, position] for position, gate in enumerate(GATES)}
+    return {
+        "row": np.arange(len(verdicts)),
+        **gates,
+        "p_value": verdicts.p_value,
+        "adjusted_p": verdicts.adjusted_p,
+        "significant": verdicts.significant,
+        "earns": verdicts.earns,
+        "keeps_split": verdicts.keeps_split,
+        "every_day": np.isin(np.arange(len(verdicts)), list(verdicts.every_day)),
+    }
+
+
+def windows(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
+    """The columns of `dask_validator_windows`, each of shape (n_windows,), and the row of the strategy."""
+    windowed = verdicts.windowed()
+    tables = [facts.windows for _, facts in windowed]
+    table = np.concatenate([np.empty(0, dtype=WINDOW_TABLE), *tables])
+    owner = np.repeat(np.array([i for i, _ in windowed], dtype=np.int64), [len(windows) for windows in tables])
+    return {"row": owner, **{name: np.ascontiguousarray(table[name]) for name in WINDOW_TABLE.names or ()}}
+
+
+def insert_results(run_id: str, instrument: str) -> tuple[str, tuple[str, ...]]:
+    """SQL and its parameters, from the computed tables; before any row of the user's is changed."""
+    columns = {name: f"n.{name}" for name in (*GATE_NUMBERS, "p_value", "adjusted_p")}
+    columns = {name: f"CASE WHEN NOT isnan({source}) THEN {source} END" for name, source in columns.items()}
+    columns |= {name: f"CASE WHEN NOT isnan(n.p_value) THEN n.{name} END" for name in ("significant", "earns")}
+    columns |= {name: f"s.{name}" for name in SPLIT}
+    columns |= {name: f"n.{name}" for name in ("keeps_split", "every_day")}
+    columns |= {name: f"p.{name}" for name in ("years_tested", "all_years_positive", "regime_waivers")}
+    columns |= {name: f"v.{name}" for name in ("strategy_id", "phase", "gate", "reason", "remark", "dst_verdict")}
+    columns |= {"run_id": "?", "verdict": "v.status", "row_hash": "e.row_hash", "outcomes_hash": "o.outcomes_hash"}
+    key = ("orb_minutes", "orb_label", "entry_model", "rr_target", "confirm_bars")
+    row = [name for name in TABLES["experimental_strategies"] if not name.startswith("validation_")]
+    query = f"""
+        INSERT INTO dask_validator_results ({", ".join(RESULTS)})
+        SELECT {", ".join(columns[name] for name in RESULTS)}
+        FROM computed_verdicts v JOIN computed_numbers n USING (row)
+        LEFT JOIN computed_splits s USING (strategy_id) LEFT JOIN computed_promoted p USING (strategy_id)
+        LEFT JOIN (
+            SELECT strategy_id, {", ".join(key)}, hash({", ".join(row)}) AS row_hash FROM experimental_strategies
+        ) e USING (strategy_id)
+        LEFT JOIN (
+            SELECT {", ".join(key)}, hash(sum(hash(trading_day, outcome, pnl_r))) AS outcomes_hash
+            FROM orb_outcomes WHERE symbol = ? GROUP BY {", ".join(key)}
+        ) o ON {" AND ".join(f"e.{name} IS NOT DISTINCT FROM o.{name}" for name in key)}
+        ORDER BY v.row
+    """
+    return query, (run_id, instrument)
+
+
+INSERT_WINDOWS = f"""
+    INSERT INTO dask_validator_windows ({", ".join(WINDOWS)})
+    SELECT ?, v.strategy_id, DATE '{EPOCH}' + w."start", DATE '{EPOCH}' + w."end", w.test_n,
+        {", ".join(f"CASE WHEN NOT isnan(w.{name}) THEN w.{name} END" for name in list(WINDOWS)[-3:])}
+    FROM computed_windows w JOIN computed_verdicts v USING (row) ORDER BY w.row, w."start"
+"""
+
+
+def read_verdicts(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, strategy_id: str = "") -> Verdicts:
+    """The verdicts of a run as they were made; of one strategy, where one is named.
+
+    A gate that the run's version did not know has seen nothing.
+
+    Raises
+    ------
+    InputError
+        Somebody has put something else there.
+    """
+    try:
+        return _read(connection, run_id, terms, strategy_id)
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"the rows of run {run_id} in dask_validator_results cannot be read: {error}") from error
+
+
+def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, strategy_id: str) -> Verdicts:
+    there = _columns_there(connection)
+    one, parameters = ("AND strategy_id = ?", [run_id, strategy_id]) if strategy_id else ("", [run_id])
+    known = ", ".join(name if name in there else f"NULL::{kind} AS {name}" for name, kind in RESULTS.items())
+    found = connection.execute(
+        f"SELECT {known} FROM dask_validator_results WHERE run_id = ? {one} ORDER BY strategy_id", parameters
+    ).fetchnumpy()
+    columns = {name: _plain(column) for name, column in found.items()}
+    count, ids = len(columns["strategy_id"]), _texts(columns["strategy_id"])
+    status = np.array([CODE[Status(name)] for name in columns["verdict"]], dtype=np.int8)
+    observed = np.array([_doubles(found[gate.name]) for gate in GATES]).T.reshape(count, len(GATES))
+    decided = [code in (CODE[Status.PASSED], CODE[Status.REJECTED]) for code in status]
+    splits = [SeasonSplit(*row) for row in zip(*(columns[name].tolist() for name in SPLIT), strict=True)]
+    windows = _read_windows(connection, parameters, one)
+    outcomes = observed[:, POSITION["outcomes"]]
+    nothing = np.empty(0, dtype=WINDOW_TABLE)
+    return Verdicts(
+        terms,
+        ids,
+        status,
+        np.array([HELD if name is None else POSITION[name] for name in columns["gate"]], dtype=np.int8),
+        observed,
+        _texts(columns["reason"]),
+        _texts(columns["remark"]),
+        [split if has else None for split, has in zip(splits, decided, strict=True)],
+        columns["keeps_split"].astype(np.bool_),
+        [None if np.isnan(n) else Walked(int(n), windows.get(i, nothing)) for i, n in zip(ids, outcomes, strict=True)],
+        _doubles(found["p_value"]),
+        _doubles(found["adjusted_p"]),
+        np.array([bool(value) for value in columns["significant"]], dtype=np.bool_),
+        np.array([bool(value) for value in columns["earns"]], dtype=np.bool_),
+        _standings(columns, status),
+        set(np.flatnonzero(columns["every_day"].astype(np.bool_)).tolist()),
+    )
+
+
+def _columns_there(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for name, *_ in connection.execute("DESCRIBE dask_validator_results").fetchall()}
+
+
+def _plain(column: Any) -> NDArray[Any]:
+    """Python's values, None where the table has NULL."""
+    plain = np.empty(len(column), dtype=object)
+    plain[:] = column.tolist()  # of a masked array, None stands for what is masked
+    return plain
+
+
+def _texts(column: NDArray[Any]) -> list[str]:
+    if any(not isinstance(text, str) for text in column):
+        raise ValueError("it lacks a text")
+    return column.tolist()  # type: ignore[no-any-return]
+
+
+def _doubles(column: Any) -> NDArray[np.float64]:
+    return np.ma.filled(np.ma.masked_array(column).astype(np.float64), np.nan)
+
+
+def _standings(columns: Mapping[str, NDArray[Any]], status: NDArray[np.int8]) -> dict[int, Standing]:
+    names = ("years_tested", "all_years_positive", "regime_waivers")
+    return {
+        i: Standing(tested, positive, tuple(map(int, json.loads(waivers or "[]"))))
+        for i in np.flatnonzero(status == CODE[Status.PASSED]).tolist()
+        for tested, positive, waivers in [[columns[name][i] for name in names]]
+    }
+
+
+def _read_windows(
+    connection: duckdb.DuckDBPyConnection, parameters: list[str], one: str
+) -> dict[str, NDArray[np.void]]:
+    """By `strategy_id`; dtype WINDOW_TABLE, in time order."""
+    names = {"start": f"window_start - DATE '{EPOCH}'", "end": f"window_end - DATE '{EPOCH}'"}
+    wanted = ", ".join(f'{names.get(name, name)} AS "{name}"' for name in WINDOW_TABLE.names or ())
+    found = connection.execute(
+        f"SELECT strategy_id, {wanted} FROM dask_validator_windows WHERE run_id = ? {one} "
+        "ORDER BY strategy_id, window_start",
+        parameters,
+    ).fetchnumpy()
+    table = np.empty(len(found["strategy_id"]), dtype=WINDOW_TABLE)
+    with np.errstate(invalid="ignore"):  # NULL and what is no day become numbers that are refused
+        for name in WINDOW_TABLE.names or ():
+            table[name] = _doubles(found[name])
+    check_windows([table])
+    ids = _plain(found["strategy_id"])
+    if not len(ids):
+        return {}
+    starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
+    return {ids[start]: part for start, part in zip(starts.tolist(), np.split(table, starts[1:]), strict=True)}
