@@ -24,7 +24,7 @@ from tests.journal.dying import Died, journal_of, kept_in
 from tests.tiny import as_an_earlier_version_left_it, change, tiny_database
 
 Record = dict[str, Any]
-FORGED = 210
+FORGED = 100
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to somebody else")
 
 
@@ -273,7 +273,7 @@ def end_of(*args: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, list
 
 @pytest.mark.usefixtures("handlers")
 def test_forged_journals(uncommitted_source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two hundred forged journals with right checksums: one line each, and --discard takes any"""
+    """A hundred forged journals with right checksums: one line each, and --discard takes any"""
     journals = forged_journals(left_for(uncommitted_source, tmp_path / "wf.jsonl"))
     database = tmp_path / "tiny.duckdb"
     where = ["--db", database, "--wf-output", tmp_path / "wf.jsonl"]
