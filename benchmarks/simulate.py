@@ -23,6 +23,7 @@ from distributed import Client, LocalCluster
 
 from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.execution.dask.in_flight import IN_FLIGHT
+from dask_validator.execution.executor import Job
 from dask_validator.plan import OUTCOMES_PER_TASK, TASKS, TASKS_PER_WORKER
 
 WORKERS, MILLIONS = (32, 256, 1_024), (1, 10)
@@ -68,7 +69,8 @@ def hand_over_s() -> float:
         trials = []
         for trial in range(3):
             clock = time.perf_counter()
-            list(executor.map(echo, [payload] * TRIALS, f"echo-{trial}", UNCUT))
+            job = Job(kind="echo", run=str(trial), function=echo, tasks=[payload] * TRIALS, handling=UNCUT)
+            list(executor.map(job))
             trials.append((time.perf_counter() - clock) / TRIALS)
     return statistics.median(trials)
 

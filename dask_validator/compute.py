@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dask_validator.errors import Incomplete
 from dask_validator.events import Computed, Listener, Ready, TakenOver, TaskDone
+from dask_validator.execution.executor import Job
 from dask_validator.grouping import Work
 from dask_validator.journal.inputs import holds
 from dask_validator.journal.journal import Journal, Recovered
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
 
 Questions = Mapping[OutcomeKey, Sequence[Request]]
+
+WALKFORWARD = "walkforward"  # what the Dask dashboard calls these tasks
 
 
 class Agenda(NamedTuple):
@@ -63,7 +66,7 @@ def agenda(questions: Questions, recovered: Recovered, *, retry_failed: bool = F
 class Computer:
     """Computes for one run, and remembers what that cost."""
 
-    def __init__(self, executor: Executor, journal: Journal, listener: Listener, watch: Stopwatch, name: str) -> None:
+    def __init__(self, executor: Executor, journal: Journal, listener: Listener, watch: Stopwatch, run_id: str) -> None:
         self.timings: list[TaskTiming] = []
         self.reused = 0
         self.ended_early: Incomplete | None = None
@@ -72,7 +75,7 @@ class Computer:
         self._journal = journal
         self._listener = listener
         self._watch = watch
-        self._name = name
+        self._run_id = run_id
         self._rounds = 0
 
     @property
@@ -106,9 +109,16 @@ class Computer:
         tasks = work.tasks(agenda.open, executor.workers, carried=bool(blind))
         suspects = work.tasks(agenda.suspects, executor.workers, carried=bool(blind))
         self._listener(Ready(executor.workers, len(tasks) + len(suspects), blind))
-        name = f"{self._name}-{self._rounds}"
+        job = Job(
+            kind=WALKFORWARD,
+            run=f"{self._run_id}-{self._rounds}",
+            function=walkforward_task,
+            tasks=self._noted(tasks),
+            handling=work,
+            suspects=suspects,
+        )
         with self._watch.stage("computing"):
-            for result in executor.map(walkforward_task, self._noted(tasks), name, work, suspects):
+            for result in executor.map(job):
                 self._journal.answered(result.answers)
                 if result.timing is not None:
                     self.timings.append(result.timing)

@@ -127,7 +127,7 @@ class _Run:
         self._waiting = 0
         self._identity: Identity | None = None
         self._warned = len(executor.warnings)
-        self._computer = Computer(executor, journal, listener, self._watch, f"walkforward-{self._id}")
+        self._computer = Computer(executor, journal, listener, self._watch, self._id)
 
     def expected(self) -> set[str]:
         """Strategies that must be waiting still, unless somebody else has seen to them since they were computed."""

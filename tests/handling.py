@@ -1,8 +1,11 @@
-"""Tasks of tests that are not walk-forward tasks."""
+"""Jobs of tests that are not walk-forward tasks."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from dask_validator.execution.executor import Job
 
 Task = TypeVar("Task")
 
@@ -21,3 +24,10 @@ class Whole:
     def lost(self, task: Task, reason: str) -> tuple[Task, str]:
         """What stands for the result."""
         return task, reason
+
+
+def job(
+    function: Callable[[Any], Any], tasks: Iterable[Any], kind: str = "test", suspects: Iterable[Any] = ()
+) -> Job[Any, Any]:
+    """Tasks that are whole; the kind must be the test's own where a scheduler is shared."""
+    return Job(kind=kind, run="1", function=function, tasks=tasks, handling=Whole(), suspects=suspects)

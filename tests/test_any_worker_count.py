@@ -7,7 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from distributed import Client
 from dask_validator import RunConfig, plan, validate
 from dask_validator.api import prepared
 from dask_validator.events import ignore
-from dask_validator.execution.executor import Handling
+from dask_validator.execution.executor import Job
 from dask_validator.execution.serial import SerialExecutor
 from dask_validator.result import RunResult
 from dask_validator.run import run_validation
@@ -91,19 +91,12 @@ class Shuffled(SerialExecutor):
         super().__init__()
         self._random = random.Random(seed)
 
-    def map(
-        self,
-        function: Callable[[Task], Result],
-        tasks: Iterable[Task],
-        name: str,
-        handling: Handling[Task, Result],
-        suspects: Iterable[Task] = (),
-    ) -> Iterator[Result]:
+    def map(self, job: Job[Task, Result]) -> Iterator[Result]:
         """Yield results in random order, every other task with its outcomes."""
-        ordered = list(tasks)
+        ordered = list(job.tasks)
         assert len(ordered) > 10
-        mixed = [handling.carried(task) if i % 2 else task for i, task in enumerate(ordered)]
-        return map(function, self._random.sample(mixed, len(mixed)))
+        mixed = [job.handling.carried(task) if i % 2 else task for i, task in enumerate(ordered)]
+        return map(job.function, self._random.sample(mixed, len(mixed)))
 
 
 @pytest.mark.parametrize("workers", [2, 3])

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "provenance": {"__version__"},
     "order": INNER | {"rules"},
     "tally": INNER | {"rules"},
-    "compute": INNER | {"events", "grouping", "journal", "stopwatch", "store", "task"},
+    "compute": INNER | {"events", "execution", "grouping", "journal", "stopwatch", "store", "task"},
     "live": INNER | {"__version__", "events", "rules"},
     "monitor": INNER | {"events", "result", "rules", "tuning"},
     "collector": set(),
@@ -116,6 +116,17 @@ def test_imports_point_inwards(path: Path) -> None:
 
     assert inside <= MAY_IMPORT[room] | {room}
     assert {edge for edge in EDGES if edge in outside and room not in EDGES[edge]} == set()
+
+
+def test_dask_is_behind_a_contract() -> None:
+    """Of the compute edge, the rest of the package knows the contract; who starts a run alone knows clusters."""
+    knowing = {
+        str(path.relative_to(PACKAGE))
+        for path in _modules()
+        if any(name.startswith("dask_validator.execution.dask") for name in _imports(path))
+    }
+
+    assert {name for name in knowing if not name.startswith("execution/dask/")} == {"api.py", "cli.py"}
 
 
 def test_rules_are_pure() -> None:

@@ -41,7 +41,7 @@ from dask_validator.result import RunResult
 from dask_validator.rules import seasons
 from dask_validator.run import run_validation
 from tests.conftest import Command
-from tests.handling import Whole
+from tests.handling import job
 from tests.test_any_worker_count import config, verdicts
 from tests.test_existing_cluster import DASK, LOST_S, Cluster, Meanwhile, end, run_on, running_scheduler, wait_until
 from tests.tiny import line_ids, rows_by_id
@@ -562,5 +562,5 @@ def test_interrupted_while_a_worker_is_mute(tmp_path: Path) -> None:
     presser.start()
     with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as client:
         with pytest.raises(KeyboardInterrupt):
-            list(ClientExecutor(client).map(mute, [str(asked)], "mute", Whole()))
+            list(ClientExecutor(client).map(job(mute, [str(asked)])))
         presser.join()

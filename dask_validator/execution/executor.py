@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -33,8 +34,32 @@ class Handling(Protocol[Task, Computed]):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Job(Generic[Task, Result]):
+    """Questions of one kind, and all that must be known to have each answered, or lost, once.
+
+    Parameters
+    ----------
+    kind
+        The name, in letters and `_`, under which the Dask dashboard shows the tasks.
+    run
+        With the kind, unique to this job among all that a scheduler may know.
+    function
+        Answers one task, on a worker.
+    suspects
+        May kill or hang whoever computes them: computed apart from the others.
+    """
+
+    kind: str
+    run: str
+    function: Callable[[Task], Result]
+    tasks: Iterable[Task]
+    handling: Handling[Task, Result]
+    suspects: Iterable[Task] = ()
+
+
 class Executor(Protocol):
-    """Maps a function over tasks; results come in any order, one for each task."""
+    """Gets jobs done; results come in any order, one for each task."""
 
     in_this_process: bool  # a task that kills or hangs kills or hangs the run
     dashboard_link: str | None
@@ -75,17 +100,14 @@ class Executor(Protocol):
         """Call the function once in every worker process that answers."""
         ...
 
-    def map(
-        self,
-        function: Callable[[Task], Result],
-        tasks: Iterable[Task],
-        name: str,
-        handling: Handling[Task, Result],
-        suspects: Iterable[Task] = (),
-    ) -> Iterator[Result]:
-        """Yield the results of all tasks as they complete; `name` must be unique to the run.
+    def map(self, job: Job[Task, Result]) -> Iterator[Result]:
+        """Yield the results of all tasks as they complete, suspects last; what kills or hangs even alone is lost.
 
-        `suspects` may kill or hang whoever computes them: they are computed apart from the others, and what kills or
-        hangs even alone is lost, it alone.
+        Raises
+        ------
+        ValidatorError
+            As the function raised it; any other error of its own is a defect, and raised as a ValidatorError too.
+        Incomplete
+            The workers were lost.
         """
         ...

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from dask_validator.execution.alone import alone
-from dask_validator.execution.executor import ONE_BY_ONE, TASK_TIMEOUT_S, Handling
+from dask_validator.execution.executor import ONE_BY_ONE, TASK_TIMEOUT_S, Job
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -47,18 +47,12 @@ class SerialExecutor:
         """Call it here."""
         function()
 
-    def map(
-        self,
-        function: Callable[[Task], Result],
-        tasks: Iterable[Task],
-        name: str,
-        handling: Handling[Task, Result],
-        suspects: Iterable[Task] = (),
-    ) -> Iterator[Result]:
+    def map(self, job: Job[Task, Result]) -> Iterator[Result]:
         """Yield results in the order of the tasks; suspects come last, computed one by one in child processes."""
-        yield from map(function, tasks)
-        for task in suspects:
-            yield from alone(function, handling.parts(task, most=ONE_BY_ONE), handling.lost, self._task_timeout_s)
+        yield from map(job.function, job.tasks)
+        for task in job.suspects:
+            parts = job.handling.parts(task, most=ONE_BY_ONE)
+            yield from alone(job.function, parts, job.handling.lost, self._task_timeout_s)
 
 
 class NoExecutor(SerialExecutor):

@@ -101,9 +101,9 @@ class ValidationPage(SchedulerPlugin):
     def _running(self, run_id: str) -> int:
         """Tasks of the run that workers have begun; others wait there for a thread."""
         assert self._scheduler is not None
-        key = f"walkforward-{run_id}-"
+        of_run = f"-{run_id}-"  # in the keys of tasks, whatever kind of question they ask
         return sum(
-            min(worker.nthreads, sum(str(task.key).startswith(key) for task in worker.processing))
+            min(worker.nthreads, sum(of_run in str(task.key) for task in worker.processing))
             for worker in self._scheduler.workers.values()
         )
 

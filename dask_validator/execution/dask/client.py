@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from distributed import Client
 from distributed.security import Security
 
 from dask_validator.errors import Incomplete, InputError
-from dask_validator.execution.dask import envelope
 from dask_validator.execution.dask.asking import asked
 from dask_validator.execution.dask.attendance import Attendance
 from dask_validator.execution.dask.first_worker import wait_for_a_worker
@@ -21,7 +20,7 @@ from dask_validator.execution.dask.in_flight import Flight, answering, threads
 from dask_validator.execution.dask.process_wide import configured, in_any_order
 from dask_validator.execution.dask.quarantine import quarantined
 from dask_validator.execution.dask.worker_checks import blind_workers, check_versions, without_nanny
-from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
+from dask_validator.execution.executor import TASK_TIMEOUT_S, Job
 from dask_validator.interrupts import held_back
 
 CONNECT_S = "10 s"
@@ -79,7 +78,7 @@ def existing_cluster(
     with answering():
         wait_for_a_worker(client, say)
         warnings = [*check_versions(client), *without_nanny(client)]
-        return ClientExecutor(client, PATIENCE_S, task_timeout_s, warnings, dashboard=dashboard, say=say)
+        return ClientExecutor(client, task_timeout_s=task_timeout_s, warnings=warnings, dashboard=dashboard, say=say)
 
 
 class ClientExecutor:
@@ -90,10 +89,10 @@ class ClientExecutor:
     def __init__(
         self,
         client: Client,
+        *,
         patience_s: float = PATIENCE_S,
         task_timeout_s: float = TASK_TIMEOUT_S,
         warnings: Sequence[str] = (),
-        *,
         dashboard: bool = True,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -148,14 +147,7 @@ class ClientExecutor:
         with suppress(OSError):  # the scheduler has gone, but all results are here
             asked(lambda: self._client.run(function, on_error="ignore"))
 
-    def map(
-        self,
-        function: Callable[[Task], Result],
-        tasks: Iterable[Task],
-        name: str,
-        handling: Handling[Task, Result],
-        suspects: Iterable[Task] = (),
-    ) -> Iterator[Result]:
+    def map(self, job: Job[Task, Result]) -> Iterator[Result]:
         """Yield results in the order of completion.
 
         Raises
@@ -163,15 +155,20 @@ class ClientExecutor:
         Incomplete
             The cluster was lost.
         """
-        packed = partial(envelope.packed, function, timeout_s=self._task_timeout_s)
         # Raised in one of Dask's garbage-collection callbacks, a KeyboardInterrupt would be lost.
         with held_back() as interrupts, answering(), _workers_may_die():
             attendance = Attendance(self._client, self._patience_s, self._say)
-            flight = Flight(self._client, packed, name, handling, attendance, interrupts, self.warnings)
-            yield from flight.results(tasks)
-            yield from quarantined(
-                flight, [*suspects, *(dead.task for dead in flight.dead())], handling, self._task_timeout_s
+            flight = Flight(
+                self._client,
+                job,
+                timeout_s=self._task_timeout_s,
+                attendance=attendance,
+                interrupts=interrupts,
+                warnings=self.warnings,
             )
+            yield from flight.results(job.tasks)
+            suspects = [*job.suspects, *(dead.task for dead in flight.dead())]
+            yield from quarantined(flight, suspects, job.handling, self._task_timeout_s)
 
 
 def _workers_may_die() -> AbstractContextManager[None]:

@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -26,7 +26,7 @@ from dask_validator.execution.dask.forkserver import ctrl_c_is_ours
 from dask_validator.execution.dask.machine import runaway
 from dask_validator.execution.dask.process_wide import configured
 from dask_validator.execution.dask.visitors import GuardedCluster, pages
-from dask_validator.execution.executor import TASK_TIMEOUT_S, Handling
+from dask_validator.execution.executor import TASK_TIMEOUT_S, Job
 
 INSTEAD = "use fewer, or --workers 1, which needs none"
 PATIENCE_S = 30.0  # how long to wait for a worker once there is none
@@ -88,16 +88,9 @@ class LocalExecutor:
         """Call it in every worker process."""
         self._ready().everywhere(function)
 
-    def map(
-        self,
-        function: Callable[[Task], Result],
-        tasks: Iterable[Task],
-        name: str,
-        handling: Handling[Task, Result],
-        suspects: Iterable[Task] = (),
-    ) -> Iterator[Result]:
+    def map(self, job: Job[Task, Result]) -> Iterator[Result]:
         """Yield results in the order of completion."""
-        return self._ready().map(function, tasks, name, handling, suspects)
+        return self._ready().map(job)
 
     def kill(self) -> None:
         """End the processes at once: one that hangs would be waited for."""
@@ -138,7 +131,7 @@ class LocalExecutor:
         for do in self._once_started:
             do(client)
         self.start_up_s = time.perf_counter() - clock
-        return ClientExecutor(client, PATIENCE_S, self._task_timeout_s)
+        return ClientExecutor(client, patience_s=PATIENCE_S, task_timeout_s=self._task_timeout_s)
 
     def _connected(self, scratch: str) -> Client:
         with ctrl_c_is_ours(), configured(STARTING):

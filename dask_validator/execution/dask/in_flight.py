@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import count, islice
@@ -18,7 +17,7 @@ from dask_validator.execution.dask import envelope
 from dask_validator.execution.dask.asking import asked, tried
 from dask_validator.execution.dask.attendance import Attendance
 from dask_validator.execution.dask.worker_checks import unfit_workers
-from dask_validator.execution.executor import Handling
+from dask_validator.execution.executor import Job
 
 POLL_S, FETCH_S = 0.01, 5.0
 BLIND = "a worker that joined late does not see the database: the outcomes travelled with its tasks"
@@ -53,18 +52,20 @@ class Flight:
     def __init__(
         self,
         client: Client,
-        packed: Callable[[Any], bytes],
-        name: str,
-        handling: Handling[Any, Any],
+        job: Job[Any, Any],
+        *,
+        timeout_s: float,
         attendance: Attendance,
         interrupts: list[int],
         warnings: list[str],
     ) -> None:
         self._client = client
-        self._packed = packed
+        self._function = envelope.Named(job.function)
+        self._sealed = partial(envelope.sealed, job.function, timeout_s=timeout_s)
         # Keys of our own: equal inputs would share one future, also with an earlier run on a long-lived cluster.
-        self._keys = (f"{name}-{position}" for position in count())
-        self._handling = handling
+        # Dask calls tasks on its dashboard by the letters that their keys begin with.
+        self._keys = (f"{job.kind}-{job.run}-{position}" for position in count())
+        self._handling = job.handling
         self._attendance = attendance
         self._waiting: Iterator[Any] = iter(())
         self._flying: dict[Future, Any] = {}
@@ -112,9 +113,9 @@ class Flight:
     def _submit(self, tasks: list[Any]) -> None:
         if not tasks:
             return
-        futures = self._client.map(
-            pickle.loads,
-            [self._packed(task) for task in tasks],
+        futures = self._client.map(  # (walkforward_task, tasks), in envelopes
+            self._function,
+            [self._sealed(task) for task in tasks],
             key=list(islice(self._keys, len(tasks))),
             workers=self._fit_workers() if self._unfit else None,
             allow_other_workers=bool(self._unfit),  # those may die, and others come

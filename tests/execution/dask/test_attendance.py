@@ -14,7 +14,7 @@ from distributed import Client, LocalCluster, Status
 from dask_validator import Incomplete, validate
 from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.execution.dask.forkserver import prepare
-from tests.handling import Whole
+from tests.handling import job
 from tests.tiny import tiny_database
 
 BOUND_S = 90
@@ -49,7 +49,7 @@ def test_every_worker_is_paused(two: LocalCluster) -> None:
     with Client(two, set_as_default=False) as client:
         executor = ClientExecutor(client, patience_s=0.0, say=said.append)
         with pytest.raises(Incomplete, match="every worker is paused") as caught:
-            list(executor.map(abs, range(3), "paused", Whole()))
+            list(executor.map(job(abs, range(3))))
 
     [line] = said
     assert "distributed.worker.memory.pause" in line
@@ -60,7 +60,8 @@ def test_one_worker_is_paused(two: LocalCluster) -> None:
     """Where one worker of two is paused, the other does all the work."""
     pause(two, 0)
     with Client(two, set_as_default=False) as client:
-        assert sorted(ClientExecutor(client, patience_s=0.0).map(abs, range(30), "one", Whole())) == list(range(30))
+        executor = ClientExecutor(client, patience_s=0.0)
+        assert sorted(executor.map(job(abs, range(30)))) == list(range(30))
 
 
 @contextmanager
@@ -99,4 +100,4 @@ def test_a_threshold_that_ends_workers_that_compute() -> None:
     """A worker that is ended at a size that any has while it computes is not held against the task it had."""
     takes_220_mb = "(bytearray(b'x') * 220_000_000, __import__('time').sleep(600))"
     with ending_at(250 * 10**6) as client, pytest.raises(Incomplete, match=NO_STRATEGY):
-        list(ClientExecutor(client).map(eval, [takes_220_mb], "threshold", Whole()))
+        list(ClientExecutor(client).map(job(eval, [takes_220_mb])))

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from distributed import Client, Scheduler
+from distributed import Client, Scheduler, get_task_stream
+from distributed.diagnostics.task_stream import rectangles
 
+from dask_validator import validate
 from dask_validator.errors import ValidatorError
+from dask_validator.execution.dask import envelope
 from dask_validator.execution.dask.client import ClientExecutor, quiet
 from dask_validator.execution.dask.in_flight import IN_FLIGHT
-from tests.handling import Whole
+from tests.handling import job
+from tests.tiny import tiny_database
 
 BOUND_S = 60
 UNFINISHED = {"waiting", "no-worker", "queued", "processing"}
@@ -34,7 +40,7 @@ def slowly(number: int) -> int:
 
 def press_ctrl_c_after_three(executor: ClientExecutor, results: list[int]) -> None:
     """A run of five seconds, interrupted near its start."""
-    for result in executor.map(slowly, range(100), "ctrl-c", Whole()):
+    for result in executor.map(job(slowly, range(100), "ctrl_c")):
         results.append(result)
         if len(results) == 3:
             signal.raise_signal(signal.SIGINT)
@@ -76,7 +82,7 @@ def unpicklable(task: int) -> Callable[[], int]:
 def test_a_task_that_fails_strangely_ends_the_run(client: Client, function: Callable[[int], object]) -> None:
     """Whatever goes wrong in a worker arrives here as one line; nobody waits for an answer that cannot be read."""
     with pytest.raises(ValidatorError, match="a task failed"):
-        list(ClientExecutor(client).map(function, range(3), function.__name__, Whole()))
+        list(ClientExecutor(client).map(job(function, range(3), function.__name__)))
 
 
 def unfinished_tasks(scheduler: Scheduler) -> int:
@@ -90,7 +96,7 @@ def test_few_tasks_are_known_to_the_scheduler_at_once(client: Client) -> None:
     scheduler = client.cluster.scheduler
     unfinished: list[int] = []
     results: list[int] = []
-    for result in ClientExecutor(client).map(slowly, range(50), "window", Whole()):
+    for result in ClientExecutor(client).map(job(slowly, range(50), "window")):
         results.append(result)
         unfinished.append(unfinished_tasks(scheduler))
         while len(scheduler.tasks) > IN_FLIGHT:  # what has landed is forgotten, if a little later
@@ -98,3 +104,25 @@ def test_few_tasks_are_known_to_the_scheduler_at_once(client: Client) -> None:
 
     assert sorted(results) == list(range(50))
     assert 1 < max(unfinished) <= IN_FLIGHT
+
+
+def test_a_run_has_its_name_on_the_dashboard(client: Client, tmp_path: Path) -> None:
+    """Dask's dashboard shows a run's tasks by their kind, in its progress bars and in its task stream."""
+    before = set(client.cluster.scheduler.task_prefixes)
+    with get_task_stream(client) as stream:
+        validate(tiny_database(tmp_path / "tiny.duckdb"), client=client, progress=False)
+
+    assert set(client.cluster.scheduler.task_prefixes) - before == {"walkforward"}
+    assert set(rectangles(stream.data)["name"]) >= {"walkforward"}
+    assert not any("loads" in name for name in rectangles(stream.data)["name"])
+
+
+def test_a_scheduler_without_our_package_reads_what_is_mapped() -> None:
+    """A function of ours bears its own name here; what travels is the standard library's."""
+    named = envelope.Named(slowly)
+    sent = pickle.dumps(named)
+
+    assert named.__name__ == "slowly"
+    assert b"tests" not in sent
+    assert b"dask_validator" not in sent
+    assert envelope.outcome(pickle.loads(sent)(pickle.dumps(pickle.dumps("answer")))) == "answer"

@@ -12,7 +12,7 @@ from distributed import utils
 
 from dask_validator.api import open_executor
 from tests.conftest import Command
-from tests.handling import Whole
+from tests.handling import job
 from tests.tiny import tiny_database
 
 WHO = "(__import__('os').getpid(), {name.split('.')[0] for name in __import__('sys').modules})"
@@ -22,7 +22,7 @@ def test_workers_import_only_what_they_need() -> None:
     """Every worker pays for its imports in memory and start-up; the dashboard and the tables need none in there."""
     assert hasattr(utils, "_forkserver_preload_set")  # an internal of Dask's that we set, or it preloads pandas
     with open_executor(2, dashboard_address=None) as executor:
-        answers = list(executor.map(eval, [WHO, WHO], "modules", Whole()))
+        answers = list(executor.map(job(eval, [WHO, WHO])))
 
     for pid, modules in answers:
         assert pid != os.getpid()
