@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -34,9 +35,9 @@ def costs_of(symbol: str, toml_path: str | Path | None = None) -> Costs:
 
 def _load(path: Path) -> dict[str, object]:
     """Its tables; the path may be one that a run has left in a database, of whatever there is."""
-    if path.exists() and not path.is_file():  # a pipe or a device would be read for ever
-        raise InputError(f"--instruments got {path}, which is not a file; needed one of TOML")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be read for ever
+            raise InputError(f"--instruments got {path}, which is not a file; needed one of TOML")
         with path.open(encoding="utf-8-sig") as file:  # editors may put a byte-order mark first
             text = file.read(LONGEST + 1)
         if len(text) > LONGEST:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import tempfile
 from bisect import bisect_left
@@ -17,6 +18,11 @@ from dask_validator.errors import InputError
 from dask_validator.files import lock, locked, opened
 from dask_validator.rules.jsonl import decompressed
 
+LOOK = 1 << 10  # bytes
+FIRST, LINE = (
+    b'{"strategy_id": "',
+    re.compile(rb'\s*{\s*"strategy_id"\s*:'),
+)  # how lines begin, as we write them or others
 LOCK_WAIT_S = 30.0  # others append for a second or two; whoever may read the file may lock it
 
 
@@ -43,8 +49,15 @@ def check_writable(path: Path) -> None:
 
 
 def _check_lines(path: Path, file: FileIO) -> None:
-    """Raise InputError for a file of another kind: what a link leads to may be anything, such as a shell's profile."""
-    if _is_regular(file) and os.pread(file.fileno(), 1, 0) not in {b"", b"{"}:
+    """Raise InputError for a file of another kind: what a link leads to may be anything, such as a shell's profile.
+
+    That may be empty, too, and reads each line: an empty file behind a link is refused.
+    """
+    if not _is_regular(file):
+        return
+    begins = os.pread(file.fileno(), LOOK, 0)
+    torn = begins and FIRST.startswith(begins)  # by a crash: whoever comes next completes it
+    if not torn and not LINE.match(begins) and (begins or path.is_symlink()):
         raise InputError(f"--wf-output got {path}, which is there and is no JSONL; give the lines a file of their own")
 
 

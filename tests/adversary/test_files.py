@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -135,15 +136,37 @@ def test_a_file_of_another_kind(database: Path, tmp_path: Path, refused: Refusal
     assert profile.read_text() == "# mine\n"
 
 
+@pytest.mark.parametrize("text", ["", '{"editor": "vi"}'], ids=["empty", "other JSON"])
+def test_a_link_to_a_file_of_another_kind(database: Path, tmp_path: Path, refused: Refusal, text: str) -> None:
+    """A JSONL that is a link to what a shell or an editor reads, which is empty or JSON of another kind"""
+    victim = tmp_path / "read by others"
+    victim.write_text(text)
+    (tmp_path / "wf.jsonl").symlink_to(victim)
+
+    assert "is no JSONL" in refused("run", "--workers", 1, "--db", database, "--wf-output", tmp_path / "wf.jsonl")
+    assert victim.read_text() == text
+
+
+@pytest.mark.parametrize("torn", ["{", '{"strategy_id"', '{"strategy_id": "MGC_O'])
+def test_a_line_that_a_crash_has_torn(database: Path, tmp_path: Path, torn: str) -> None:
+    """A JSONL in which there is but the beginning of a line: it is appended to, on a line of its own"""
+    (tmp_path / "wf.jsonl").write_text(torn)
+    validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+
+    first, second = (tmp_path / "wf.jsonl").read_text().splitlines()
+    assert first == torn
+    assert json.loads(second)["strategy_id"] == "MGC_GOOD"
+
+
 def test_links_that_hold(database: Path, tmp_path: Path) -> None:
     """A JSONL, and its folder, that are links of the user's own to a JSONL: they are followed and stay links"""
     (tmp_path / "really").mkdir()
-    (tmp_path / "really" / "lines").write_text("")
+    (tmp_path / "really" / "lines").write_text('{"strategy_id": "OLD"}\n')
     (tmp_path / "folder").symlink_to("really")
     (tmp_path / "really" / "wf.jsonl").symlink_to("lines")
     validate(database, workers=1, progress=False, wf_output=tmp_path / "folder" / "wf.jsonl")
 
-    assert line_ids(tmp_path / "really" / "lines") == ["MGC_GOOD"]
+    assert line_ids(tmp_path / "really" / "lines") == ["OLD", "MGC_GOOD"]
     assert (tmp_path / "really" / "wf.jsonl").is_symlink()
 
 
