@@ -20,8 +20,8 @@ import duckdb
 import pytest
 
 from dask_validator.cli import main
-from tests.browser import open_browser
 from tests.recorded import SMALL, build_database
+from tests.support.browser import open_browser
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

@@ -33,7 +33,7 @@ import psutil
 from dask_validator.store import writer
 from dask_validator.store.connection import connect
 from tests.recorded import SMALL, build_database
-from tests.tiny import Row, tiny_database
+from tests.support.tiny import Row, tiny_database
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = "from dask_validator.__main__ import main; main()"

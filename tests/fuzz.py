@@ -38,7 +38,7 @@ from dask_validator.store import access, connection, lock
 from dask_validator.store.checkup import examine
 from dask_validator.store.contract import OPTIONAL, SPLIT
 from tests.mutations import mutate
-from tests.tiny import Row, tiny_database
+from tests.support.tiny import Row, tiny_database
 
 STRATEGIES, SETUPS, RUNS, *_ = OURS = (
     *("experimental_strategies", "validated_setups", "dask_validator_runs"),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from tests.browser import open_browser
+from tests.support.browser import open_browser
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -10,7 +10,7 @@ import pytest
 from dask_validator import plan, validate
 from dask_validator.model import WINDOW_TABLE
 from dask_validator.result import RunResult
-from tests.tiny import change, tiny_database
+from tests.support.tiny import change, tiny_database
 
 SHUFFLED = "CREATE TABLE shuffled AS SELECT * FROM orb_outcomes ORDER BY hash(trading_day, rr_target, orb_label)"
 LAYOUTS = {

@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import duckdb
 import pytest
 from distributed import Client
 
-from dask_validator import RunConfig, plan, validate
+from dask_validator import plan, validate
 from dask_validator.api import prepared
 from dask_validator.events import ignore
 from dask_validator.execution.executor import Job
 from dask_validator.execution.serial import SerialExecutor
-from dask_validator.result import RunResult
 from dask_validator.run import run_validation
+from tests.support.runs import Serial, answers, config, verdicts
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-TABLES = ("experimental_strategies", "validated_setups", "orb_outcomes", "edge_families", "validated_setups_archive")
-OF_THE_CLOCK = {"run_id", "db", "total_s", "walkforward"}
-
-
-def answers(database: Path) -> dict[str, list[Any]]:
-    """All that a run writes, without moments and run ids; the JSONL lies beside the database."""
-    with duckdb.connect(str(database), read_only=True) as connection:
-        found = {}
-        for table in TABLES:
-            moments = "EXCLUDE (promoted_at, retired_at)" if table == "validated_setups" else ""
-            rows = connection.execute(f"SELECT * {moments} FROM {table} ORDER BY ALL").fetchall()
-            found[table] = list(map(repr, rows))  # NaN equals NaN as text
-    lines = [json.loads(line) for line in (database.parent / "wf.jsonl").read_text().splitlines()]
-    return {**found, "lines": [{**line, "timestamp": None, "run_id": None} for line in lines]}
-
-
-def verdicts(result: RunResult) -> tuple[object, ...]:
-    """What a run says, without clocks and run ids."""
-    summary = {name: value for name, value in result.summary.items() if name not in OF_THE_CLOCK}
-    judged = result.summary["walkforward"]
-    return (
-        summary,
-        judged["strategies"],
-        judged["passed"],
-        repr(list(result.verdicts)),
-        result.verdicts.observed.tobytes(),
-        tuple(result.warnings),
-    )
-
-
-def config(database: Path) -> RunConfig:
-    """Default rules; the JSONL beside the database."""
-    return RunConfig(wf_output=database.parent / "wf.jsonl")
-
-
-class Serial:
-    """One serial run: what every other must equal."""
-
-    def __init__(self, database: Path) -> None:
-        self.verdicts = verdicts(validate(database, "MGC", config(database), workers=1, progress=False))
-        self.answers = answers(database)
 
 
 @pytest.fixture(scope="module")

@@ -28,9 +28,9 @@ from dask_validator.run import run_validation
 from dask_validator.store import writer
 from tests.conftest import Command, Ran, everything_in
 from tests.store.test_writer import OLD, Opener, commit_replaced
-from tests.test_any_worker_count import answers
+from tests.support.runs import answers
+from tests.support.tiny import Row, change, line_ids, rows_by_id, tiny_database
 from tests.test_locks import HOLDING, Other
-from tests.tiny import Row, change, line_ids, rows_by_id, tiny_database
 
 BOUND_S = 90
 pytestmark = pytest.mark.usefixtures("bounded")

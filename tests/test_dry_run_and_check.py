@@ -13,7 +13,7 @@ import pytest
 from dask_validator import InputError, validate
 from tests.conftest import Command, everything_in
 from tests.recorded import SMALL, except_ids
-from tests.tiny import tiny_database
+from tests.support.tiny import tiny_database
 
 Found = tuple[dict[str, bytes], dict[str, int]]
 

@@ -15,7 +15,7 @@ from dask_validator import Explanation, InputError, RunConfig, RunResult, explai
 from dask_validator.explained import margin
 from dask_validator.model import Status, Verdict
 from tests.conftest import Command
-from tests.tiny import tiny_database
+from tests.support.tiny import tiny_database
 
 CONFIGS = {
     "default flags": RunConfig(dry_run=True),

@@ -14,7 +14,7 @@ from dask_validator import explain, validate
 from dask_validator.explained import margin
 from dask_validator.sentences import p_text, shown_sharpe
 from tests.conftest import Command
-from tests.tiny import GOOD, YEARS, change, tiny_database
+from tests.support.tiny import GOOD, YEARS, change, tiny_database
 
 ALIAS = {"strategy_id": "MGC_ALIAS", "is_canonical": False}
 

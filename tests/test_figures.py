@@ -15,7 +15,7 @@ from dask_validator.model import WindowResult
 from dask_validator.plain import plain
 from dask_validator.result import funnel, steps
 from dask_validator.tuning import Forecast
-from tests.browser import console_errors
+from tests.support.browser import console_errors
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure

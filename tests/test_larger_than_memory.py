@@ -21,8 +21,8 @@ from dask_validator.explanation import explain
 from dask_validator.model import OutcomeKey
 from dask_validator.store import access, connection
 from dask_validator.task import InDatabase, identity
-from tests.test_any_worker_count import config, verdicts
-from tests.tiny import GOOD, change, tiny_database
+from tests.support.runs import config, verdicts
+from tests.support.tiny import GOOD, change, tiny_database
 
 LIMIT = 24 * 2**20  # bytes
 LIMITED = {"memory_limit": "24MiB"}

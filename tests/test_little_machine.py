@@ -18,7 +18,7 @@ from dask_validator import InputError, RunConfig, validate
 from dask_validator.api import open_executor
 from dask_validator.execution.dask import dask_config
 from tests.conftest import Command, Ran
-from tests.tiny import tiny_database
+from tests.support.tiny import tiny_database
 
 MB = 10**6
 HOSTILE = """

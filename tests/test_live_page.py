@@ -25,9 +25,9 @@ from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.live.plugin import MOST_RUNS, ValidationPage
 from dask_validator.live.progress import TOPIC, Progress
 from dask_validator.live.sender import Sender
-from tests.browser import console_errors
 from tests.conftest import Command
-from tests.test_existing_cluster import BARE_DASK, SLOW, Cluster, running_scheduler
+from tests.support.browser import console_errors
+from tests.support.clusters import BARE_DASK, SLOW, Cluster, running_scheduler
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

@@ -24,9 +24,9 @@ from dask_validator.store import database, lock, writer
 from dask_validator.store.connection import connect
 from tests.conftest import Command, Ran, everything_in
 from tests.store.test_writer import commit_replaced
-from tests.test_any_worker_count import answers
+from tests.support.runs import answers
+from tests.support.tiny import Row, rows_by_id, tiny_database
 from tests.test_bad_input import opens_for_writing
-from tests.tiny import Row, rows_by_id, tiny_database
 
 BOUND_S = 90
 pytestmark = pytest.mark.usefixtures("bounded")

@@ -15,7 +15,7 @@ from dask_validator.result import RunResult
 from dask_validator.store.connection import reading
 from dask_validator.store.outcomes import read_outcomes
 from tests.conftest import Command
-from tests.tiny import Changes, Row, change, line_ids, rows_by_id, tiny_database
+from tests.support.tiny import Changes, Row, change, line_ids, rows_by_id, tiny_database
 
 FIRST, BAD, LAST = "MGC_A", "MGC_B", "MGC_C"
 NAN = math.nan

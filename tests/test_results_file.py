@@ -19,7 +19,7 @@ import pytest
 from dask_validator import NotCommitted, RunConfig, results_file, validate
 from dask_validator.results_file import append
 from tests.conftest import Command
-from tests.tiny import Row, change, line_ids, rows_by_id, tiny_database
+from tests.support.tiny import Row, change, line_ids, rows_by_id, tiny_database
 
 FIELDS = [
     "strategy_id", "instrument", "n_total_windows", "n_valid_windows", "n_positive_windows", "pct_positive",

@@ -15,7 +15,7 @@ import pytest
 
 from dask_validator import validate
 from tests.conftest import Command
-from tests.tiny import rows_by_id, tiny_database
+from tests.support.tiny import rows_by_id, tiny_database
 
 NOBODY_READS = {
     "closed": "<&- >&- 2>&-",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dask_validator
-from tests.parsing import parsed
+from tests.support.parsing import parsed
 
 PACKAGE = Path(dask_validator.__file__).parent
 INNER = {"config", "errors", "memory", "model", "pace", "palette", "plain", "sentences"}

@@ -14,7 +14,7 @@ from dask_validator.model import TaskTiming
 from dask_validator.monitor import summary
 from dask_validator.sentences import screened
 from tests.conftest import Command
-from tests.tiny import tiny_database
+from tests.support.tiny import tiny_database
 
 
 @pytest.fixture(scope="module")

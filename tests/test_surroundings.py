@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiny import rows_by_id, tiny_database
+from tests.support.tiny import rows_by_id, tiny_database
 
 NOBODY_WE_KNOW = ["unshare", "--user", "--map-user=54321"]
 

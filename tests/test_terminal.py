@@ -24,8 +24,8 @@ from dask_validator.monitor.terminal import Terminal
 from dask_validator.monitor.tunnel import tunnel
 from dask_validator.plain import plain
 from dask_validator.run import run_validation
-from tests.terminals import on_terminal
-from tests.tiny import rows_by_id, tiny_database
+from tests.support.terminals import on_terminal
+from tests.support.tiny import rows_by_id, tiny_database
 
 
 class Clock:

@@ -22,8 +22,8 @@ from dask_validator import validate
 from dask_validator.api import open_executor
 from dask_validator.cli import main
 from tests.conftest import Command
-from tests.test_existing_cluster import DASK, LOOPBACK, end, start, wait_until
-from tests.tiny import rows_by_id, tiny_database
+from tests.support.clusters import DASK, LOOPBACK, end, start, wait_until
+from tests.support.tiny import rows_by_id, tiny_database
 
 
 class Tls(NamedTuple):

@@ -14,7 +14,7 @@ from dask_validator.live.progress import Progress
 from dask_validator.model import Status
 from dask_validator.monitor.summary import render
 from dask_validator.reporting import report_result
-from tests.tiny import rows_by_id, tiny_database
+from tests.support.tiny import rows_by_id, tiny_database
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

@@ -18,7 +18,7 @@ from tests.reference.screening import COSTS
 from tests.reference.settings import Settings
 from tests.reference.validate import validate as twin
 from tests.rules.strategies import strategy_rows
-from tests.tiny import tiny_database
+from tests.support.tiny import tiny_database
 
 NAN = float("nan")
 FILTERS = [

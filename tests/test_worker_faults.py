@@ -41,10 +41,10 @@ from dask_validator.result import RunResult
 from dask_validator.rules import seasons
 from dask_validator.run import run_validation
 from tests.conftest import Command
-from tests.handling import job
-from tests.test_any_worker_count import config, verdicts
-from tests.test_existing_cluster import DASK, LOST_S, Cluster, Meanwhile, end, run_on, running_scheduler, wait_until
-from tests.tiny import line_ids, rows_by_id
+from tests.support.clusters import DASK, LOST_S, Cluster, Meanwhile, end, running_scheduler, wait_until
+from tests.support.jobs import job
+from tests.support.runs import config, run_on, verdicts
+from tests.support.tiny import line_ids, rows_by_id
 
 Faulty = Callable[..., Path]
 Send = Callable[[int, int], None]

@@ -29,8 +29,9 @@ from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import ignore
 from dask_validator.execution.dask import asking
 from dask_validator.live.sender import Sender
-from tests.test_existing_cluster import Cluster, Meanwhile, run_on, running_scheduler
-from tests.tiny import tiny_database
+from tests.support.clusters import Cluster, Meanwhile, running_scheduler
+from tests.support.runs import run_on
+from tests.support.tiny import tiny_database
 
 BOUND_S = 120
 NOBODY = 65534

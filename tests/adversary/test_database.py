@@ -17,10 +17,10 @@ from dask_validator import validate
 from dask_validator.cli import cli
 from dask_validator.errors import InputError
 from dask_validator.explanation import explain
-from dask_validator.store import contract, functions
+from dask_validator.store import functions, our_tables
 from tests.conftest import Command, everything_in
-from tests.parsing import parsed
-from tests.tiny import Row, change, line_ids, rows_by_id, tiny_database
+from tests.support.parsing import parsed
+from tests.support.tiny import Row, change, line_ids, rows_by_id, tiny_database
 
 KINDS: list[Row] = [
     {},
@@ -189,7 +189,7 @@ def test_views_of_files_when_allowed(unkeyed: Path, undisturbed: dict[str, Any],
 
 
 RUNS = (
-    "CREATE TABLE dask_validator_runs ({}, " + ", ".join(f"{n} {k}" for n, k in list(contract.RUNS.items())[1:]) + ")"
+    "CREATE TABLE dask_validator_runs ({}, " + ", ".join(f"{n} {k}" for n, k in list(our_tables.RUNS.items())[1:]) + ")"
 )
 
 

@@ -22,7 +22,7 @@ from dask_validator.cli import main
 from dask_validator.store import writer
 from dask_validator.task import identity
 from tests.conftest import everything_in
-from tests.tiny import change, line_ids, rows_by_id, tiny_database
+from tests.support.tiny import change, line_ids, rows_by_id, tiny_database
 
 BOUND_S = 60
 pytestmark = pytest.mark.usefixtures("bounded")

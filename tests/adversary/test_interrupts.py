@@ -13,7 +13,7 @@ import pytest
 
 from dask_validator import validate
 from dask_validator.store import database as store
-from tests.tiny import tiny_database
+from tests.support.tiny import tiny_database
 
 BOUND_S = 60
 ENDLESS = """

@@ -21,7 +21,7 @@ from dask_validator.journal.lines import MAGIC
 from dask_validator.store import writer
 from tests.conftest import everything_in
 from tests.journal.dying import Died, journal_of, kept_in
-from tests.tiny import as_an_earlier_version_left_it, change, tiny_database
+from tests.support.tiny import as_an_earlier_version_left_it, change, tiny_database
 
 Record = dict[str, Any]
 FORGED = 100

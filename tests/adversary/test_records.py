@@ -17,7 +17,7 @@ from dask_validator import validate
 from dask_validator.rules import jsonl
 from dask_validator.store import past_runs
 from tests.adversary.test_journal import ODD, _places, _with, end_of
-from tests.tiny import as_an_earlier_version_left_it, change, tiny_database
+from tests.support.tiny import as_an_earlier_version_left_it, change, tiny_database
 
 BOUND_S = 60
 TEXTS = ("parameters", "versions", "fingerprints", "summary", "task_timings")

@@ -17,7 +17,7 @@ from dask_validator.live.progress import Progress
 from dask_validator.monitor.notebook_view import View, as_html, as_text
 from dask_validator.plain import plain
 from dask_validator.reporting import report_result
-from tests.tiny import tiny_database
+from tests.support.tiny import tiny_database
 
 OVERRIDE, ZERO_WIDTH, FILLER, VARIANT, JOINER, BLANK = "\u202e", "\u200b", "\u3164", "\ufe0f", "\u034f", "\u2800"
 SPOOF = f"MGC_{OVERRIDE}DOOG{ZERO_WIDTH}_{FILLER}{VARIANT}{JOINER}{BLANK}\u2066\u061c\ufeff\x1b[2J"

@@ -13,8 +13,8 @@ from dask_validator import validate
 from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SIZE
 from dask_validator.store.contract import BOOLEAN, NUMBER, OPTIONAL, TABLES, TEXT, TIMESTAMP
 from dask_validator.store.our_tables import OUR_TABLES
-from tests import tiny
 from tests.documents.pages import code, page, rows, section
+from tests.support import tiny
 
 CONTRACT = page("docs/data-contract.md")
 HEADINGS = {line.rsplit(": ", 1)[1]: line for line in CONTRACT.splitlines() if line.startswith("## ")}

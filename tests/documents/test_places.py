@@ -12,7 +12,7 @@ import pytest
 import dask_validator
 from dask_validator.result import RunResult
 from tests.documents.pages import ROOT, code, documents, fenced, page, prose, section
-from tests.parsing import parsed
+from tests.support.parsing import parsed
 
 PAGES = documents()
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -18,8 +18,8 @@ from dask_validator.model import Status
 from dask_validator.rules import filters, seasons
 from dask_validator.rules.costs import KNOWN_COSTS, Costs
 from tests.documents.pages import ROOT, code, page, rows, section
-from tests.parsing import parsed
 from tests.recorded import SMALL
+from tests.support.parsing import parsed
 
 RULES = page("docs/rules.md")
 NUMBERS = {code(row["number"])[0]: row["value"] for row in rows(RULES, "number")}

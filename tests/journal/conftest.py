@@ -18,7 +18,7 @@ from tests.journal.dying import (
     die_after,
     undisturbed,
 )
-from tests.tiny import tiny_database
+from tests.support.tiny import tiny_database
 
 
 @pytest.fixture(autouse=True, scope="module")

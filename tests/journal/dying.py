@@ -15,7 +15,7 @@ import pytest
 from dask_validator import compute, validate
 from dask_validator.result import RunResult
 from dask_validator.task import TaskResult, WalkforwardTask, walkforward_task
-from tests.tiny import Row
+from tests.support.tiny import Row
 
 Written = dict[str, list[str]]
 

@@ -23,7 +23,7 @@ from tests.journal.dying import (
     run,
     written,
 )
-from tests.tiny import Row, tiny_database
+from tests.support.tiny import Row, tiny_database
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from tests.journal.dying import (
     run,
     written,
 )
-from tests.tiny import change, line_ids, rows_by_id, tiny_database
+from tests.support.tiny import change, line_ids, rows_by_id, tiny_database
 
 
 def test_discard(dead: Dead, truth: Written, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from tests.journal.dying import (
     undisturbed,
     written,
 )
-from tests.tiny import change
+from tests.support.tiny import change
 
 
 class Other(NamedTuple):

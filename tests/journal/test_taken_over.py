@@ -22,7 +22,7 @@ from tests.journal.dying import (
     run,
     written,
 )
-from tests.tiny import change
+from tests.support.tiny import change
 
 IN_A_TASK = """
 import os, signal

@@ -22,7 +22,7 @@ from tests.journal.dying import (
     run,
     written,
 )
-from tests.tiny import line_ids, rows_by_id, tiny_database
+from tests.support.tiny import line_ids, rows_by_id, tiny_database
 
 
 def test_a_glance_at_a_journal_is_no_use_of_it(dead: Dead, truth: Written) -> None:

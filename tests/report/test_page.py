@@ -11,8 +11,8 @@ import pytest
 from dask_validator import RunConfig, validate
 from dask_validator.plain import plain
 from dask_validator.reporting import report_result
-from tests.browser import console_errors
-from tests.tiny import tiny_database
+from tests.support.browser import console_errors
+from tests.support.tiny import tiny_database
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

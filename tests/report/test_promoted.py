@@ -17,9 +17,9 @@ from dask_validator import RunConfig, validate
 from dask_validator.plain import shell_word
 from dask_validator.reporting import report_past_run
 from dask_validator.store.database import Database
-from tests.browser import console_errors
 from tests.conftest import Command
-from tests.tiny import change, tiny_database
+from tests.support.browser import console_errors
+from tests.support.tiny import change, tiny_database
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

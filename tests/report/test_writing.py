@@ -33,8 +33,8 @@ from dask_validator.store.present import REJECTED
 from dask_validator.store.reader import read_facts, read_waiting
 from tests.conftest import Command, everything_in
 from tests.store.test_writer import Opener, commit_replaced
+from tests.support.tiny import change, rows_by_id, tiny_database
 from tests.test_locks import HOLDING, Other
-from tests.tiny import change, rows_by_id, tiny_database
 
 MEGABYTE = 2**20
 

@@ -28,7 +28,7 @@ from dask_validator.rules.gates import (
 )
 from dask_validator.store.our_tables import RESULTS
 from tests.documents.pages import page
-from tests.tiny import rows_by_id, tiny_database
+from tests.support.tiny import rows_by_id, tiny_database
 
 EVERY = RunConfig(min_sharpe=0.1, max_drawdown=20.0, min_win_rate=0.4)
 TEXTS = {"no_years": "no yearly data", "negative": "2019"}

@@ -19,7 +19,7 @@ from dask_validator.rules import seasons
 from dask_validator.store import database as of_runs
 from dask_validator.store.checkup import examine
 from tests.conftest import everything_in
-from tests.tiny import Row, change, rows_by_id, tiny_database
+from tests.support.tiny import Row, change, rows_by_id, tiny_database
 
 STRATEGIES: list[Row] = [{}, {"strategy_id": "MGC_NEW"}, {"strategy_id": "MGC_BAD", "sample_size": 3}]
 SETUPS: list[Row] = [{"strategy_id": "MGC_GOOD"}, {"strategy_id": "MGC_BAD"}]

@@ -11,7 +11,7 @@ from dask_validator import RunConfig, validate
 from dask_validator.errors import InputError
 from dask_validator.rules import jsonl
 from dask_validator.store.past_runs import latest_runs, read_past_run
-from tests.tiny import as_an_earlier_version_left_it, change, tiny_database
+from tests.support.tiny import as_an_earlier_version_left_it, change, tiny_database
 
 
 def _validated(path: Path, instrument: str = "MGC", **flags: object) -> str:

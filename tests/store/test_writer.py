@@ -23,7 +23,7 @@ from dask_validator.store.contract import OPTIONAL, PROMOTED
 from dask_validator.store.fingerprints import Seen, file_state
 from dask_validator.store.past_runs import read_past_run
 from tests.conftest import contents, everything_in
-from tests.tiny import GOOD, Row, change, insert, line_ids, rows_by_id, tiny_database
+from tests.support.tiny import GOOD, Row, change, insert, line_ids, rows_by_id, tiny_database
 
 BAD: Row = {"strategy_id": "MGC_BAD", "sample_size": 3}
 ALIAS: Row = {"strategy_id": "MGC_ALIAS", "is_canonical": False}

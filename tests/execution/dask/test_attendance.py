@@ -14,8 +14,8 @@ from distributed import Client, LocalCluster, Status
 from dask_validator import Incomplete, validate
 from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.execution.dask.forkserver import prepare
-from tests.handling import job
-from tests.tiny import tiny_database
+from tests.support.jobs import job
+from tests.support.tiny import tiny_database
 
 BOUND_S = 90
 pytestmark = pytest.mark.usefixtures("bounded")

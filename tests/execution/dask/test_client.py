@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from distributed import Client, Scheduler, get_task_stream
+from distributed import Client, get_task_stream
 from distributed.diagnostics.task_stream import rectangles
 
 from dask_validator import validate
@@ -18,11 +18,11 @@ from dask_validator.errors import ValidatorError
 from dask_validator.execution.dask import envelope
 from dask_validator.execution.dask.client import ClientExecutor, quiet
 from dask_validator.execution.dask.in_flight import IN_FLIGHT
-from tests.handling import job
-from tests.tiny import tiny_database
+from tests.support.clusters import unfinished_tasks
+from tests.support.jobs import job
+from tests.support.tiny import tiny_database
 
 BOUND_S = 60
-UNFINISHED = {"waiting", "no-worker", "queued", "processing"}
 
 
 @pytest.fixture(scope="module")
@@ -83,11 +83,6 @@ def test_a_task_that_fails_strangely_ends_the_run(client: Client, function: Call
     """Whatever goes wrong in a worker arrives here as one line; nobody waits for an answer that cannot be read."""
     with pytest.raises(ValidatorError, match="a task failed"):
         list(ClientExecutor(client).map(job(function, range(3), function.__name__)))
-
-
-def unfinished_tasks(scheduler: Scheduler) -> int:
-    """How many tasks a scheduler in this process has still to see to, without those that it is just forgetting."""
-    return sum(task.state in UNFINISHED for task in scheduler.tasks.copy().values())
 
 
 @pytest.mark.usefixtures("bounded")

@@ -12,8 +12,8 @@ from distributed import utils
 
 from dask_validator.api import open_executor
 from tests.conftest import Command
-from tests.handling import job
-from tests.tiny import tiny_database
+from tests.support.jobs import job
+from tests.support.tiny import tiny_database
 
 WHO = "(__import__('os').getpid(), {name.split('.')[0] for name in __import__('sys').modules})"
 

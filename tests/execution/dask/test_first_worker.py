@@ -13,7 +13,7 @@ from dask_validator import RunConfig, validate
 from dask_validator.api import open_executor
 from dask_validator.execution.dask import first_worker
 from tests.conftest import Command
-from tests.tiny import rows_by_id, tiny_database
+from tests.support.tiny import rows_by_id, tiny_database
 
 BOUND_S = 90
 pytestmark = pytest.mark.usefixtures("bounded")
