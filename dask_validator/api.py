@@ -68,7 +68,8 @@ def validate(
     workers
         Processes of a LocalCluster made for this run; 1 is serial, in this process. Default: as the command.
     client
-        A `dask.distributed.Client` to run on instead; it stays open.
+        A `dask.distributed.Client` to run on instead; it stays open. Where the cluster speaks TLS, it is the one that
+        shows a certificate: `Client(address, security=Security(...))`.
     progress
         Whether to show progress beside warnings: on stderr, in a notebook below the cell.
     flags

@@ -227,10 +227,10 @@ def _opened(path: Path, flags: int, mode: int = 0o600) -> int:
     file = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
     try:
         found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} is not a file; give the journal a file with --journal PATH")
         if found.st_uid != os.geteuid():
             raise Foreign(f"the journal {path} belongs to another user (uid {found.st_uid}); {_WAYS_OUT}")
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path} is not a file; give the journal a file with --journal PATH")
         return file
     except BaseException:
         os.close(file)
@@ -247,7 +247,7 @@ def _refuse_no_journal(path: Path, file: int) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"the journal {path} cannot be read ({error.strerror}); give it up with --discard")
+    return InputError(f"the journal {path} cannot be read ({error.strerror or error}); give it up with --discard")
 
 
 def _sync(folder: Path) -> None:

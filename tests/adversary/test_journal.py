@@ -177,6 +177,19 @@ def test_a_journal_of_somebody_else(committed: Path, tmp_path: Path, mode: int) 
     assert journal.with_name(f"{journal.name}.old-1").read_bytes() == before[journal.name]
 
 
+@needs_root
+def test_a_pipe_of_somebody_else(tmp_path: Path) -> None:
+    """A pipe of another user in the place of the journal: refused without waiting, and --discard renames it"""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    os.mkfifo(journal_of(database))
+    os.chown(journal_of(database), 65534, 65534)
+    with pytest.raises(InputError, match=r"another user \(uid 65534\).*--discard"):
+        run(database)
+    run(database, discard=True)
+
+    assert everything_in(tmp_path).keys() >= {"tiny.duckdb", "wf.jsonl"}
+
+
 @pytest.mark.parametrize("there", [False, True], ids=["to nothing", "to an empty file"])
 def test_a_journal_that_is_a_link(tmp_path: Path, there: bool) -> None:
     """A journal that is a link to a file that a shell reads"""
