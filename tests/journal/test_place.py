@@ -31,7 +31,7 @@ def test_a_journal_that_cannot_be_read_or_renamed(
 
     monkeypatch.setattr(Path, "rename", refused)
     with pytest.raises(InputError, match=r"cannot be renamed to .*old-1.*--journal PATH"):
-        run(dead.database, min_sample=40)
+        run(dead.database, wf_test_months=5)
     monkeypatch.setattr(os, "open", refused)
     with pytest.raises(InputError, match="cannot be read"):
         left_in(dead.journal)
@@ -45,7 +45,7 @@ def test_mode(database: Path, umask: int) -> None:
     try:
         die_after(1, database)
         first = journal_of(database).stat().st_mode & 0o777
-        die_after(1, database, min_sample=40)
+        die_after(1, database, wf_test_months=5)
     finally:
         os.umask(before)
     modes = [path.stat().st_mode & 0o777 for path in database.parent.glob("*.journal*")]
