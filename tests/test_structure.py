@@ -129,6 +129,24 @@ def test_dask_is_behind_a_contract() -> None:
     assert {name for name in knowing if not name.startswith("execution/dask/")} == {"api.py", "cli.py"}
 
 
+def test_the_compute_edge_is_read_at_a_glance() -> None:
+    """Bodies of at most 40 lines; at most six parameters by position, five of a constructor; files of 300 lines."""
+    found = []
+    for path in sorted((PACKAGE / "execution").rglob("*.py")):
+        source = path.read_text()
+        found += [path.name] * (source.count("\n") > 300)
+        for function in ast.walk(parsed(source)):
+            if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            statements = function.body[ast.get_docstring(function) is not None :] or function.body
+            positional = [a for a in function.args.posonlyargs + function.args.args if a.arg not in ("self", "cls")]
+            too_long = statements[-1].end_lineno - statements[0].lineno >= 40  # type: ignore[operator]
+            if too_long or len(positional) > (5 if function.name == "__init__" else 6):
+                found.append(f"{path.name}: {function.name}")
+
+    assert found == []
+
+
 def test_rules_are_pure() -> None:
     """The rules read no file and no clock: only numpy and a few modules of the standard library are theirs."""
     allowed = {

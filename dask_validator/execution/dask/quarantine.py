@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from dask_validator.execution.dask.in_flight import Dead, Flight
@@ -17,7 +17,11 @@ Result = TypeVar("Result")
 
 
 def quarantined(
-    flight: Flight, suspects: Iterable[Task], handling: Handling[Task, Result], timeout_s: float
+    flight: Flight,
+    suspects: Iterable[Task],
+    handling: Handling[Task, Result],
+    timeout_s: float,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Result]:
     """Yield a result for every suspect, or for each of its parts; nothing else of ours is in flight meanwhile.
 
@@ -27,11 +31,11 @@ def quarantined(
     left = [Dead(part, 0) for task in suspects for part in handling.parts(task, PARTS)][::-1]
     while left and not flight.interrupts:
         task, deaths = left.pop()
-        started = time.monotonic()
+        started = clock()
         yield from flight.results([task])
         for dead in flight.dead():
             deaths += dead.deaths
-            late = time.monotonic() - started >= timeout_s * dead.deaths
+            late = clock() - started >= timeout_s * dead.deaths
             parts = handling.parts(task, ONE_BY_ONE if late else PARTS)  # every further part would take as long
             if len(parts) > 1:
                 left += [Dead(part, 0) for part in reversed(parts)]

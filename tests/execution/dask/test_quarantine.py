@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dask_validator.execution.dask import quarantine
 from dask_validator.execution.dask.in_flight import Dead
 from dask_validator.execution.dask.quarantine import quarantined
 
@@ -93,12 +92,10 @@ class Flight:
 def lost(flight: Flight, suspects: Sequence[Task]) -> dict[int, str]:
     """What is lost, with the reasons, after a check that whatever is not has a result of its own, once."""
     reasons: dict[int, str] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quarantine, "time", flight)
-        for result in quarantined(cast(Any, flight), suspects, Numbers(), TIMEOUT_S):
-            match result:
-                case (tuple() as task, str() as reason):
-                    reasons |= dict.fromkeys(task, reason)
+    for result in quarantined(cast(Any, flight), suspects, Numbers(), TIMEOUT_S, flight.monotonic):
+        match result:
+            case (tuple() as task, str() as reason):
+                reasons |= dict.fromkeys(task, reason)
     assert sorted([*chain(*flight.landed), *reasons]) == sorted(chain(*suspects))
     return reasons
 
