@@ -25,7 +25,8 @@ def share_histogram(shares: NDArray[np.float64]) -> Histogram:
 
 
 def shared_edges(values: NDArray[np.float64], about: int = 24) -> list[float]:
-    """Round edges, zero among their multiples, around the middle 98 % of the values."""
+    """Round edges, zero among their multiples, around the middle 98 % of the values that are finite."""
+    values = values[np.isfinite(values)]
     if not values.size:
         return [0.0, 1.0]
     low, high = (float(edge) for edge in np.percentile(values, [1, 99]))
@@ -36,7 +37,8 @@ def shared_edges(values: NDArray[np.float64], about: int = 24) -> list[float]:
 
 
 def histogram(values: NDArray[np.float64], edges: Sequence[float]) -> Histogram:
-    """Values beyond the edges are counted in the first and last bin."""
+    """Values beyond the edges are counted in the first and last bin, what is no number nowhere."""
+    values = values[~np.isnan(values)]
     step = (edges[-1] - edges[0]) / (len(edges) - 1)
     bins = np.floor(np.round((values - edges[0]) / step, 6))
     outside = int(((bins < 0) | (bins > len(edges) - 2)).sum())

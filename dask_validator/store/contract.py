@@ -168,12 +168,12 @@ def _check_ours(connection: duckdb.DuckDBPyConnection) -> None:
     objects = dict(
         connection.execute(
             "SELECT lower(table_name), 'table' FROM duckdb_tables() WHERE schema_name = 'main' "
-            "AND database_name = current_database() UNION ALL SELECT lower(view_name), 'view' FROM duckdb_views() "
+            "AND database_name = current_database() UNION ALL SELECT lower(view_name), sql FROM duckdb_views() "
             "WHERE schema_name = 'main' AND database_name = current_database()"
         ).fetchall()
     )
     for table, wanted in OUR_TABLES.items():
-        if objects.get(table) == "view":
+        if objects.get(table, "table") != "table":
             raise InputError(f"{table} is not the table that runs are recorded in (it is a view); rename or drop it")
         columns = _columns(connection, table)
         strange = [name for name, kind in wanted.items() if name in columns and columns[name].kind != kind]
@@ -187,8 +187,8 @@ def _check_ours(connection: duckdb.DuckDBPyConnection) -> None:
             raise InputError(
                 f"{table} has {', '.join(refusing)}, which may refuse the record of a run; rename or drop the table"
             )
-    if objects.get(LATEST) == "table":
-        raise InputError(f"{LATEST} is a table, and needed for our view of the latest verdicts; rename or drop it")
+    if "dask_validator_results" not in objects.get(LATEST, "dask_validator_results"):
+        raise InputError(f"{LATEST} is not our view of the latest verdicts, which a run makes anew; rename or drop it")
 
 
 def _constraints(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:

@@ -229,6 +229,24 @@ def test_another_table_of_runs(tmp_path: Path, statement: str) -> None:
     assert "dask_validator_runs" in refused(database)
 
 
+@pytest.mark.parametrize("what", ["VIEW {} AS SELECT 42 AS mine", "TABLE {} (mine INTEGER)"], ids=["view", "table"])
+    "what", ["VIEW {} AS SELECT 42 AS mine", "TABLE {} (mine INTEGER)"], ids=["view", "table"]
+)
+def test_another_view_of_the_latest(tmp_path: Path, what: str) -> None:
+    """Something of the user's under the name of our view of the latest verdicts
+
+    A run makes that view anew: what is not ours would be gone without a word.
+    """
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    change(database, f"CREATE {what.format('dask_validator_latest')}")
+    assert "dask_validator_latest" in refused(database)
+
+    change(database, f"DROP {what.split()[0]} dask_validator_latest")
+    run(database)
+    change(database, "UPDATE experimental_strategies SET validation_status = NULL")
+    run(database)
+
+
 def test_tables_named_like_our_temporary_ones(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     """Tables and schemas named like what a commit makes for itself
 

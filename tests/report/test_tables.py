@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from itertools import pairwise
@@ -129,6 +130,16 @@ def test_a_near_miss_passes_its_phase_with_the_flag(
         after = next(verdict for verdict in again.verdicts if verdict.strategy_id == miss.strategy_id)
         assert (before[miss.strategy_id].status, before[miss.strategy_id].phase) == (Status.REJECTED, phase)
         assert after.status is Status.PASSED if phase == 6 else after.phase in (None, 6)
+
+
+def test_histograms_of_what_is_infinite_or_no_number() -> None:
+    """Infinite expectancies lie beyond the edges, and NaN, as of plus and minus infinity, is counted nowhere."""
+    values = np.array([-math.inf, -0.1, 0.0, 0.1, math.inf, math.nan])
+    edges = distributions.shared_edges(values)
+    found = distributions.histogram(values, edges)
+
+    assert -0.2 < edges[0] < edges[-1] < 0.2
+    assert (sum(found.counts), found.counts[0] > 1, found.counts[-1] > 1) == (5, True, True)
 
 
 def test_histograms_count_what_lies_between_their_edges() -> None:
