@@ -230,8 +230,6 @@ def test_another_table_of_runs(tmp_path: Path, statement: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["VIEW {} AS SELECT 42 AS mine", "TABLE {} (mine INTEGER)"], ids=["view", "table"])
-    "what", ["VIEW {} AS SELECT 42 AS mine", "TABLE {} (mine INTEGER)"], ids=["view", "table"]
-)
 def test_another_view_of_the_latest(tmp_path: Path, what: str) -> None:
     """Something of the user's under the name of our view of the latest verdicts
 
