@@ -89,7 +89,7 @@ def test_macros_named_like_our_functions(tmp_path: Path) -> None:
     """
     database = tiny_database(tmp_path / "tiny.duckdb")
     used = [name for name in names_of_functions() if functions._is_used(name)]
-    assert set(used) >= functions.USED
+    assert set(used) >= functions.USED - {"row_number"}  # DuckDB 1.4 does not list functions of windows
     change(database, ";".join(macros(name)[name.startswith(functions.CATALOGUE)] for name in used))
     said = refused(database)
 
