@@ -5,6 +5,8 @@ OLDEST := .venv-oldest
 # The releases of Python that pyproject.toml names, and the tests of what touches Python, DuckDB and Dask.
 PYTHONS := 3.11 3.12 3.13
 EDGES := tests/test_golden.py tests/store tests/test_bad_input.py tests/adversary/test_database.py
+# Whole files, as each shares what it has made; none of these counts seconds, processes or ports.
+TWO_AT_A_TIME := -n 2 --dist loadfile
 
 .PHONY: demo test lint types tests test-oldest test-pythons bench fuzz crash adversary notebooks clean
 
@@ -25,7 +27,7 @@ tests: $(VENV)/tests
 
 # The oldest release of everything that pyproject.toml admits, at the edges.
 test-oldest: $(OLDEST)/tests
-	$(OLDEST)/bin/python -m pytest $(EDGES)
+	$(OLDEST)/bin/python -m pytest $(TWO_AT_A_TIME) $(EDGES)
 
 # The edges again on the other releases of Python, as far as they are installed; `make test-python3.13` for one of them.
 test-pythons:
@@ -37,7 +39,7 @@ test-pythons:
 	done
 
 test-python%: $(VENV)-python%/tests
-	$(VENV)-python$*/bin/python -m pytest $(EDGES)
+	$(VENV)-python$*/bin/python -m pytest $(TWO_AT_A_TIME) $(EDGES)
 
 # An hour and 22 GB of disk when the databases are to be made, most of it for the million; BENCH="--strategies 1000 12996 100000" for less.
 bench: $(VENV)/tests
@@ -71,13 +73,13 @@ $(VENV)/tests: $(VENV)/runs
 $(OLDEST)/tests: pyproject.toml tests/oldest.txt
 	$(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
-		--editable . --constraint tests/oldest.txt pytest hypothesis
+		--editable . --constraint tests/oldest.txt pytest pytest-xdist hypothesis
 	touch $@
 
 .PRECIOUS: $(VENV)-python%/tests
 $(VENV)-python%/tests: pyproject.toml
 	python$* -m venv $(VENV)-python$*
-	$(VENV)-python$*/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest hypothesis
+	$(VENV)-python$*/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest pytest-xdist hypothesis
 	touch $@
 
 clean:
