@@ -164,7 +164,7 @@ def test_a_failing_sync_takes_everything_back(tmp_path: Path, monkeypatch: pytes
     jsonl = tmp_path / "wf.jsonl"
     jsonl.write_bytes(OLD)
     monkeypatch.setattr(os, "fsync", failing)
-    with pytest.raises(NotCommitted, match=r"dask_validator_runs\.results") as caught:
+    with pytest.raises(NotCommitted, match=r"dask_validator_results") as caught:
         validate(database, workers=1, progress=False, wf_output=jsonl)
 
     assert jsonl.read_bytes() == OLD
