@@ -386,7 +386,7 @@ def changed_others(before: Snapshot, after: Snapshot) -> Iterator[str]:
     """Tables, views and indexes are as they were, but for what is ours."""
     if before.others != after.others:
         yield f"other tables have changed: {before.others} {after.others}"
-    ours = {f"main.{name}" for name in OURS}
+    ours = {f"{kind}{name}" for name in OURS for kind in ("main.", "view ")}
     for name in before.objects.keys() | after.objects.keys():
         if before.objects.get(name) != after.objects.get(name) and name.lower() not in ours:
             yield f"{name} has changed: {before.objects.get(name)} {after.objects.get(name)}"

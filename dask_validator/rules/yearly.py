@@ -13,7 +13,7 @@ from dask_validator.rules.json_values import as_double
 
 DORMANT_BELOW_ATR = 20.0
 MAX_WAIVED_TRADES = 5
-_EXACT = 2**53  # whole numbers below are doubles
+_DOUBLES = range(-(2**53), 2**53)  # whole numbers that doubles are exact for
 
 
 class Year(NamedTuple):
@@ -103,7 +103,7 @@ def _year_number(key: str) -> int:
 def _year(year: int, data: object) -> Year:
     if type(data) is dict:  # as nearly all are
         trades, avg_r = data.get("trades", 0), data.get("avg_r", 0)
-        if type(trades) is int and type(avg_r) is float and abs(trades) < _EXACT:
+        if type(trades) is int and type(avg_r) is float and trades in _DOUBLES:
             return Year(year, float(trades), avg_r, avg_r > 0)
     return _odd_year(year, data)
 
