@@ -22,7 +22,7 @@ from dask_validator.model import OutcomeKey
 from dask_validator.store import access, connection
 from dask_validator.task import InDatabase, identity
 from tests.support.runs import config, verdicts
-from tests.support.tiny import GOOD, change, tiny_database
+from tests.support.tiny import GOOD, as_an_earlier_version_left_it, change, tiny_database
 
 LIMIT = 24 * 2**20  # bytes
 LIMITED = {"memory_limit": "24MiB"}
@@ -202,6 +202,7 @@ def test_many_large_records(scratch: Path, tmp_path: Path, monkeypatch: pytest.M
     """The record of a run is found among many whose lines together are too long for the usual memory."""
     database = tiny_database(tmp_path / "tiny.duckdb")
     validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+    as_an_earlier_version_left_it(database)
     earlier = "run_id || n AS run_id, finished_at - to_days(n::INTEGER) AS finished_at"
     copies = f"SELECT r.* REPLACE ({earlier}, encode(repeat(md5(n::VARCHAR), 62500)) AS results)"
     change(database, f"INSERT INTO dask_validator_runs {copies} FROM dask_validator_runs r, range(1, 40) numbers(n)")

@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import numpy as np
 import psutil
 import pytest
 
-from dask_validator import DatabaseHeld, InputError, NotCommitted, api, validate
+from dask_validator import DatabaseHeld, InputError, NotCommitted, RunConfig, api, validate
 from dask_validator.api import open_executor
 from dask_validator.result import RunResult
+from dask_validator.rules.candidates import Candidates
+from dask_validator.rules.costs import KNOWN_COSTS
+from dask_validator.rules.fdr import Correction
+from dask_validator.rules.screening import Market
+from dask_validator.rules.verdicts import decide
 from dask_validator.store import database, lock, writer
 from dask_validator.store.connection import connect
 from tests.conftest import Command, Ran, everything_in
@@ -498,8 +504,10 @@ def test_a_lock_is_waited_for_as_long_as_is_said(few: Path, monkeypatch: pytest.
     def held(*_: object, **__: object) -> None:
         raise DatabaseHeld("held by PID 1", 1)
 
+    market = Market(KNOWN_COSTS["MGC"], {})
+    nothing = decide(Candidates(market.terms(RunConfig()), market), {}, Correction.over(np.empty(0)))
     with pytest.raises(NotCommitted, match="held by PID 1"):
-        writer.commit(few, None, [], None, writer.Patience(seconds), held)  # type: ignore[arg-type]
+        writer.commit(few, None, nothing, None, writer.Patience(seconds), held)  # type: ignore[arg-type]
     assert watch.now == pytest.approx(seconds)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import duckdb
@@ -44,7 +44,23 @@ def windows(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
     return {"row": owner, **{name: np.ascontiguousarray(table[name]) for name in WINDOW_TABLE.names or ()}}
 
 
-def insert_results(run_id: str, instrument: str) -> tuple[str, tuple[str, ...]]:
+_KEY = ("orb_minutes", "orb_label", "entry_model", "rr_target", "confirm_bars")
+_ROW = [name for name in TABLES["experimental_strategies"] if not name.startswith("validation_")]
+# One after the other, as each would take its memory beside the others'.
+_HASHED_OUTCOMES = f"""
+    CREATE TEMP TABLE hashed_outcomes AS
+    SELECT {", ".join(_KEY)}, hash(sum(hash(trading_day, outcome, pnl_r))) AS outcomes_hash
+    FROM orb_outcomes WHERE symbol = ? GROUP BY {", ".join(_KEY)}
+"""
+_HASHED_ROWS = f"""
+    CREATE TEMP TABLE hashed_rows AS
+    SELECT v.row AS row, hash({", ".join(f"e.{name}" for name in _ROW)}) AS row_hash, outcomes_hash
+    FROM computed_verdicts v JOIN experimental_strategies e USING (strategy_id)
+    LEFT JOIN hashed_outcomes o ON {" AND ".join(f"e.{name} IS NOT DISTINCT FROM o.{name}" for name in _KEY)}
+"""
+
+
+def insert_results(run_id: str, instrument: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """SQL and its parameters, from the computed tables; before any row of the user's is changed."""
     columns = {name: f"n.{name}" for name in (*GATE_NUMBERS, "p_value", "adjusted_p")}
     columns = {name: f"CASE WHEN NOT isnan({source}) THEN {source} END" for name, source in columns.items()}
@@ -53,31 +69,23 @@ def insert_results(run_id: str, instrument: str) -> tuple[str, tuple[str, ...]]:
     columns |= {name: f"n.{name}" for name in ("keeps_split", "every_day")}
     columns |= {name: f"p.{name}" for name in ("years_tested", "all_years_positive", "regime_waivers")}
     columns |= {name: f"v.{name}" for name in ("strategy_id", "phase", "gate", "reason", "remark", "dst_verdict")}
-    columns |= {"run_id": "?", "verdict": "v.status", "row_hash": "e.row_hash", "outcomes_hash": "o.outcomes_hash"}
-    key = ("orb_minutes", "orb_label", "entry_model", "rr_target", "confirm_bars")
-    row = [name for name in TABLES["experimental_strategies"] if not name.startswith("validation_")]
+    columns |= {"run_id": "?", "verdict": "v.status", "row_hash": "h.row_hash", "outcomes_hash": "h.outcomes_hash"}
+    yield _HASHED_OUTCOMES, (instrument,)
+    yield _HASHED_ROWS, ()
     query = f"""
         INSERT INTO dask_validator_results ({", ".join(RESULTS)})
         SELECT {", ".join(columns[name] for name in RESULTS)}
-        FROM computed_verdicts v JOIN computed_numbers n USING (row)
+        FROM computed_verdicts v JOIN computed_numbers n USING (row) JOIN hashed_rows h USING (row)
         LEFT JOIN computed_splits s USING (strategy_id) LEFT JOIN computed_promoted p USING (strategy_id)
-        LEFT JOIN (
-            SELECT strategy_id, {", ".join(key)}, hash({", ".join(row)}) AS row_hash FROM experimental_strategies
-        ) e USING (strategy_id)
-        LEFT JOIN (
-            SELECT {", ".join(key)}, hash(sum(hash(trading_day, outcome, pnl_r))) AS outcomes_hash
-            FROM orb_outcomes WHERE symbol = ? GROUP BY {", ".join(key)}
-        ) o ON {" AND ".join(f"e.{name} IS NOT DISTINCT FROM o.{name}" for name in key)}
-        ORDER BY v.row
     """
-    return query, (run_id, instrument)
+    yield query, (run_id,)
 
 
 INSERT_WINDOWS = f"""
     INSERT INTO dask_validator_windows ({", ".join(WINDOWS)})
     SELECT ?, v.strategy_id, DATE '{EPOCH}' + w."start", DATE '{EPOCH}' + w."end", w.test_n,
         {", ".join(f"CASE WHEN NOT isnan(w.{name}) THEN w.{name} END" for name in list(WINDOWS)[-3:])}
-    FROM computed_windows w JOIN computed_verdicts v USING (row) ORDER BY w.row, w."start"
+    FROM computed_windows w JOIN computed_verdicts v USING (row)
 """
 
 

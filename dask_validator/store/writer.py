@@ -55,7 +55,7 @@ class RunRecord(NamedTuple):
 # Updated in the order of the table: DuckDB is forty times slower where a million rows come in any other.
 _IN_TABLE_ORDER = """
     CREATE TEMP TABLE ordered_verdicts AS
-    SELECT e.{row} AS row, v.*, s.* EXCLUDE (strategy_id)
+    SELECT e.{row} AS row, v.* EXCLUDE (row), s.* EXCLUDE (strategy_id)
     FROM computed_verdicts v JOIN experimental_strategies e USING (strategy_id)
     LEFT JOIN computed_splits s USING (strategy_id) ORDER BY row
 """
@@ -239,7 +239,8 @@ def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> Ite
     yield from _missing_columns(catalogue)
     for table, columns in OUR_TABLES.items():
         yield from _our_table(table, columns, catalogue.tables[table])
-    yield Statement(*insert_results(record.run_id, record.instrument))
+    for sql, parameters in insert_results(record.run_id, record.instrument):
+        yield Statement(sql, parameters)
     yield Statement(INSERT_WINDOWS, (record.run_id,))
     yield Statement(_IN_TABLE_ORDER.format(row=row))
     yield _update({"validation_status": "status", "validation_notes": "note"}, row)
