@@ -45,8 +45,8 @@ def explain(
     Parameters
     ----------
     run_id
-        Default: the latest run that gives the verdict and the note that the database has, else the latest of the
-        instrument, else the default flags.
+        Default: of the runs that have judged it the latest that gives the verdict and the note that the database has,
+        else the latest of the instrument, else the default flags.
     instruments
         TOML with the costs of further symbols. Default: the one of the run.
 
@@ -58,14 +58,20 @@ def explain(
     check_is_file(db)
     database = Database.at(db, to_write=False)
     stored = database.read_strategy(strategy_id)
-    latest: Explanation | None = None
+    latest = stranger = None
     for run in islice(_runs(database, stored, run_id), MOST_RUNS):
+        if run_id is None and stored.status and not run.judged(strategy_id):
+            stranger = stranger or run
+            continue
         explanation = _by(run, database, stored, instruments)
         if explanation.agrees or run_id is not None:
             return explanation
         latest = latest or explanation
     if latest is not None:
         return latest
+    if stranger is not None:
+        explanation = _by(stranger, database, stored, instruments)
+        return explanation._replace(source=f"the flags of {explanation.source}: no run that is kept has judged it")
     config = RunConfig()
     order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments))
     return _explain(order, stored, None, "the default flags: no run is stored")

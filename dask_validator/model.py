@@ -164,10 +164,13 @@ def check_windows(tables: Sequence[NDArray[np.void]]) -> None:
             raise ValueError(f"windows with {name} = {numbers.min()} or {numbers.max()}")
 
 
+UNKNOWN = -1  # in place of a count
+
+
 class Walked(NamedTuple):
     """The facts of one strategy's walk-forward, whatever the thresholds are."""
 
-    outcomes: int  # on days that the strategy takes
+    outcomes: int  # on days that the strategy takes, or UNKNOWN
     windows: NDArray[np.void]  # shape (n_windows,), dtype WINDOW_TABLE, in time order
 
 

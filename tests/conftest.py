@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,11 +46,22 @@ class Ran:
 Command = Callable[..., Ran]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _signals_as_on_a_terminal() -> None:
-    """`nohup` and a shell's `&` have signals ignored, here and in all that is started from here."""
+    """`nohup` and a shell's `&` have signals ignored; a command that another test has run here has left its handler."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """In Python 3.11 what Dask logs of garbage that is collected can disturb the parser of test files."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from dask_validator import Explanation, InputError, RunConfig, RunResult, explai
 from dask_validator.explained import margin
 from dask_validator.model import Status, Verdict
 from tests.conftest import Command
-from tests.support.tiny import tiny_database
+from tests.support.tiny import as_an_earlier_version_left_it, change, tiny_database
 
 CONFIGS = {
     "default flags": RunConfig(dry_run=True),
@@ -287,3 +287,33 @@ def test_a_result_explains_only_what_it_has_processed(committed: tuple[Path, Run
     """An id that the run did not see is refused by name."""
     with pytest.raises(InputError, match=r"'MGC_NOWHERE'.*\.strategies"):
         committed[1].explain("MGC_NOWHERE")
+
+
+def test_whoever_has_not_judged_a_strategy_is_not_named_as_its_judge(tmp_path: Path) -> None:
+    """Runs of the same flags say the same: the one that has judged it counts, and where none has, that is said."""
+    database = tiny_database(tmp_path / "tiny.duckdb", [{}, {"strategy_id": "MGC_LATER"}])
+    lines = tmp_path / "wf.jsonl"
+    change(database, "UPDATE experimental_strategies SET validation_status = 'PASSED' WHERE strategy_id = 'MGC_LATER'")
+    first = validate(database, workers=1, progress=False, wf_output=lines)
+    told = explain(database, "MGC_LATER").source
+    change(database, "UPDATE experimental_strategies SET validation_status = NULL WHERE strategy_id = 'MGC_LATER'")
+    second = validate(database, workers=1, progress=False, wf_output=lines)
+
+    assert told.startswith(f"the flags of run {first.summary['run_id']}")
+    assert told.endswith("no run that is kept has judged it")
+    assert first.summary["run_id"] in explain(database, "MGC_GOOD").source
+    assert second.summary["run_id"] in explain(database, "MGC_LATER").source
+
+
+def test_an_earlier_version_kept_no_number_of_outcomes(tmp_path: Path) -> None:
+    """Its windows are explained as they are; what it did not keep is not made up."""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+    as_an_earlier_version_left_it(database)
+    explanation = explain(database, "MGC_GOOD")
+    by_name = {gate.name: gate for gate in explanation.gates}
+
+    assert explanation.agrees
+    assert "computed now" not in explanation.source
+    assert (by_name["outcomes"].observed, by_name["outcomes"].passed) == (None, True)
+    assert by_name["windows"].observed == len(explanation.windows) > 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dask_validator.model import EPOCH, WINDOW_TABLE, Walked, WindowResult, window_results
+from dask_validator.model import EPOCH, UNKNOWN, WINDOW_TABLE, Walked, WindowResult, window_results
 from dask_validator.rules.gates import HELD
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.rules.window_gates import window_columns
@@ -73,10 +73,10 @@ def records(verdicts: Verdicts, run_id: str, instrument: str, now: datetime) -> 
 
 
 def walked_of(record: Mapping[str, Any]) -> Walked:
-    """The windows of a line of the JSONL; the outcomes are those in the windows, as the others were not kept."""
+    """The windows of a line of the JSONL, which does not say how many outcomes there were."""
     rows = [tuple(map(_number, window.values()))[: len(WINDOW_TABLE.names or ())] for window in record["windows"]]
     table = np.array(rows, dtype=WINDOW_TABLE)
-    return Walked(int(table["test_n"].sum()), table)
+    return Walked(UNKNOWN, table)
 
 
 def _number(value: Any) -> float:

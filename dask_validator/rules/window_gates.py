@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.model import Judged, Walked, WalkforwardResult, window_results
+from dask_validator.model import UNKNOWN, Judged, Walked, WalkforwardResult, window_results
 from dask_validator.rules.gates import POSITION
 
 MAX_IMBALANCE = 5.0
@@ -58,7 +58,7 @@ def observe(walked: Sequence[Walked], min_trades: int, into: NDArray[np.float64]
     """Fill in the numbers of phase 6: for each of the strategies its row of `into`, of shape (n, n_gates)."""
     found = pooled([facts.windows for facts in walked], min_trades)
     columns: dict[str, Any] = {
-        "outcomes": [facts.outcomes for facts in walked],
+        "outcomes": [np.nan if facts.outcomes == UNKNOWN else facts.outcomes for facts in walked],
         "windows": [len(facts.windows) for facts in walked],
         "valid_windows": found.valid,
         "pct_positive": found.pct_positive,

@@ -92,6 +92,10 @@ class PastRun(NamedTuple):
         """As they were made, all or that of one strategy; none of a run that an earlier version made."""
         return read(self.path, lambda connection: read_verdicts(connection, self.run_id, self._terms, strategy_id))
 
+    def judged(self, strategy_id: str) -> bool:
+        """Whether the strategy was one of its own; of a run that an earlier version made, whether it may have been."""
+        return bool(self.lines) or len(self.verdicts(strategy_id)) > 0
+
     @property
     def _terms(self) -> Terms:
         """As far as this version knows the parameters: what was judged is read, not judged again."""

@@ -78,7 +78,14 @@ def existing_cluster(
     with answering():
         wait_for_a_worker(client, say)
         warnings = [*check_versions(client), *without_nanny(client)]
-        return ClientExecutor(client, task_timeout_s=task_timeout_s, warnings=warnings, dashboard=dashboard, say=say)
+        return ClientExecutor(
+            client,
+            patience_s=PATIENCE_S,
+            task_timeout_s=task_timeout_s,
+            warnings=warnings,
+            dashboard=dashboard,
+            say=say,
+        )
 
 
 class ClientExecutor:
