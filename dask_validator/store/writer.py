@@ -80,12 +80,18 @@ class Statement(NamedTuple):
     parameters: tuple[Any, ...] = ()
 
 
+class Column(NamedTuple):
+    """One column; an empty or all-NULL one must not be left to guess its type."""
+
+    kind: str
+    values: Sequence[object]
+
+
 class ComputedTable(NamedTuple):
     """A temporary table with what a run computed; the rest of a promoted row is copied inside SQL."""
 
     name: str
-    columns: Mapping[str, str]  # name and type, which an empty or all-NULL column must not be left to guess
-    values: Sequence[Sequence[object]]  # column by column
+    columns: Mapping[str, Column]
 
 
 class Computed(NamedTuple):
@@ -98,52 +104,42 @@ class Computed(NamedTuple):
 def computed(verdicts: Verdicts) -> Computed:
     """All that was computed."""
     columns = {"computed_numbers": numbers(verdicts), "computed_windows": windows(verdicts)}
-    return Computed(_computed_tables(verdicts), columns)
+    return Computed([_of_all(verdicts), _of_seasons(verdicts), _of_promoted(verdicts)], columns)
 
 
-def _computed_tables(verdicts: Verdicts) -> list[ComputedTable]:
-    splits = [(i, split) for i, split in enumerate(verdicts.splits) if split and split.winter_n is not None]
-    standings = [(i, computed_columns(of, verdicts.discovery(i))) for i, of in verdicts.standings.items()]
+def _of_all(verdicts: Verdicts) -> ComputedTable:
+    rows, splits = range(len(verdicts)), verdicts.splits
     gates = [None if gate == HELD else GATES[gate] for gate in verdicts.gate]
-    return [
-        ComputedTable(
-            "computed_verdicts",
-            {
-                "row": "INTEGER",
-                "strategy_id": "VARCHAR",
-                "status": "VARCHAR",
-                "note": "VARCHAR",
-                "phase": "INTEGER",
-                "gate": "VARCHAR",
-                "reason": "VARCHAR",
-                "remark": "VARCHAR",
-                "writes_split": "BOOLEAN",
-                "dst_verdict": "VARCHAR",
-            },
-            [
-                range(len(verdicts)),
-                verdicts.ids,
-                [str(STATUSES[code]) for code in verdicts.status],
-                [verdicts.note(i) for i in range(len(verdicts))],
-                [gate and gate.phase for gate in gates],
-                [gate and gate.name for gate in gates],
-                verdicts.reasons,
-                verdicts.remarks,
-                [verdicts.writes_split(i) for i in range(len(verdicts))],
-                [split and split.verdict for split in verdicts.splits],
-            ],
-        ),
-        ComputedTable(  # few have numbers: most sessions have no seasons
-            "computed_splits",
-            {"strategy_id": "VARCHAR", **_SPLIT_NUMBERS},
-            [[verdicts.ids[i] for i, _ in splits], *([split[k] for _, split in splits] for k in range(4))],
-        ),
-        ComputedTable(
-            "computed_promoted",
-            {"strategy_id": "VARCHAR", **_COMPUTED},
-            [[verdicts.ids[i] for i, _ in standings], *([of[name] for _, of in standings] for name in _COMPUTED)],
-        ),
-    ]
+    columns = {
+        "row": Column("INTEGER", rows),
+        "strategy_id": Column("VARCHAR", verdicts.ids),
+        "status": Column("VARCHAR", [str(STATUSES[code]) for code in verdicts.status]),
+        "note": Column("VARCHAR", [verdicts.note(i) for i in rows]),
+        "phase": Column("INTEGER", [gate and gate.phase for gate in gates]),
+        "gate": Column("VARCHAR", [gate and gate.name for gate in gates]),
+        "reason": Column("VARCHAR", verdicts.reasons),
+        "remark": Column("VARCHAR", verdicts.remarks),
+        "writes_split": Column("BOOLEAN", [verdicts.writes_split(i) for i in rows]),
+        "dst_verdict": Column("VARCHAR", [split and split.verdict for split in splits]),
+    }
+    return ComputedTable("computed_verdicts", columns)
+
+
+def _of_seasons(verdicts: Verdicts) -> ComputedTable:
+    """Few have numbers: most sessions have no seasons."""
+    found = [(i, split) for i, split in enumerate(verdicts.splits) if split and split.winter_n is not None]
+    columns = {"strategy_id": Column("VARCHAR", [verdicts.ids[i] for i, _ in found])}
+    for position, (name, kind) in enumerate(_SPLIT_NUMBERS.items()):
+        columns[name] = Column(kind, [split[position] for _, split in found])
+    return ComputedTable("computed_splits", columns)
+
+
+def _of_promoted(verdicts: Verdicts) -> ComputedTable:
+    found = [(i, computed_columns(of, verdicts.discovery(i))) for i, of in verdicts.standings.items()]
+    columns = {"strategy_id": Column("VARCHAR", [verdicts.ids[i] for i, _ in found])}
+    for name, kind in _COMPUTED.items():
+        columns[name] = Column(kind, [of[name] for _, of in found])
+    return ComputedTable("computed_promoted", columns)
 
 
 def commit(
@@ -212,11 +208,13 @@ def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, made: Co
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
-    connection.execute(f"CREATE TEMP TABLE {table.name} ({', '.join(f'{c} {t}' for c, t in table.columns.items())})")
-    values = ", ".join(f"unnest(?::{kind}[])" for kind in table.columns.values())
-    for start in range(0, len(table.values[0]), BATCH):
-        batch = [list(column[start : start + BATCH]) for column in table.values]
-        connection.execute(f"INSERT INTO {table.name} SELECT {values}", batch)
+    columns = table.columns.values()
+    kinds = ", ".join(f"{name} {column.kind}" for name, column in table.columns.items())
+    connection.execute(f"CREATE TEMP TABLE {table.name} ({kinds})")
+    unnested = ", ".join(f"unnest(?::{column.kind}[])" for column in columns)
+    for start in range(0, len(table.columns["strategy_id"].values), BATCH):
+        batch = [list(column.values[start : start + BATCH]) for column in columns]
+        connection.execute(f"INSERT INTO {table.name} SELECT {unnested}", batch)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
