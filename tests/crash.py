@@ -42,6 +42,7 @@ FINELY = f"from dask_validator import plan; plan.OUTCOMES_PER_TASK = (2_000, 5_0
 TIMEOUT_S = 120
 PATIENCE_S = 10.0  # for processes to end after the one that they belong to
 MOMENTS = {"promoted_at", "retired_at", "finished_at", "run_id"}
+OF_EACH_RUN = {"dask_validator_runs", "dask_validator_results"}  # the view of the latest says what counts
 ONLY_READ = {"orb_outcomes", "daily_features"}
 # The last of these that a journal holds says how far the run had come.
 STAGES = {"append": "appending", "committing": "committing", "computed": "committing", "answers": "computing"}
@@ -164,7 +165,7 @@ def tables(database: Path) -> dict[str, list[str]]:
         for table, column in connection.execute(
             "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
         ).fetchall():
-            if column not in MOMENTS and table != "dask_validator_runs":
+            if column not in MOMENTS and table not in OF_EACH_RUN:
                 columns.setdefault(table, []).append(f'"{column}"')
         for table, names in columns.items():
             wanted = ", ".join(names)
