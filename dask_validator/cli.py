@@ -123,7 +123,7 @@ def demo(
     def compare_with_truth(result: RunResult) -> str:
         return summary.truth(truth_report(db, result.verdicts.by_id()))
 
-    result = _run(ctx, db, "MGC", workers or max(2, default_workers()), flags, compare_with_truth)
+    result = _run(ctx, db, "MGC", workers or max(2, default_workers()), flags, appendix=compare_with_truth)
     if not flags["quiet"]:
         echo(going_on.after_demo(db, result))
     ctx.exit(_code(result))
@@ -275,6 +275,7 @@ def _run(
     instrument: str,
     workers: int | None,
     flags: dict[str, Any],
+    *,
     appendix: Callable[[RunResult], str] | None = None,
     scheduler: str | None = None,
 ) -> RunResult:

@@ -43,6 +43,7 @@ def write(
     order: Order,
     result: RunResult,
     seen: Seen,
+    *,
     started_at: datetime,
     listener: Listener,
     watch: Stopwatch,

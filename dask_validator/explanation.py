@@ -58,18 +58,15 @@ def explain(
     check_is_file(db)
     database = Database.at(db, to_write=False)
     stored = database.read_strategy(strategy_id)
-    latest = stranger = None
+    latest: Explanation | None = None
     for run in islice(_runs(database, stored, run_id), MOST_RUNS):
-        if run_id is None and stored.status and not run.judged(strategy_id):
-            stranger = stranger or run
-            continue
         explanation = _by(run, database, stored, instruments)
         if explanation.agrees or run_id is not None:
             return explanation
         latest = latest or explanation
     if latest is not None:
         return latest
-    if stranger is not None:
+    if (stranger := next(past_runs(database.path, stored.instrument), None)) is not None:
         explanation = _by(stranger, database, stored, instruments)
         return explanation._replace(source=f"the flags of {explanation.source}: no run that is kept has judged it")
     config = RunConfig()
@@ -85,9 +82,10 @@ def explain_verdict(order: Order, verdicts: Verdicts, position: int, run_id: str
 
 
 def _runs(database: Database, stored: Stored, run_id: str | None) -> Iterator[PastRun]:
-    """The run that is asked for, else all of the instrument's, the latest first."""
+    """The run that is asked for, else all that have judged the strategy, or might while it waits, the latest first."""
     if run_id is None:
-        yield from past_runs(database.path, stored.instrument)
+        judged = stored.strategy.strategy_id if stored.status else None
+        yield from past_runs(database.path, stored.instrument, judged)
         return
     run = read_past_run(database.path, stored.instrument, run_id)
     if run is None or run.instrument != stored.instrument:

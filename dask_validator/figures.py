@@ -5,7 +5,7 @@ The background is Bokeh's own, so that a theme of the user's decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +125,18 @@ def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades
         legend_group="became",
         source=source,
     )
+    _label_windows(plot, columns)
+    plot.xaxis.axis_label = "test windows, with their number of trades"
+    plot.yaxis.axis_label = "expectancy (R per trade)"
+    plot.add_layout(plot.legend[0], "below")
+    plot.legend.orientation = "horizontal"
+    plot.legend.location = "left"
+    plot.legend.border_line_color = None
+    return plot
+
+
+def _label_windows(plot: figure, columns: Mapping[str, Sequence[Any]]) -> None:
+    """The number of trades beyond the end of each bar."""
     middles = [start + (end - start) / 2 for start, end in zip(columns["start"], columns["end"], strict=True)]
     for sign, baseline, offset in ((1, "bottom", -2), (-1, "top", 2)):
         chosen = [i for i, exp_r in enumerate(columns["exp_r"]) if (exp_r >= 0) == (sign > 0)]
@@ -137,13 +149,6 @@ def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades
             y_offset=offset,
             text_font_size="8pt",
         )
-    plot.xaxis.axis_label = "test windows, with their number of trades"
-    plot.yaxis.axis_label = "expectancy (R per trade)"
-    plot.add_layout(plot.legend[0], "below")
-    plot.legend.orientation = "horizontal"
-    plot.legend.location = "left"
-    plot.legend.border_line_color = None
-    return plot
 
 
 def speedup_figure(forecasts: Sequence[Forecast], workers: int, total_s: float) -> figure:

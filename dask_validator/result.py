@@ -239,8 +239,8 @@ def whole(value: Any) -> int | None:
 def _strategy_columns(verdicts: Verdicts) -> dict[str, list[Any]]:
     """The columns of `RunResult.strategies`, None where there is nothing to say."""
     rows = range(len(verdicts))
-    windowed = [i for i, _ in verdicts.windowed()]
-    walked = window_columns([facts for _, facts in verdicts.windowed()], verdicts.terms.config.wf_min_trades)
+    windowed = verdicts.windowed()
+    walked = window_columns([facts for _, facts in windowed], verdicts.terms.config.wf_min_trades)
     splits = [split_columns(split) for split in verdicts.splits]
     standings = [verdicts.standings.get(i) for i in rows]
     return {
@@ -248,7 +248,7 @@ def _strategy_columns(verdicts: Verdicts) -> dict[str, list[Any]]:
         "verdict": [str(STATUSES[code]) for code in verdicts.status],
         "phase": [None if gate == HELD else GATES[gate].phase for gate in verdicts.gate],
         "note": [verdicts.note(i) for i in rows],
-        **{name: _spread(column, windowed, len(rows)) for name, column in walked._asdict().items()},
+        **{name: _spread(column, [i for i, _ in windowed], len(rows)) for name, column in walked._asdict().items()},
         **{name: [split[name] for split in splits] for name in split_columns(None)},
         "years_tested": [standing and standing.years_tested for standing in standings],
         "all_years_positive": [standing and standing.all_years_positive for standing in standings],

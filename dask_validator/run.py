@@ -160,19 +160,12 @@ class _Run:
             verdicts = decide(screened, answers, correction, facts.setups_not_null)
         if verdicts and not unanswered:
             self._journal.computed()
-        warnings = [
-            *tally.unknown_filters(screened.filters, self._order.config.strict_filters),
-            *tally.still_active(verdicts, facts.active_setups),
-            *tally.left_waiting(unanswered),
-            *tally.not_kept(self._journal.reason),
-            *self._executor.warnings[self._warned :],
-        ]
         summary = self._summary(verdicts, correction, facts)
         self._listener(Decided(summary, verdicts.failures()))
         result = RunResult(
             summary,
             verdicts,
-            warnings,
+            self._warnings(screened, verdicts, unanswered, facts),
             self._computer.timings,
             self._watch.stages,
             self._executor.start_up_s,
@@ -185,6 +178,15 @@ class _Run:
             raise Incomplete(str(ended), result) from ended
         return result, seen
 
+    def _warnings(self, screened: Candidates, verdicts: Verdicts, unanswered: int, facts: Facts) -> list[str]:
+        return [
+            *tally.unknown_filters(screened.filters, self._order.config.strict_filters),
+            *tally.still_active(verdicts, facts.active_setups),
+            *tally.left_waiting(unanswered),
+            *tally.not_kept(self._journal.reason),
+            *self._executor.warnings[self._warned :],
+        ]
+
     def end_without_writing(self) -> None:
         """A journal of strategies that no longer wait is of no use to anybody."""
         if not self._waiting:
@@ -195,7 +197,15 @@ class _Run:
         self._listener(Committing(len(result.verdicts)))
         try:
             with collector.paused():
-                write(self._order, result, seen, self._started_at, self._listener, self._watch, self._journal)
+                write(
+                    self._order,
+                    result,
+                    seen,
+                    started_at=self._started_at,
+                    listener=self._listener,
+                    watch=self._watch,
+                    journal=self._journal,
+                )
         finally:
             result.summary["total_s"] = round(self._watch.total_s, 3)
 

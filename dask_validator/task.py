@@ -33,7 +33,7 @@ from dask_validator.rules.seasons import season_of, season_split, winter_days
 from dask_validator.rules.walkforward import walkforward
 from dask_validator.store.access import USUAL, Access, grant
 from dask_validator.store.connection import reading_again, with_room
-from dask_validator.store.fingerprints import stamp
+from dask_validator.store.file_state import stamp
 from dask_validator.store.outcomes import read_outcomes
 
 K = TypeVar("K")

@@ -289,6 +289,19 @@ def test_a_result_explains_only_what_it_has_processed(committed: tuple[Path, Run
         committed[1].explain("MGC_NOWHERE")
 
 
+def test_many_later_runs_do_not_hide_the_one_that_has_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many runs have followed without the strategy, it is explained by its own."""
+    database = tiny_database(tmp_path / "tiny.duckdb", [{}, {"strategy_id": "MGC_AGAIN"}])
+    lines = tmp_path / "wf.jsonl"
+    first = validate(database, workers=1, progress=False, wf_output=lines)
+    for _ in range(2):
+        change(database, "UPDATE experimental_strategies SET validation_status = NULL WHERE strategy_id = 'MGC_AGAIN'")
+        validate(database, workers=1, progress=False, wf_output=lines)
+    monkeypatch.setattr("dask_validator.explanation.MOST_RUNS", 1)
+
+    assert explain(database, "MGC_GOOD").source.startswith(f"run {first.summary['run_id']}")
+
+
 def test_whoever_has_not_judged_a_strategy_is_not_named_as_its_judge(tmp_path: Path) -> None:
     """Runs of the same flags say the same: the one that has judged it counts, and where none has, that is said."""
     database = tiny_database(tmp_path / "tiny.duckdb", [{}, {"strategy_id": "MGC_LATER"}])

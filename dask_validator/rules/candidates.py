@@ -53,7 +53,7 @@ class Candidates:
     questions
         By outcome key, what workers have to compute.
     asked
-        By position.
+        Positions of the strategies that have a question, ascending.
     """
 
     terms: Terms
@@ -69,7 +69,7 @@ class Candidates:
     p_values: list[float | None] = field(default_factory=list)  # as far as they are corrected for each other
     survivors: dict[int, Survivor] = field(default_factory=dict)
     questions: dict[OutcomeKey, list[Request]] = field(default_factory=dict)
-    asked: set[int] = field(default_factory=set)
+    asked: list[int] = field(default_factory=list)
     filters: Counter[str] = field(default_factory=Counter)  # of all strategies
 
     def add(self, rows: Sequence[Strategy]) -> None:
@@ -137,7 +137,7 @@ class Candidates:
             filter_type = row.filter_type if walkforward else None
             question = Request(row.strategy_id, filter_type, walkforward, rule, row.fingerprint)
             self.questions.setdefault(row.outcome_key, []).append(question)
-            self.asked.add(len(self.ids))
+            self.asked.append(len(self.ids))
         self._append(row, None, split, reason)
 
     def _append(

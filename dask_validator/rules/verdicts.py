@@ -154,7 +154,7 @@ def decide(
         Columns that the user's `validated_setups` declares NOT NULL.
     """
     made = _Made(candidates, correction)
-    for position in sorted(candidates.asked):
+    for position in candidates.asked:
         if (answer := answers.pop(candidates.ids[position], None)) is None:
             made.unanswered.add(position)
         else:

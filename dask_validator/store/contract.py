@@ -104,6 +104,15 @@ class Column(NamedTuple):
     generated_as: str | None  # the expression
 
 
+class Constraint(NamedTuple):
+    """One constraint of a table as the catalogue has it; names in lower case."""
+
+    kind: str
+    expression: str | None  # of a CHECK
+    columns: list[str]
+    sql: str
+
+
 class Catalogue(NamedTuple):
     """The tables of the contract as this database has them; column names in lower case."""
 
@@ -140,8 +149,9 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     _check_fillable("validated_setups", tables["validated_setups"], WRITTEN["validated_setups"])
     for table in ("experimental_strategies", "validated_setups"):
         _check_key(connection, table)
-    _check_ours(connection)
-    return Catalogue(tables | {table: _columns(connection, table) for table in OUR_TABLES})
+    ours = {table: _columns(connection, table) for table in OUR_TABLES}
+    _check_ours(connection, ours)
+    return Catalogue(tables | ours)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
@@ -163,7 +173,20 @@ def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Col
     }
 
 
-def _check_ours(connection: duckdb.DuckDBPyConnection) -> None:
+def constraints(connection: duckdb.DuckDBPyConnection, table: str) -> list[Constraint]:
+    """Of a table of the users', or of ours."""
+    rows = connection.execute(
+        "SELECT constraint_type, expression, constraint_column_names, constraint_text FROM duckdb_constraints() "
+        "WHERE lower(table_name) = ? AND schema_name = 'main' AND database_name = current_database() "
+        "ORDER BY constraint_index",
+        [table],
+    ).fetchall()
+    return [
+        Constraint(kind, expression, [name.lower() for name in names], sql) for kind, expression, names, sql in rows
+    ]
+
+
+def _check_ours(connection: duckdb.DuckDBPyConnection, ours: Mapping[str, Mapping[str, Column]]) -> None:
     """Our own tables, where they are there, must be as we make them: others of that name would sink every commit."""
     objects = dict(
         connection.execute(
@@ -175,15 +198,16 @@ def _check_ours(connection: duckdb.DuckDBPyConnection) -> None:
     for table, wanted in OUR_TABLES.items():
         if objects.get(table, "table") != "table":
             raise InputError(f"{table} is not the table that runs are recorded in (it is a view); rename or drop it")
-        columns = _columns(connection, table)
+        if not (columns := ours[table]):
+            continue
         strange = [name for name, kind in wanted.items() if name in columns and columns[name].kind != kind]
         strange += [name for name in wanted if name in columns and columns[name].generated_as is not None]
-        strange += [name for name in NEEDED[table] if columns and name not in columns]
+        strange += [name for name in NEEDED[table] if name not in columns]
         if strange:
             what = f"its {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} other"
             raise InputError(f"{table} is not the table that runs are recorded in ({what}); rename or drop it")
         _check_fillable(table, columns, {**wanted, **EARLIER.get(table, {})})
-        if refusing := _constraints(connection, table):
+        if refusing := _refusing(connection, table):
             raise InputError(
                 f"{table} has {', '.join(refusing)}, which may refuse the record of a run; rename or drop the table"
             )
@@ -191,16 +215,14 @@ def _check_ours(connection: duckdb.DuckDBPyConnection) -> None:
         raise InputError(f"{LATEST} is not our view of the latest verdicts, which a run makes anew; rename or drop it")
 
 
-def _constraints(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+def _refusing(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     """What a record could run into, as SQL; a key of run_id and columns that are NOT NULL are ours."""
-    constraints = connection.execute(
-        "SELECT constraint_type, constraint_column_names, constraint_text FROM duckdb_constraints() "
-        "WHERE lower(table_name) = ? AND schema_name = 'main' AND database_name = current_database() "
-        "ORDER BY constraint_index",
-        [table],
-    ).fetchall()
     ours = {"NOT NULL"} if table in EARLIER else set()
-    found = [text for kind, names, text in constraints if kind not in ours and (kind, names) != KEYS.get(table)]
+    found = [
+        constraint.sql
+        for constraint in constraints(connection, table)
+        if constraint.kind not in ours and (constraint.kind, constraint.columns) != KEYS.get(table)
+    ]
     indexes = connection.execute(
         "SELECT sql FROM duckdb_indexes() WHERE lower(table_name) = ? AND schema_name = 'main' "
         "AND database_name = current_database() AND is_unique AND NOT is_primary",
@@ -219,12 +241,8 @@ def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str])
 
 
 def _check_key(connection: duckdb.DuckDBPyConnection, table: str) -> None:
-    keys = connection.execute(
-        "SELECT constraint_column_names FROM duckdb_constraints() WHERE lower(table_name) = ? "
-        "AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') AND database_name = current_database()",
-        [table],
-    ).fetchall()
-    if ["strategy_id"] not in [[name.lower() for name in names] for (names,) in keys]:
+    keys = [found.columns for found in constraints(connection, table) if found.kind in ("PRIMARY KEY", "UNIQUE")]
+    if ["strategy_id"] not in keys:
         raise InputError(f"table {table} has no primary key strategy_id; needed one, or rows could be mistaken")
 
 

@@ -16,7 +16,8 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import read_catalogue
-from dask_validator.store.fingerprints import FileState, Seen, file_state
+from dask_validator.store.file_state import FileState, file_state
+from dask_validator.store.fingerprints import Seen
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
 from dask_validator.store.outcomes import read_features, read_outcomes

@@ -5,31 +5,16 @@ They may differ between versions of DuckDB, so whoever keeps them keeps its vers
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
 
 from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SESSIONS, SIZE
-from dask_validator.store.connection import log_of
 from dask_validator.store.contract import TABLES, Catalogue
+from dask_validator.store.file_state import FileState
 from dask_validator.store.our_tables import SPLIT
 
 Fingerprints = dict[str, str]
-
-
-class Stamp(NamedTuple):
-    """What changes when a file is written to or replaced; times in ns. Only the last cannot be set at will."""
-
-    device: int
-    inode: int
-    size: int  # bytes
-    modified: int
-    changed: int
-
-
-FileState = tuple[Stamp | None, ...]
 
 
 class Seen(NamedTuple):
@@ -67,23 +52,6 @@ def read_fingerprints(connection: duckdb.DuckDBPyConnection, catalogue: Catalogu
         [(total,)] = connection.execute(query, [instrument]).fetchall()
         found[table] = str(total or 0)
     return found
-
-
-def file_state(path: str | Path) -> FileState:
-    """The file and its log; equal states mean that nobody has written to them, nor put others in their place.
-
-    Never opens them: that could drop a lock of another connection of this process.
-    """
-    return stamp(path), stamp(log_of(path))
-
-
-def stamp(path: str | Path) -> Stamp | None:
-    """None when there is nothing."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _strategy_columns(catalogue: Catalogue) -> list[str]:

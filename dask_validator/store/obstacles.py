@@ -12,7 +12,7 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.model import Status
 from dask_validator.rules.seasons import SEASON_VERDICTS
-from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, TEXT, WRITTEN, Catalogue
+from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, TEXT, WRITTEN, Catalogue, Constraint, constraints
 
 MOST_NAMED = 3
 # All that we write to columns of text that is neither free nor copied.
@@ -29,14 +29,6 @@ _SOURCES = {**{name: name for name, kind in COPIED.items() if kind == TEXT}, **_
 
 
 _INDEXED = {"PRIMARY KEY", "UNIQUE", "FOREIGN KEY"}
-
-
-class Constraint(NamedTuple):
-    """One constraint of a table as the catalogue has it; names in lower case."""
-
-    kind: str
-    expression: str | None  # of a CHECK
-    columns: list[str]
 
 
 class Waiting(NamedTuple):
@@ -95,7 +87,7 @@ def _narrow(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Iter
 def _forbidden(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """CHECK constraints on one column, which do not admit what every run may write."""
     for table in WRITTEN:
-        for kind, expression, names in _constraints(connection, table):
+        for kind, expression, names, _ in constraints(connection, table):
             values = VOCABULARY.get((table, names[0])) if kind == "CHECK" and len(names) == 1 else None
             if not values:
                 continue
@@ -125,20 +117,20 @@ def _pinned(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, table: 
 
     DuckDB deletes and inserts a row where an indexed column is updated, and deletes no row that is referred to.
     """
-    constraints = _constraints(connection, table)
-    updated = _touched(catalogue, table, constraints)
+    found = constraints(connection, table)
+    updated = _touched(catalogue, table, found)
     indexes = [f"the index {name} on {on}" for name, on in _indexes(connection, table) if updated & _words(on)]
     indexes += [
-        f"{kind} ({', '.join(names)})" for kind, _, names in constraints if kind in _INDEXED and updated & set(names)
+        f"{kind} ({', '.join(names)})" for kind, _, names, _ in found if kind in _INDEXED and updated & set(names)
     ]
     if indexes and (tables := _referring(connection, table, waiting)):
         yield f"{table} has {' and '.join(indexes)}, and {', '.join(tables)} refers to waiting strategies"
 
 
-def _touched(catalogue: Catalogue, table: str, constraints: Iterable[Constraint]) -> set[str]:
+def _touched(catalogue: Catalogue, table: str, found: Iterable[Constraint]) -> set[str]:
     """The columns that DuckDB updates with ours: what a CHECK sees beside them, and what is generated of them."""
     updated = WRITTEN[table] - KEPT_ON_CONFLICT
-    for kind, _, names in constraints:
+    for kind, _, names, _ in found:
         if kind == "CHECK" and updated & set(names):
             updated |= set(names)
     columns = catalogue.tables[table].values()
@@ -147,16 +139,6 @@ def _touched(catalogue: Catalogue, table: str, constraints: Iterable[Constraint]
 
 def _words(expression: str) -> set[str]:
     return set(re.findall(r"\w+", expression.lower()))
-
-
-def _constraints(connection: duckdb.DuckDBPyConnection, table: str) -> list[Constraint]:
-    rows = connection.execute(
-        "SELECT constraint_type, expression, constraint_column_names FROM duckdb_constraints() "
-        "WHERE lower(table_name) = ? AND schema_name = 'main' AND database_name = current_database() "
-        "ORDER BY constraint_index",
-        [table],
-    ).fetchall()
-    return [Constraint(kind, expression, [name.lower() for name in names]) for kind, expression, names in rows]
 
 
 def _indexes(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:

@@ -30,15 +30,17 @@ _RECORD = (
     "SELECT run_id, instrument, started_at, finished_at, parameters, versions, fingerprints, summary, task_timings, "
     "{lines} FROM dask_validator_runs WHERE {column} = ? ORDER BY finished_at DESC, run_id DESC LIMIT 1"
 )
-_HAS_LINES = (
-    "SELECT 1 FROM duckdb_columns() WHERE table_name = 'dask_validator_runs' AND schema_name = 'main' "
-    "AND database_name = current_database() AND column_name = ?"
+_HAS = (
+    "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND schema_name = 'main' "
+    "AND database_name = current_database()"
 )
 _LAST = (
     "SELECT run_id, finished_at FROM dask_validator_runs WHERE instrument = ? "
     "ORDER BY finished_at DESC, run_id DESC LIMIT 1"
 )
-_NAMES = "SELECT run_id FROM dask_validator_runs WHERE instrument = ? ORDER BY finished_at DESC, run_id DESC"
+_NAMES = (
+    "SELECT run_id FROM dask_validator_runs WHERE instrument = ? AND {which} ORDER BY finished_at DESC, run_id DESC"
+)
 _LATEST = "SELECT run_id, instrument FROM dask_validator_runs ORDER BY finished_at DESC, run_id DESC LIMIT ?"
 
 
@@ -92,10 +94,6 @@ class PastRun(NamedTuple):
         """As they were made, all or that of one strategy; none of a run that an earlier version made."""
         return read(self.path, lambda connection: read_verdicts(connection, self.run_id, self._terms, strategy_id))
 
-    def judged(self, strategy_id: str) -> bool:
-        """Whether the strategy was one of its own; of a run that an earlier version made, whether it may have been."""
-        return bool(self.lines) or len(self.verdicts(strategy_id)) > 0
-
     @property
     def _terms(self) -> Terms:
         """As far as this version knows the parameters: what was judged is read, not judged again."""
@@ -125,9 +123,13 @@ def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) 
 
 
 def _recorded(connection: duckdb.DuckDBPyConnection, column: str, value: str) -> tuple[Any, ...] | None:
-    has_lines = _rows(connection, _HAS_LINES, "results")
-    rows = _rows(connection, _RECORD.format(column=column, lines="results" if has_lines else "NULL"), value)
+    lines = "results" if _has(connection, "dask_validator_runs", "results") else "NULL"
+    rows = _rows(connection, _RECORD.format(column=column, lines=lines), value)
     return rows[0] if rows else None
+
+
+def _has(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
+    return connection.execute(_HAS, [table, column]).fetchone() is not None
 
 
 def last_run(connection: duckdb.DuckDBPyConnection, instrument: str) -> LastRun | None:
@@ -138,12 +140,27 @@ def last_run(connection: duckdb.DuckDBPyConnection, instrument: str) -> LastRun 
     return None
 
 
-def past_runs(path: str | Path, instrument: str) -> Iterator[PastRun]:
-    """The runs of an instrument, the latest first, each read when it is asked for."""
+def past_runs(path: str | Path, instrument: str, judged: str | None = None) -> Iterator[PastRun]:
+    """The runs of an instrument, the latest first, each read when it is asked for.
+
+    Parameters
+    ----------
+    judged
+        A strategy: only runs that have judged it, and those of an earlier version, which may have.
+    """
     with reading(path) as connection:
-        names = _rows(connection, _NAMES, instrument)
+        which, parameters = _judging(connection, judged)
+        names = _rows(connection, _NAMES.format(which=which), instrument, *parameters)
     runs = (read_past_run(path, instrument, run_id) for (run_id,) in names)
     yield from (run for run in runs if run is not None)
+
+
+def _judging(connection: duckdb.DuckDBPyConnection, judged: str | None) -> tuple[str, list[str]]:
+    """A condition on runs, and its parameters."""
+    if judged is None or not _has(connection, "dask_validator_results", "strategy_id"):
+        return "TRUE", []
+    earlier = "results <> ''::BLOB" if _has(connection, "dask_validator_runs", "results") else "FALSE"
+    return f"({earlier} OR run_id IN (SELECT run_id FROM dask_validator_results WHERE strategy_id = ?))", [judged]
 
 
 def latest_runs(path: str | Path) -> list[tuple[str, str]]:
@@ -179,9 +196,9 @@ def _lines(results: bytes) -> Iterator[bytes]:
     yield from rest.splitlines()
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str, parameter: object) -> list[tuple[Any, ...]]:
+def _rows(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object) -> list[tuple[Any, ...]]:
     try:
-        return connection.execute(query, [parameter]).fetchall()
+        return connection.execute(query, list(parameters)).fetchall()
     except duckdb.CatalogException:  # nothing was ever committed
         return []
 

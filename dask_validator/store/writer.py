@@ -20,7 +20,8 @@ from dask_validator.rules.promotion import computed_columns
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line, with_room
 from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, OPTIONAL, Catalogue, read_catalogue
-from dask_validator.store.fingerprints import Fingerprints, Seen, file_state, read_fingerprints
+from dask_validator.store.file_state import file_state
+from dask_validator.store.fingerprints import Fingerprints, Seen, read_fingerprints
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import refuse_if_open_here
 from dask_validator.store.our_tables import CREATE_LATEST, EARLIER, OUR_TABLES, SPLIT

@@ -20,7 +20,8 @@ from dask_validator.result import RunResult
 from dask_validator.store import writer
 from dask_validator.store.connection import connect
 from dask_validator.store.contract import OPTIONAL, PROMOTED
-from dask_validator.store.fingerprints import Seen, file_state
+from dask_validator.store.file_state import file_state
+from dask_validator.store.fingerprints import Seen
 from dask_validator.store.past_runs import read_past_run
 from tests.conftest import contents, everything_in
 from tests.support.tiny import GOOD, Row, change, insert, line_ids, rows_by_id, tiny_database

@@ -16,6 +16,7 @@ import duckdb
 
 from dask_validator.store.connection import release
 from dask_validator.store.past_runs import read_past_run
+from tests import recorded
 
 Row = Mapping[str, Any]
 Changes = Mapping[str, Row]
@@ -88,12 +89,7 @@ _TABLES = {
     "validated_setups_archive": "archive_id TEXT, original_strategy_id TEXT NOT NULL, setup_snapshot TEXT",
 }
 _KEYS = {
-    "daily_features": "PRIMARY KEY (symbol, trading_day, orb_minutes)",
-    "orb_outcomes": "PRIMARY KEY (symbol, trading_day, orb_label, orb_minutes, rr_target, confirm_bars, entry_model), "
-    "FOREIGN KEY (symbol, trading_day, orb_minutes) REFERENCES daily_features (symbol, trading_day, orb_minutes)",
-    "experimental_strategies": "PRIMARY KEY (strategy_id)",
-    "validated_setups": "PRIMARY KEY (strategy_id), "
-    "FOREIGN KEY (promoted_from) REFERENCES experimental_strategies (strategy_id)",
+    **recorded.TABLES,
     "edge_families": "PRIMARY KEY (family_hash), "
     "FOREIGN KEY (head_strategy_id) REFERENCES validated_setups (strategy_id)",
     "validated_setups_archive": "PRIMARY KEY (archive_id), "

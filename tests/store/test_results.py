@@ -1,0 +1,102 @@
+"""What a run leaves of every strategy, for SQL: beside what `test_writer` reads back, hashes, p-values and the view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dask_validator import validate
+from tests.reference.fdr import benjamini_hochberg
+from tests.support.tiny import change, rows_by_id, tiny_database
+
+ROWS: list[dict[str, Any]] = [
+    {"p_value": 0.001},
+    {"strategy_id": "MGC_TWIN", "p_value": 0.02},  # of the same outcomes
+    {"strategy_id": "MGC_OTHER", "rr_target": 3.0, "p_value": 0.04},
+    {"strategy_id": "MGC_FELL", "sample_size": 3, "p_value": 0.5},
+    {"strategy_id": "MGC_ALIAS", "is_canonical": False},
+]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Not validated yet."""
+    return tiny_database(tmp_path / "tiny.duckdb", ROWS)
+
+
+def run(database: Path) -> dict[str, dict[str, Any]]:
+    """Validate all anew; the rows of the view of the latest."""
+    change(database, "UPDATE experimental_strategies SET validation_status = NULL")
+    validate(database, workers=1, progress=False, wf_output=database.parent / "wf.jsonl")
+    return rows_by_id(database, "dask_validator_latest")
+
+
+HASHES = ("row_hash", "outcomes_hash")
+
+
+def changed(before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
+    """Which hash of which strategy is another one."""
+    found = {name: {of for of in HASHES if before[name][of] != after[name][of]} for name in before}
+    return {name: hashes for name, hashes in found.items() if hashes}
+
+
+def test_hashes_stay_when_a_run_has_written(database: Path) -> None:
+    """Verdict, note and season split are ours, and no change; equal outcomes have equal hashes."""
+    first = run(database)
+
+    assert changed(first, run(database)) == {}
+    assert first["MGC_GOOD"]["dst_verdict"] is not None
+    assert first["MGC_GOOD"]["outcomes_hash"] == first["MGC_TWIN"]["outcomes_hash"]
+    assert len({row["row_hash"] for row in first.values()}) == len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (
+            "UPDATE experimental_strategies SET win_rate = 0.61 WHERE strategy_id = 'MGC_FELL'",
+            {"MGC_FELL": {"row_hash"}},
+        ),
+        ("UPDATE orb_outcomes SET pnl_r = pnl_r + 0.01 WHERE rr_target = 3", {"MGC_OTHER": {"outcomes_hash"}}),
+        ("DELETE FROM orb_outcomes WHERE rr_target = 3 AND year(trading_day) = 2023", {"MGC_OTHER": {"outcomes_hash"}}),
+    ],
+    ids=["a row", "a result", "a year less"],
+)
+def test_hashes_tell_what_has_changed(database: Path, statement: str, expected: dict[str, set[str]]) -> None:
+    """Of a strategy its row, or its outcomes; of the others nothing."""
+    first = run(database)
+    change(database, statement)
+
+    assert changed(first, run(database)) == expected
+
+
+def test_p_values_are_those_of_the_slow_twin(database: Path) -> None:
+    """Of all that are corrected for each other, also of those that fell; an alias has none."""
+    adjusted = benjamini_hochberg({str(row.get("strategy_id", "MGC_GOOD")): row["p_value"] for row in ROWS[:-1]})
+    found = run(database)
+
+    assert [found["MGC_ALIAS"][name] for name in ("p_value", "adjusted_p", "significant", "earns")] == [None] * 4
+    assert {name: row["adjusted_p"] for name, row in found.items() if row["p_value"] is not None} == {
+        name: pytest.approx(p_value, abs=5e-7) for name, p_value in adjusted.items()
+    }
+
+
+def test_the_latest_is_what_the_strategies_say(database: Path) -> None:
+    """One row a strategy, of the run that judged it last, with the verdict and the note of its own row."""
+    first = run(database)
+    change(
+        database, "UPDATE experimental_strategies SET validation_status = NULL, sample_size = 7 WHERE NOT is_canonical"
+    )
+    change(database, "UPDATE experimental_strategies SET is_canonical = TRUE WHERE strategy_id = 'MGC_ALIAS'")
+    validate(database, workers=1, progress=False, wf_output=database.parent / "wf.jsonl")
+    latest, rows = (rows_by_id(database, table) for table in ("dask_validator_latest", "experimental_strategies"))
+
+    assert {name: (row["verdict"], row["note"]) for name, row in latest.items()} == {
+        name: (row["validation_status"], row["validation_notes"]) for name, row in rows.items()
+    }
+    assert {name for name in latest if latest[name]["run_id"] != first[name]["run_id"]} == {"MGC_ALIAS"}
+    with duckdb.connect(str(database), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM dask_validator_latest").fetchone() == (len(ROWS),)
