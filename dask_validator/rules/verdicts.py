@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.model import Answer, Discovery, Judged, SeasonSplit, SplitRule, Status, Verdict, Walked
+from dask_validator.model import Answer, Discovery, Judged, SeasonSplit, Status, Verdict, Walked
 from dask_validator.rules import notes
 from dask_validator.rules.candidates import Candidates, Survivor
 from dask_validator.rules.counting import CODE, STATUSES, counted
@@ -193,18 +193,13 @@ class _Made:
             if error := answer.lost or answer.error or answer.split_error:
                 self._fail(position, error)
                 return
-            self._take_split(position, answer)
+            self._splits[position] = answer.split or self._splits[position]
             if answer.walkforward is not None and not self._of.terms.config.no_walkforward:
                 self._walked[position] = answer.walkforward
         else:
-            self._splits[position] = SeasonSplit()
-            self._take_split(position, answer)
+            self._splits[position] = answer.split or SeasonSplit()
             if error := answer.split_error or answer.lost:
                 self.remarks[position] = notes.no_split(error)
-
-    def _take_split(self, position: int, answer: Answer) -> None:
-        if answer.split is not None and isinstance(self._of.splits[position], SplitRule):
-            self._splits[position] = answer.split
 
     def _fail(self, position: int, reason: str) -> None:
         self.status[position], self.remarks[position] = Status.FAILED, reason

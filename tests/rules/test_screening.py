@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dask_validator.config import RunConfig
 from dask_validator.model import Strategy
 from dask_validator.rules.costs import KNOWN_COSTS, stressed_expectancies
-from dask_validator.rules.gates import GATES, HELD
+from dask_validator.rules.gates import GATES, HELD, POSITION
 from dask_validator.rules.screening import Market, Screened, screen, warnings
 from tests.reference import screening as twin
 from tests.reference.errors import Unusable
@@ -153,3 +153,14 @@ def test_a_small_sample_passes_with_a_warning() -> None:
 
     assert warnings(99, years, {}) == ["Phase 1 WARN: sample 99 is below 100"]
     assert not warnings(100, years, {})
+
+
+def test_without_waivers_a_losing_year_is_no_waived_one() -> None:
+    """With `--no-regime-waivers` a dormant year counts against the share, and the setup names no waiver."""
+    years = '{"2019": {"trades": 3, "avg_r": -0.1}, "2020": {"trades": 50, "avg_r": 0.4}}'
+    config = RunConfig(no_regime_waivers=True, min_years_positive_pct=0.5)
+    found = screen_one(GOOD._replace(yearly_results=years), config, {2019: 10.0})
+
+    assert phase_of(found) is None
+    assert (found.years[0].waived, found.years[0].negative) == ((), (2019,))
+    assert found.observed[0, POSITION["years_positive"]] == 0.5

@@ -6,25 +6,32 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 from dask_validator import validate
+from dask_validator.model import Status
+from dask_validator.store.past_runs import read_past_run
 from tests.reference.fdr import benjamini_hochberg
 from tests.support.tiny import change, rows_by_id, tiny_database
 
 ROWS: list[dict[str, Any]] = [
     {"p_value": 0.001},
     {"strategy_id": "MGC_TWIN", "p_value": 0.02},  # of the same outcomes
-    {"strategy_id": "MGC_OTHER", "rr_target": 3.0, "p_value": 0.04},
+    {"strategy_id": "MGC_OTHER", "rr_target": 3.0, "p_value": 0.03},
     {"strategy_id": "MGC_FELL", "sample_size": 3, "p_value": 0.5},
+    {"strategy_id": "MGC_LOSES", "expectancy_r": -0.4, "p_value": 0.0001},
     {"strategy_id": "MGC_ALIAS", "is_canonical": False},
 ]
+
+TWO_DAYS = {"2022-03-01": 1.25, "2022-03-02": 1.75}
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
     """Not validated yet."""
-    return tiny_database(tmp_path / "tiny.duckdb", ROWS)
+    two_days = {f"trading_day = '{day}'": {"outcome": "win", "pnl_r": r} for day, r in TWO_DAYS.items()}
+    return tiny_database(tmp_path / "tiny.duckdb", ROWS, outcomes=two_days)
 
 
 def run(database: Path) -> dict[str, dict[str, Any]]:
@@ -60,10 +67,14 @@ def test_hashes_stay_when_a_run_has_written(database: Path) -> None:
             "UPDATE experimental_strategies SET win_rate = 0.61 WHERE strategy_id = 'MGC_FELL'",
             {"MGC_FELL": {"row_hash"}},
         ),
-        ("UPDATE orb_outcomes SET pnl_r = pnl_r + 0.01 WHERE rr_target = 3", {"MGC_OTHER": {"outcomes_hash"}}),
+        ("UPDATE orb_outcomes SET pnl_r = 2 * pnl_r WHERE rr_target = 3", {"MGC_OTHER": {"outcomes_hash"}}),
+        (
+            f"UPDATE orb_outcomes SET pnl_r = 3 - pnl_r WHERE rr_target = 3 AND trading_day IN {tuple(TWO_DAYS)}",
+            {"MGC_OTHER": {"outcomes_hash"}},
+        ),
         ("DELETE FROM orb_outcomes WHERE rr_target = 3 AND year(trading_day) = 2023", {"MGC_OTHER": {"outcomes_hash"}}),
     ],
-    ids=["a row", "a result", "a year less"],
+    ids=["a row", "results", "two days exchanged", "a year less"],
 )
 def test_hashes_tell_what_has_changed(database: Path, statement: str, expected: dict[str, set[str]]) -> None:
     """Of a strategy its row, or its outcomes; of the others nothing."""
@@ -73,11 +84,28 @@ def test_hashes_tell_what_has_changed(database: Path, statement: str, expected: 
     assert changed(first, run(database)) == expected
 
 
+def test_a_strategy_that_failed_at_the_end_is_read_back_as_one(tmp_path: Path) -> None:
+    """It came through walk-forward and cannot be promoted: neither in memory nor in the tables has it windows."""
+    database = tiny_database(tmp_path / "tiny.duckdb", [{}, {"strategy_id": "MGC_LACKS", "win_rate": None}])
+    result = validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
+    past = read_past_run(database, "MGC")
+    assert past is not None
+    kept = past.verdicts()
+
+    assert [verdict.status for verdict in kept] == [Status.PASSED, Status.FAILED]
+    assert list(map(repr, kept)) == list(map(repr, result.verdicts))
+    np.testing.assert_array_equal(kept.observed, result.verdicts.observed)
+
+
 def test_p_values_are_those_of_the_slow_twin(database: Path) -> None:
     """Of all that are corrected for each other, also of those that fell; an alias has none."""
     adjusted = benjamini_hochberg({str(row.get("strategy_id", "MGC_GOOD")): row["p_value"] for row in ROWS[:-1]})
     found = run(database)
 
+    assert {name: row["earns"] for name, row in found.items() if row["significant"]} == {
+        **dict.fromkeys(("MGC_GOOD", "MGC_TWIN", "MGC_OTHER"), True),
+        "MGC_LOSES": False,
+    }
     assert [found["MGC_ALIAS"][name] for name in ("p_value", "adjusted_p", "significant", "earns")] == [None] * 4
     assert {name: row["adjusted_p"] for name, row in found.items() if row["p_value"] is not None} == {
         name: pytest.approx(p_value, abs=5e-7) for name, p_value in adjusted.items()

@@ -22,6 +22,7 @@ from dask_validator.store.connection import connect
 from dask_validator.store.contract import OPTIONAL, PROMOTED
 from dask_validator.store.file_state import file_state
 from dask_validator.store.fingerprints import Seen
+from dask_validator.store.our_tables import SPLIT
 from dask_validator.store.past_runs import read_past_run
 from tests.conftest import contents, everything_in
 from tests.support.tiny import GOOD, Row, change, insert, line_ids, rows_by_id, tiny_database
@@ -507,3 +508,13 @@ def test_columns_of_the_users_own_in_setups(tmp_path: Path) -> None:
     found = rows_by_id(database, "validated_setups", "mood")
     assert found == {"MGC_GOOD": {"mood": "mine"}, "MGC_BAD": {"mood": "calm"}}
     assert line_ids(database.parent / "wf.jsonl") == ["MGC_GOOD", "MGC_BAD", "MGC_GOOD"]
+
+
+def test_a_season_split_that_is_there_stays(tmp_path: Path) -> None:
+    """What another pipeline has stored with a verdict is kept to the last column, as odd as it is."""
+    stored = {"dst_verdict": "MINE", "dst_winter_avg_r": 0.25, "dst_summer_n": 3}
+    database = tiny_database(tmp_path / "tiny.duckdb", [stored])
+    run(database)
+    row = rows_by_id(database, "experimental_strategies")["MGC_GOOD"]
+
+    assert {name: row[name] for name in SPLIT} == {**dict.fromkeys(SPLIT), **stored}
