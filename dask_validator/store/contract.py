@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import duckdb
@@ -140,53 +140,64 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     InputError
         A table or column is missing, is of another kind, or could not be filled by us.
     """
-    tables = {table: _columns(connection, table) for table in TABLES}
-    if missing := [table for table, columns in tables.items() if not columns]:
+    tables, found = _columns(connection), constraints(connection)
+    if missing := [table for table in TABLES if not tables[table]]:
         needed = f"{', '.join(TABLES)} (docs/data-contract.md)"
         raise InputError(f"the database has no table {missing[0]}; needed {needed}")
     for table, wanted in TABLES.items():
         _check(table, tables[table], wanted)
     _check_fillable("validated_setups", tables["validated_setups"], WRITTEN["validated_setups"])
     for table in ("experimental_strategies", "validated_setups"):
-        _check_key(connection, table)
-    ours = {table: _columns(connection, table) for table in OUR_TABLES}
-    _check_ours(connection, ours)
-    return Catalogue(tables | ours)
+        _check_key(table, found.get(table, []))
+    _check_ours(connection, tables, found)
+    return Catalogue(tables)
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Column]:
-    """By name in lower case; none when there is no such table or view."""
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Column]]:
+    """By table or view of the users' and ours, none of one that is not there, and by name; all in lower case."""
     rows = connection.execute(
-        "SELECT lower(column_name), data_type, NOT is_nullable, column_default "
-        "FROM duckdb_columns() WHERE lower(table_name) = ? AND schema_name = 'main' "
+        "SELECT lower(table_name), lower(column_name), data_type, NOT is_nullable, column_default "
+        "FROM duckdb_columns() WHERE lower(table_name) IN (SELECT unnest(?::VARCHAR[])) AND schema_name = 'main' "
         "AND database_name = current_database()",
-        [table],
+        [[*TABLES, *OUR_TABLES]],
     ).fetchall()
-    if not rows:
-        return {}
+    found: dict[str, list[tuple[str, str, bool, str | None]]] = {table: [] for table in (*TABLES, *OUR_TABLES)}
+    for table, *column in rows:
+        found[table].append((*column,))
+    return {table: _described(connection, table, columns) if columns else {} for table, columns in found.items()}
+
+
+def _described(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Iterable[tuple[str, str, bool, str | None]]
+) -> dict[str, Column]:
     # The catalogue has the expression of a generated column as its default, DESCRIBE has none. It also binds a view,
     # which fails here and not later when that would need what we may not reach.
     defaults = dict(connection.execute(f'SELECT lower(column_name), "default" FROM (DESCRIBE {table})').fetchall())
     return {
         name: Column(name, kind, not_null, defaults[name] is not None, None if defaults[name] else expression)
-        for name, kind, not_null, expression in rows
+        for name, kind, not_null, expression in columns
     }
 
 
-def constraints(connection: duckdb.DuckDBPyConnection, table: str) -> list[Constraint]:
-    """Of a table of the users', or of ours."""
+def constraints(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Constraint]]:
+    """By table in lower case, of those that have any."""
     rows = connection.execute(
-        "SELECT constraint_type, expression, constraint_column_names, constraint_text FROM duckdb_constraints() "
-        "WHERE lower(table_name) = ? AND schema_name = 'main' AND database_name = current_database() "
-        "ORDER BY constraint_index",
-        [table],
+        "SELECT lower(table_name), constraint_type, expression, constraint_column_names, constraint_text "
+        "FROM duckdb_constraints() WHERE schema_name = 'main' AND database_name = current_database() "
+        "ORDER BY constraint_index"
     ).fetchall()
-    return [
-        Constraint(kind, expression, [name.lower() for name in names], sql) for kind, expression, names, sql in rows
-    ]
+    found: dict[str, list[Constraint]] = {}
+    for table, kind, expression, names, sql in rows:
+        constraint = Constraint(kind, expression, [name.lower() for name in names], sql)
+        found.setdefault(table, []).append(constraint)
+    return found
 
 
-def _check_ours(connection: duckdb.DuckDBPyConnection, ours: Mapping[str, Mapping[str, Column]]) -> None:
+def _check_ours(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, Mapping[str, Column]],
+    found: Mapping[str, Sequence[Constraint]],
+) -> None:
     """Our own tables, where they are there, must be as we make them: others of that name would sink every commit."""
     objects = dict(
         connection.execute(
@@ -198,7 +209,7 @@ def _check_ours(connection: duckdb.DuckDBPyConnection, ours: Mapping[str, Mappin
     for table, wanted in OUR_TABLES.items():
         if objects.get(table, "table") != "table":
             raise InputError(f"{table} is not the table that runs are recorded in (it is a view); rename or drop it")
-        if not (columns := ours[table]):
+        if not (columns := tables[table]):
             continue
         strange = [name for name, kind in wanted.items() if name in columns and columns[name].kind != kind]
         strange += [name for name in wanted if name in columns and columns[name].generated_as is not None]
@@ -207,7 +218,7 @@ def _check_ours(connection: duckdb.DuckDBPyConnection, ours: Mapping[str, Mappin
             what = f"its {', '.join(strange)} {'is' if len(strange) == 1 else 'are'} other"
             raise InputError(f"{table} is not the table that runs are recorded in ({what}); rename or drop it")
         _check_fillable(table, columns, {**wanted, **EARLIER.get(table, {})})
-        if refusing := _refusing(connection, table):
+        if refusing := _refusing(connection, table, found.get(table, [])):
             raise InputError(
                 f"{table} has {', '.join(refusing)}, which may refuse the record of a run; rename or drop the table"
             )
@@ -215,12 +226,12 @@ def _check_ours(connection: duckdb.DuckDBPyConnection, ours: Mapping[str, Mappin
         raise InputError(f"{LATEST} is not our view of the latest verdicts, which a run makes anew; rename or drop it")
 
 
-def _refusing(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+def _refusing(connection: duckdb.DuckDBPyConnection, table: str, found: Iterable[Constraint]) -> list[str]:
     """What a record could run into, as SQL; a key of run_id and columns that are NOT NULL are ours."""
     ours = {"NOT NULL"} if table in EARLIER else set()
-    found = [
+    refusing = [
         constraint.sql
-        for constraint in constraints(connection, table)
+        for constraint in found
         if constraint.kind not in ours and (constraint.kind, constraint.columns) != KEYS.get(table)
     ]
     indexes = connection.execute(
@@ -228,7 +239,7 @@ def _refusing(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
         "AND database_name = current_database() AND is_unique AND NOT is_primary",
         [table],
     )
-    return found + [text.rstrip(";") for (text,) in indexes.fetchall()]
+    return refusing + [text.rstrip(";") for (text,) in indexes.fetchall()]
 
 
 def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str]) -> None:
@@ -240,9 +251,8 @@ def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str])
             raise InputError(f"column {table}.{name} is {columns[name].kind}; needed {kind}")
 
 
-def _check_key(connection: duckdb.DuckDBPyConnection, table: str) -> None:
-    keys = [found.columns for found in constraints(connection, table) if found.kind in ("PRIMARY KEY", "UNIQUE")]
-    if ["strategy_id"] not in keys:
+def _check_key(table: str, found: Iterable[Constraint]) -> None:
+    if ["strategy_id"] not in [each.columns for each in found if each.kind in ("PRIMARY KEY", "UNIQUE")]:
         raise InputError(f"table {table} has no primary key strategy_id; needed one, or rows could be mistaken")
 
 
