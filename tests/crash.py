@@ -40,6 +40,7 @@ RUN = "from dask_validator.__main__ import main; main()"
 # Cut finely, or the recorded database would make three tasks and few moments in between.
 FINELY = f"from dask_validator import plan; plan.OUTCOMES_PER_TASK = (2_000, 5_000); {RUN}"
 TIMEOUT_S = 120
+LAST_STEP = "appending"  # of a commit; what is printed afterwards is the summary
 PATIENCE_S = 10.0  # for processes to end after the one that they belong to
 MOMENTS = {"promoted_at", "retired_at", "finished_at", "run_id"}
 OF_EACH_RUN = {"dask_validator_runs", "dask_validator_results"}  # the view of the latest says what counts
@@ -277,17 +278,18 @@ def _session(process: psutil.Process) -> int | None:
         return None
 
 
-def commits(source: Path, folder: Path, times: int) -> Iterator[Trial]:
-    """Kill runs at the steps of their commit in turn, those of a new kind first."""
+def commits(source: Path, folder: Path, times: int | None = None) -> Iterator[Trial]:
+    """Kill runs at the steps of their commit in turn, those of a new kind first; as often as there are kinds."""
     before, undisturbed = tables(source), Box(source, folder / "undisturbed")
     process = undisturbed.start(*_pausing(undisturbed, -1))
-    steps = process.communicate(timeout=TIMEOUT_S)[0].splitlines()
+    printed = process.communicate(timeout=TIMEOUT_S)[0].splitlines()
+    steps = printed[: printed.index(LAST_STEP) + 1]
     truth = undisturbed.state()
     undisturbed.remove()
     positions = sorted(range(len(steps)), key=lambda position: steps[position] in steps[:position])
     trial = partial(_killed_in_commit, source, folder, steps=steps, before=before, truth=truth)
     with ThreadPoolExecutor(2) as both:
-        yield from both.map(trial, range(times), cycle(positions))
+        yield from both.map(trial, range(times or len({*steps})), cycle(positions))
 
 
 def _killed_in_commit(
@@ -361,7 +363,7 @@ class Paced:
         """Close; afterwards the lines are appended."""
         self._pacer("closing")
         self._connection.close()
-        self._pacer("appending")
+        self._pacer(LAST_STEP)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)

@@ -22,8 +22,8 @@ def test_killed_at_any_moment(small_source: Path, tmp_path: Path) -> None:
 
 def test_killed_at_any_statement_of_the_commit(tmp_path: Path) -> None:
     """A commit that is cut short leaves the old state, a finished one the new, and `--resume` every line once."""
-    killed = check(commits(older_database(tmp_path / "older.duckdb"), tmp_path, times=23))
+    killed = check(commits(older_database(tmp_path / "older.duckdb"), tmp_path))
 
-    assert len({*killed}) == 23
+    assert len({*killed}) == len(killed)
     assert {"before BEGIN TRANSACTION", "before ALTER TABLE validated_setups"} <= {*killed}
     assert killed[-3:] == ["before COMMIT", "before closing", "before appending"]
