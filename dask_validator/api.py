@@ -30,6 +30,7 @@ from dask_validator.live.sender import Sender
 from dask_validator.monitor.notebook import Notebook, in_notebook
 from dask_validator.order import Order
 from dask_validator.run import run_validation
+from dask_validator.sources.orb_outcomes import OrbOutcomes
 from dask_validator.store.access import Access, grant
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from dask_validator.monitor.terminal import Terminal
     from dask_validator.result import RunResult
+    from dask_validator.sources.source import Source
 
 NO_SAFEGUARDS = Safeguards()
 PATIENCE_S = 10.0  # for a lock at the commit, at least: much has been computed by then
@@ -121,8 +123,15 @@ def prepared(
     config: RunConfig,
     safeguards: Safeguards = NO_SAFEGUARDS,
     listener: Listener = ignore,
+    *,
+    source: Source | None = None,
 ) -> Iterator[tuple[Order, Journal]]:
     """What to validate, and the journal, locked for the block: everything that can be refused before any work is.
+
+    Parameters
+    ----------
+    source
+        Where the outcomes are. Default: the table of the database.
 
     Raises
     ------
@@ -140,7 +149,7 @@ def prepared(
     if safeguards.discard and writes:
         _discard(db, instrument, safeguards, listener)
     with _journal(db, instrument, safeguards, keeps=writes) as journal:
-        database = _database(db, instrument, safeguards, listener, to_write=writes)
+        database = _database(db, instrument, safeguards, listener, to_write=writes, source=source)
         if said := finish_append(database, journal, instrument, config.wf_output):
             listener(Said(said))
         commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
@@ -230,10 +239,17 @@ def _discard(db: str | Path, instrument: str, safeguards: Safeguards, listener: 
 
 
 def _database(
-    db: str | Path, instrument: str, safeguards: Safeguards, listener: Listener, *, to_write: bool
+    db: str | Path,
+    instrument: str,
+    safeguards: Safeguards,
+    listener: Listener,
+    *,
+    to_write: bool,
+    source: Source | None = None,
 ) -> Database:
     database = Database.at(
         db,
+        source or OrbOutcomes.of(db),
         to_write=to_write,
         instrument=instrument,
         retry_failed=safeguards.resume,

@@ -104,7 +104,7 @@ class Computer:
         executor = self._executor
         with self._watch.stage("waiting for workers"):
             executor.wait()
-            blind = executor.blind(work.database.path)
+            blind = executor.blind(work.source.path)
         self.workers = executor.workers  # batch systems give workers later
         tasks = work.tasks(agenda.open, executor.workers, carried=bool(blind))
         suspects = work.tasks(agenda.suspects, executor.workers, carried=bool(blind))

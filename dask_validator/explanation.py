@@ -23,11 +23,12 @@ from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_
 from dask_validator.rules.screening import Market, screen, year_words
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
-from dask_validator.store.access import granted
+from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.sources.same_file import identity
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
-from dask_validator.task import Group, InDatabase, TaskResult, WalkforwardTask, identity, walkforward_task
+from dask_validator.task import Group, TaskResult, WalkforwardTask, walkforward_task
 
 if TYPE_CHECKING:
     from dask_validator.store.reader import Stored
@@ -56,7 +57,7 @@ def explain(
         No such strategy or run, or the database cannot be read. Nothing is ever written.
     """
     check_is_file(db)
-    database = Database.at(db, to_write=False)
+    database = Database.at(db, OrbOutcomes.of(db), to_write=False)
     stored = database.read_strategy(strategy_id)
     latest: Explanation | None = None
     for run in islice(_runs(database, stored, run_id), MOST_RUNS):
@@ -169,12 +170,12 @@ def _answer(order: Order, strategy: Strategy, walked: Walked | None, *, apart: b
 
 def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool) -> Answer:
     """Computed here, or `apart` in a child process."""
-    group, strict, path = Group(strategy.outcome_key, (request,)), order.config.strict_filters, str(order.database.path)
+    group, strict, source = Group(strategy.outcome_key, (request,)), order.config.strict_filters, order.database.source
     used = selectors([group], strict)
     features = order.database.read_features(order.instrument, columns(used, strict))
-    source = InDatabase(path, identity(path), order.instrument, None, granted(path))
+    part = source.part(order.instrument, None, identity(str(source.path)))
     sessions = days_by_session(used, features, strict)
-    task = WalkforwardTask(order.config.window_rules, strict, (group,), sessions, source)
+    task = WalkforwardTask(order.config.window_rules, strict, (group,), sessions, part)
     if apart:
         [result] = alone(walkforward_task, [task], _lost, CHILD_TIMEOUT_S)
         return result.answers[0]

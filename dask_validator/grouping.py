@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from dask_validator.model import Answer, Extent, OutcomeKey, Request, Session
 from dask_validator.plan import Piece, plan
@@ -12,11 +12,10 @@ from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, ses
 from dask_validator.rules.filters import Features
 from dask_validator.rules.gates import Terms
 from dask_validator.rules.verdicts import provisional
-from dask_validator.store.access import granted
-from dask_validator.task import Carried, Group, Identity, InDatabase, TaskResult, WalkforwardTask
-
-if TYPE_CHECKING:
-    from dask_validator.store.database import Database
+from dask_validator.sources.carried import Carried
+from dask_validator.sources.same_file import Identity
+from dask_validator.sources.source import Source
+from dask_validator.task import Group, TaskResult, WalkforwardTask
 
 Selectors = Mapping[Session, set[Selector]]
 
@@ -60,7 +59,7 @@ class Work(NamedTuple):
     layout: Mapping[OutcomeKey, Extent]
     sessions: Mapping[Session, SessionDays]
     terms: Terms
-    database: Database
+    source: Source
     instrument: str
     identity: Identity | None  # of the file that the run has begun to read: tasks read no other one
 
@@ -77,16 +76,12 @@ class Work(NamedTuple):
         config = self.terms.config
         used = selectors(piece.groups, config.strict_filters)
         days = {session: self.sessions[session].only(used[session]) for session in used}
-        path = str(self.database.path)
-        source = InDatabase(path, self.identity, self.instrument, piece.rows, granted(path))
-        return WalkforwardTask(config.window_rules, config.strict_filters, piece.groups, days, source)
+        part = self.source.part(self.instrument, piece.rows, self.identity)
+        return WalkforwardTask(config.window_rules, config.strict_filters, piece.groups, days, part)
 
     def carried(self, task: WalkforwardTask) -> WalkforwardTask:
-        """The task with its outcomes, for workers that do not see the database."""
-        if isinstance(task.source, Carried):
-            return task
-        outcomes = self.database.read_outcomes(self.instrument, task.keys, task.source.rows)
-        return task._replace(source=Carried(tuple(outcomes)))
+        """The task with its outcomes, for workers that do not see where they lie."""
+        return task._replace(part=Carried(tuple(task.part.read(task.keys))))
 
     def parts(self, task: WalkforwardTask, most: int) -> list[WalkforwardTask]:
         """The task cut into at most so many of nearly equal size, none with less than one strategy."""
@@ -106,11 +101,9 @@ def _part(task: WalkforwardTask, asked: Sequence[tuple[int, Request]]) -> Walkfo
     requests: dict[int, list[Request]] = {}
     for position, request in asked:
         requests.setdefault(position, []).append(request)
-    source = task.source
-    if isinstance(source, Carried):
-        source = Carried(tuple(source.outcomes[position] for position in requests))
+    part = task.part.only(list(requests)) if isinstance(task.part, Carried) else task.part
     groups = tuple(Group(task.groups[position].key, tuple(of_group)) for position, of_group in requests.items())
-    return task._replace(groups=groups, source=source)
+    return task._replace(groups=groups, part=part)
 
 
 @dataclass(frozen=True)

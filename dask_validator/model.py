@@ -78,7 +78,7 @@ Session = tuple[int | None, str]  # orb_minutes and label: outcomes of one sessi
 
 
 class OutcomeKey(NamedTuple):
-    """What, besides the instrument, selects a strategy's rows of `orb_outcomes`."""
+    """What, besides the instrument, selects a strategy's outcomes."""
 
     orb_minutes: int | None
     orb_label: str | None
@@ -92,11 +92,11 @@ class OutcomeKey(NamedTuple):
         return self.orb_minutes, str(self.orb_label)
 
 
-RowRange = tuple[int, int] | None  # first and last row of `orb_outcomes`, inclusive; None: the whole table
+RowRange = tuple[int, int] | None  # first and last row of a source, inclusive; None: all of it
 
 
 class Extent(NamedTuple):
-    """Where the outcomes of one key lie in `orb_outcomes`."""
+    """Where the outcomes of one key lie in their source."""
 
     first: int
     last: int

@@ -35,10 +35,10 @@ from dask_validator.rules.fdr import Correction
 from dask_validator.rules.gates import Terms
 from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import Verdicts, decide
+from dask_validator.sources.same_file import Identity, identity
 from dask_validator.stopwatch import Stopwatch
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.reader import batches
-from dask_validator.task import Identity, identity
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
@@ -140,7 +140,7 @@ class _Run:
         database, instrument = self._order.database, self._order.instrument
         self._listener(Started(self._id, instrument, str(database.path), self._order.config.dry_run))
         # Before it is read: whoever replaces it afterwards must not go unseen.
-        state, self._identity = database.file_state(), identity(str(database.path))
+        state, self._identity = database.file_state(), identity(str(database.source.path))
         with database.kept_open():
             facts = database.read_facts(instrument)
             self._waiting = facts.waiting
@@ -152,7 +152,7 @@ class _Run:
             if self._order.resume and not self._took_over:
                 self._listener(Said(f"--resume found nothing to take over in {self._journal.path}", warning=True))
                 self._took_over = True  # say it once
-            seen = Seen(state, survey.fingerprints)
+            seen = Seen(state, survey.fingerprints, database.source)
         # Closed here, before anything is written: a reader would lock the commit out.
         with self._watch.stage("deciding"), collector.paused():
             correction = facts.correction
@@ -220,7 +220,7 @@ class _Run:
     def _answers(self, screened: Candidates, survey: Survey) -> dict[str, Answer]:
         """By strategy_id: taken over from the journal as far as they hold, else computed."""
         order, journal = self._order, self._journal
-        dependencies = inputs_of(order.config, survey.fingerprints)
+        dependencies = inputs_of(order.config, survey.fingerprints, order.database.source.name)
         self._say(journal.begin(dependencies, settings(order), self._id, must_hold=self._only_commits))
         with self._watch.stage("grouping"):
             todo = agenda(screened.questions, journal.recovered, retry_failed=self._retries_failed)
@@ -280,4 +280,4 @@ def _work(order: Order, todo: Agenda, survey: Survey, terms: Terms, of_file: Ide
     used = selectors(todo.groups, config.strict_filters)
     features = order.database.read_features(order.instrument, columns(used, config.strict_filters))
     sessions = days_by_session(used, features, config.strict_filters)
-    return Work(survey.layout, sessions, terms, order.database, order.instrument, of_file)
+    return Work(survey.layout, sessions, terms, order.database.source, order.instrument, of_file)

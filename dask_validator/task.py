@@ -5,22 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import WindowRules
-from dask_validator.errors import InputError, UnusableStrategy
+from dask_validator.errors import UnusableStrategy
 from dask_validator.model import (
     Answer,
     OutcomeKey,
     Outcomes,
     Request,
-    RowRange,
     SeasonSplit,
     Session,
     SplitRule,
@@ -31,10 +28,7 @@ from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of
 from dask_validator.rules.filters import Mask
 from dask_validator.rules.seasons import season_of, season_split, winter_days
 from dask_validator.rules.walkforward import walkforward
-from dask_validator.store.access import USUAL, Access, grant
-from dask_validator.store.connection import reading_again, with_room
-from dask_validator.store.file_state import stamp
-from dask_validator.store.outcomes import read_outcomes
+from dask_validator.sources.source import Part
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -47,75 +41,6 @@ class Group(NamedTuple):
     requests: tuple[Request, ...]
 
 
-class Identity(NamedTuple):
-    """What a process sees of a file at a path."""
-
-    machine: str
-    inode: int
-    size: int  # bytes
-    modified: int  # ns
-
-    def is_same(self, other: Identity | None) -> bool:
-        """Whether it may be the same file; another machine may have a copy with its times kept."""
-        return (
-            other is not None
-            and (self.size, self.modified) == (other.size, other.modified)
-            and (self.inode == other.inode or self.machine != other.machine)
-        )
-
-
-def identity(path: str) -> Identity | None:
-    """By which two processes know that they see the same file; None when this one may not read it.
-
-    Never opens it: that could drop a lock of another connection of this process.
-    """
-    found = stamp(path)
-    return Identity(_machine(), found.inode, found.size, found.modified) if found and os.access(path, os.R_OK) else None
-
-
-@lru_cache(maxsize=1)
-def _machine() -> str:
-    """Different on any two machines that run at a time, whatever they are called."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text()
-    except OSError:
-        return socket.gethostname()
-
-
-class InDatabase(NamedTuple):
-    """Outcomes that the worker reads itself."""
-
-    path: str
-    identity: Identity | None
-    instrument: str
-    rows: RowRange  # where the task's outcomes lie; None: anywhere
-    access: Access = USUAL
-
-    def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
-        """Outcomes of each key, through a read-only connection.
-
-        Raises
-        ------
-        InputError
-            This process sees no file at that path, or another one: its rows would be other rows.
-        """
-        if self.identity is None or not self.identity.is_same(identity(self.path)):
-            raise InputError(f"{self.path} is not there, or not the same file, on {socket.gethostname()}")
-        grant(self.path, self.access)
-        with reading_again(self.path) as connection:
-            return with_room(connection, self.path, lambda: read_outcomes(connection, self.instrument, keys, self.rows))
-
-
-class Carried(NamedTuple):
-    """Outcomes that travel with the task, to workers that do not see the database."""
-
-    outcomes: tuple[Outcomes, ...]
-
-    def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
-        """Outcomes of each key."""
-        return self.outcomes
-
-
 class WalkforwardTask(NamedTuple):
     """The input of one task: small and plain."""
 
@@ -123,7 +48,7 @@ class WalkforwardTask(NamedTuple):
     strict_filters: bool
     groups: tuple[Group, ...]
     sessions: Mapping[Session, SessionDays]
-    source: InDatabase | Carried
+    part: Part
 
     @property
     def keys(self) -> list[OutcomeKey]:
@@ -148,7 +73,7 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
     """
     started, wall, cpu = time.time(), time.perf_counter(), time.thread_time()
     answers: list[Answer] = []
-    for group, outcomes in zip(task.groups, task.source.read(task.keys), strict=True):
+    for group, outcomes in zip(task.groups, task.part.read(task.keys), strict=True):
         of_group = _GroupDays(outcomes, task.sessions[group.key.session], task)
         answers += [of_group.answer(request) for request in group.requests]
     timing = TaskTiming(

@@ -34,6 +34,7 @@ import duckdb
 
 from dask_validator import InputError, NotCommitted, commit, provenance, validate
 from dask_validator.result import RunResult
+from dask_validator.sources.orb_outcomes import OrbOutcomes
 from dask_validator.store import access, connection, lock
 from dask_validator.store.checkup import examine
 from dask_validator.store.contract import OPTIONAL, SPLIT
@@ -325,7 +326,7 @@ class Fuzzer:
             try:
                 if thorough:
                     with suppress(InputError):
-                        examine(path, "MGC")
+                        examine(path, "MGC", OrbOutcomes.of(path))
                 result = validate(path, "MGC", workers=1, progress=False, wf_output=path.with_name("wf.jsonl"))
                 if thorough:
                     shown(result)

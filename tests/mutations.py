@@ -8,7 +8,10 @@ from typing import Any
 
 import duckdb
 
-from dask_validator.store.contract import DATE, NUMBER, OPTIONAL, TABLES, TEXT
+from dask_validator.sources import orb_outcomes
+from dask_validator.store import contract
+from dask_validator.store.contract import OPTIONAL
+from dask_validator.store.kinds import DATE, NUMBER, TEXT
 
 DEEP, MANY, DIGITS = 10_000, 50_000, "9" * 400
 GOOD_YEAR, BAD_YEAR = '{"trades": 60, "avg_r": 0.5}', '{"trades": 60, "avg_r": -0.5}'
@@ -72,6 +75,7 @@ TABLE_NAMES = [
     *("computed_verdicts", "ordered_verdicts", "computed_splits", "computed_promoted", "keys", "dask_validator_runs"),
     *("'; DROP TABLE canary; --", "temp", "main", "e", "excluded", "x" * 300),
 ]
+TABLES = {**contract.TABLES, orb_outcomes.TABLE: orb_outcomes.COLUMNS}
 COLUMNS = {table: {**kinds, **OPTIONAL.get(table, {})} for table, kinds in TABLES.items()}
 COLUMNS["daily_features"] |= {
     f"orb_{label}_{part}": kind

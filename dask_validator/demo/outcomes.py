@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 class Key(NamedTuple):
-    """A trading plan before filters: what selects rows of `orb_outcomes`."""
+    """A trading plan before filters: what selects outcomes."""
 
     orb_label: str
     orb_minutes: int

@@ -1,5 +1,7 @@
 """The users' tables, with their keys and NOT NULLs; `daily_features` takes its types from the data."""
 
+from dask_validator.sources.orb_outcomes import TABLE
+
 FEATURES = """
 CREATE TABLE daily_features AS
     SELECT ? AS symbol, * REPLACE (DATE '1970-01-01' + trading_day AS trading_day) FROM batch;
@@ -12,7 +14,7 @@ DOLLARS = "median_risk_dollars DOUBLE, avg_risk_dollars DOUBLE, avg_win_dollars 
 RATES = "sharpe_ratio DOUBLE, max_drawdown_r DOUBLE, trades_per_year DOUBLE, sharpe_ann DOUBLE, yearly_results TEXT"
 
 TABLES = f"""
-CREATE TABLE orb_outcomes (
+CREATE TABLE {TABLE} (
     trading_day DATE, symbol TEXT, {PLAN.format("")}, outcome TEXT, pnl_r DOUBLE,
     PRIMARY KEY (symbol, trading_day, orb_label, orb_minutes, rr_target, confirm_bars, entry_model),
     FOREIGN KEY (symbol, trading_day, orb_minutes) REFERENCES daily_features (symbol, trading_day, orb_minutes));
@@ -45,8 +47,8 @@ CREATE TABLE dask_validator_demo_truth (strategy_id TEXT PRIMARY KEY, kind TEXT 
 """
 
 # Names are looked up here rather than sent with every outcome: text is what costs time.
-OUTCOMES = """
-INSERT INTO orb_outcomes BY NAME
+OUTCOMES = f"""
+INSERT INTO {TABLE} BY NAME
     SELECT DATE '1970-01-01' + batch.day AS trading_day, symbol, orb_label, orb_minutes, rr_target, confirm_bars,
            entry_model, ['win', 'loss', 'scratch', 'early_exit', NULL][batch.code + 1] AS outcome, pnl_r
     FROM batch JOIN demo_keys USING (key_index)

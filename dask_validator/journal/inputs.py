@@ -12,19 +12,21 @@ from dask_validator.provenance import source_of_the_rules, versions
 Inputs = Mapping[str, str]
 
 
-def inputs_of(config: RunConfig, fingerprints: Mapping[str, str]) -> Inputs:
+def inputs_of(config: RunConfig, fingerprints: Mapping[str, str], source: str) -> Inputs:
     """By name, what all answers of a run depend on; each depends on its strategy's row besides.
 
     Parameters
     ----------
     fingerprints
-        Of the instrument's rows, by table.
+        Of the instrument's rows, by table and source of outcomes.
+    source
+        The name of the latter.
     """
     return {
         "windows or filters": json.dumps([config.window_rules, config.strict_filters]),
         "source of the rules": source_of_the_rules(),
         "version of DuckDB": versions()["duckdb"],  # its hashes are its own
-        "outcomes": fingerprints["orb_outcomes"],
+        "outcomes": fingerprints[source],
         "features": fingerprints["daily_features"],
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
@@ -14,6 +14,9 @@ from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
 from dask_validator.store.reader import WAITING, refuse_absent, refuse_nameless, refuse_repeated_features
+
+if TYPE_CHECKING:
+    from dask_validator.sources.source import Source
 
 
 class Checkup(NamedTuple):
@@ -30,7 +33,7 @@ class Checkup(NamedTuple):
     doubts: list[str]  # about its locks
 
 
-def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checkup:
+def examine(path: Path, instrument: str, source: Source, *, strict_filters: bool = False) -> Checkup:
     """Look, read-only.
 
     Raises
@@ -40,14 +43,16 @@ def examine(path: Path, instrument: str, strict_filters: bool = False) -> Checku
     """
     check_is_file(path)
     refuse_if_held(path, to_write=False)
-    found = read(path, lambda connection: _examined(connection, path, instrument, strict_filters))
+    found = read(path, lambda connection: _examined(connection, path, instrument, source, strict_filters))
     return found._replace(held_by=_holder(path), doubts=doubts(path))  # closed, or we would hold it ourselves
 
 
-def _examined(connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, strict_filters: bool) -> Checkup:
+def _examined(
+    connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, source: Source, strict_filters: bool
+) -> Checkup:
     refuse_truncated(connection, path)
     refuse_macros(connection)
-    catalogue = read_catalogue(connection)
+    catalogue = read_catalogue(connection, source.tables)
     refuse_absent(connection, path, instrument)
     refuse_obstacles(connection, catalogue, Waiting(instrument, WAITING))
     refuse_repeated_features(connection, instrument)

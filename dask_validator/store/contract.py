@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import duckdb
 
 from dask_validator.errors import InputError
+from dask_validator.store.kinds import BOOLEAN, DATE, KINDS, NUMBER, TEXT, TIMESTAMP, Wanted
 from dask_validator.store.our_tables import EARLIER, LATEST, NEEDED, OUR_TABLES, SPLIT
-
-TEXT, NUMBER, DATE, BOOLEAN, TIMESTAMP = "text", "a number", "a date", "a boolean", "a timestamp"
 
 # From the strategy's own row into validated_setups, inside SQL.
 _COPIED_TEXT = {"instrument", "orb_label", "entry_model", "filter_type", "filter_params", "yearly_results"}
@@ -34,7 +34,7 @@ OPTIONAL = {"experimental_strategies": SPLIT, "validated_setups": PROMOTED}
 
 KEYS = {"dask_validator_runs": ("PRIMARY KEY", ["run_id"])}
 
-TABLES: dict[str, dict[str, str]] = {
+TABLES: dict[str, Wanted] = {
     "experimental_strategies": {
         "strategy_id": TEXT,
         **COPIED,
@@ -44,17 +44,6 @@ TABLES: dict[str, dict[str, str]] = {
         "is_canonical": BOOLEAN,
         "validation_status": TEXT,
         "validation_notes": TEXT,
-    },
-    "orb_outcomes": {
-        "trading_day": DATE,
-        "symbol": TEXT,
-        "orb_label": TEXT,
-        "orb_minutes": NUMBER,
-        "rr_target": NUMBER,
-        "confirm_bars": NUMBER,
-        "entry_model": TEXT,
-        "outcome": TEXT,
-        "pnl_r": NUMBER,
     },
     "daily_features": {
         "trading_day": DATE,
@@ -81,14 +70,6 @@ WRITTEN = {
     "validated_setups": {*TABLES["validated_setups"], *PROMOTED},
 }
 KEPT_ON_CONFLICT = {"strategy_id", "promoted_at", "promoted_from"}  # in a setup that is there already
-_SIGNED = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-_KINDS = {
-    TEXT: ("VARCHAR", "ENUM"),
-    NUMBER: (*_SIGNED, *(f"U{kind}" for kind in _SIGNED), "DOUBLE", "FLOAT", "DECIMAL"),
-    TIMESTAMP: ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
-    DATE: ("DATE",),
-    BOOLEAN: ("BOOLEAN",),
-}
 
 
 _KIND_OF = {"INTEGER": NUMBER, "DOUBLE": NUMBER, "VARCHAR": TEXT, "BOOLEAN": BOOLEAN}
@@ -132,19 +113,27 @@ class Catalogue(NamedTuple):
         return [name for name in COPIED if name in needed]
 
 
-def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
+def read_catalogue(
+    connection: duckdb.DuckDBPyConnection, of_source: Mapping[str, Wanted] = MappingProxyType({})
+) -> Catalogue:
     """The catalogue, checked against the contract.
+
+    Parameters
+    ----------
+    of_source
+        Tables that the source of the outcomes needs besides (`sources.source.Source.tables`).
 
     Raises
     ------
     InputError
         A table or column is missing, is of another kind, or could not be filled by us.
     """
-    tables, found = _columns(connection), constraints(connection)
-    if missing := [table for table in TABLES if not tables[table]]:
-        needed = f"{', '.join(TABLES)} (docs/data-contract.md)"
-        raise InputError(f"the database has no table {missing[0]}; needed {needed}")
-    for table, wanted in TABLES.items():
+    needed = {**TABLES, **of_source}
+    tables, found = _columns(connection, [*needed, *OUR_TABLES]), constraints(connection)
+    if missing := [table for table in needed if not tables[table]]:
+        names = f"{', '.join(needed)} (docs/data-contract.md)"
+        raise InputError(f"the database has no table {missing[0]}; needed {names}")
+    for table, wanted in needed.items():
         _check(table, tables[table], wanted)
     _check_fillable("validated_setups", tables["validated_setups"], WRITTEN["validated_setups"])
     for table in ("experimental_strategies", "validated_setups"):
@@ -153,15 +142,15 @@ def read_catalogue(connection: duckdb.DuckDBPyConnection) -> Catalogue:
     return Catalogue(tables)
 
 
-def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Column]]:
-    """By table or view of the users' and ours, none of one that is not there, and by name; all in lower case."""
+def _columns(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, dict[str, Column]]:
+    """By table or view of those named, none of one that is not there, and by name; all in lower case."""
     rows = connection.execute(
         "SELECT lower(table_name), lower(column_name), data_type, NOT is_nullable, column_default "
         "FROM duckdb_columns() WHERE lower(table_name) IN (SELECT unnest(?::VARCHAR[])) AND schema_name = 'main' "
         "AND database_name = current_database()",
-        [[*TABLES, *OUR_TABLES]],
+        [list(tables)],
     ).fetchall()
-    found: dict[str, list[tuple[str, str, bool, str | None]]] = {table: [] for table in (*TABLES, *OUR_TABLES)}
+    found: dict[str, list[tuple[str, str, bool, str | None]]] = {table: [] for table in tables}
     for table, *column in rows:
         found[table].append((*column,))
     return {table: _described(connection, table, columns) if columns else {} for table, columns in found.items()}
@@ -247,7 +236,7 @@ def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str])
         raise InputError(f"table {table} has no column {', '.join(missing)}; add it, then run again")
     optional = {name: _KIND_OF[kind] for name, kind in OPTIONAL.get(table, {}).items() if name in columns}
     for name, kind in {**wanted, **optional}.items():
-        if columns[name].kind.split("(")[0] not in _KINDS[kind]:  # ENUM and DECIMAL go on in parentheses
+        if columns[name].kind.split("(")[0] not in KINDS[kind]:  # ENUM and DECIMAL go on in parentheses
             raise InputError(f"column {table}.{name} is {columns[name].kind}; needed {kind}")
 
 

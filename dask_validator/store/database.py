@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import read_catalogue
+from dask_validator.store.features import read_features
 from dask_validator.store.file_state import FileState, file_state
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
-from dask_validator.store.outcomes import read_features, read_outcomes
 from dask_validator.store.past_runs import PastRun, read_past_run
 from dask_validator.store.reader import (
     OR_FAILED,
@@ -36,9 +36,10 @@ from dask_validator.store.reader import (
 )
 
 if TYPE_CHECKING:
-    from dask_validator.model import OutcomeKey, Outcomes, RowRange, Session, Strategy
+    from dask_validator.model import Session, Strategy
     from dask_validator.rules.filters import Features
     from dask_validator.rules.verdicts import Verdicts
+    from dask_validator.sources.source import Source
     from dask_validator.store.writer import Patience, RunRecord
 
 
@@ -47,12 +48,14 @@ class Database:
     """A DuckDB file, by its absolute path: workers have a working directory of their own."""
 
     path: Path
+    source: Source  # of the outcomes
     waiting: str = WAITING  # the condition of the strategies to validate, in SQL
 
     @classmethod
     def at(
         cls,
         path: str | Path,
+        source: Source,
         *,
         to_write: bool,
         instrument: str | None = None,
@@ -74,9 +77,9 @@ class Database:
         if to_write:
             _refuse_unwritable(path)
         waiting = OR_FAILED if retry_failed else WAITING
-        look = partial(_look, path=path, instrument=instrument, waiting=waiting if to_write else None)
+        look = partial(_look, path=path, source=source, instrument=instrument, waiting=waiting if to_write else None)
         connection.read(path, look)
-        return cls(Path(path).absolute(), waiting)
+        return cls(Path(path).absolute(), source, waiting)
 
     def read_facts(self, instrument: str) -> Facts:
         """What a run needs to know beside the waiting strategies."""
@@ -97,7 +100,7 @@ class Database:
         A block that is interrupted, or fails, does not wait for the end of the scan.
         """
         with connection.reading(self.path) as opened, ThreadPoolExecutor(1) as background:
-            surveying = background.submit(survey, opened, self.path, instrument)
+            surveying = background.submit(survey, opened, self.path, instrument, self.source)
             try:
                 yield surveying
             except BaseException:
@@ -118,10 +121,6 @@ class Database:
             },
         )
 
-    def read_outcomes(self, instrument: str, keys: Sequence[OutcomeKey], rows: RowRange) -> Sequence[Outcomes]:
-        """Outcomes of each key, in the order of `keys`."""
-        return connection.read(self.path, lambda opened: read_outcomes(opened, instrument, keys, rows))
-
     @contextmanager
     def kept_open(self) -> Iterator[None]:
         """Nobody can write meanwhile, and this process opens the file again in no time: DuckDB shares what is open."""
@@ -132,8 +131,8 @@ class Database:
             connection.release()
 
     def file_state(self) -> FileState:
-        """Equal states mean that nobody has written in between."""
-        return file_state(self.path)
+        """Equal states mean that nobody has written in between, to the outcomes neither."""
+        return file_state(self.path, self.source.path)
 
     def past_run(self, instrument: str, run_id: str) -> PastRun | None:
         """A committed run, of whatever instrument; None when there is none of that name."""
@@ -146,11 +145,13 @@ class Database:
         commit(self.path, record, verdicts, seen, patience)
 
 
-def _look(opened: duckdb.DuckDBPyConnection, path: str | Path, instrument: str | None, waiting: str | None) -> None:
+def _look(
+    opened: duckdb.DuckDBPyConnection, path: str | Path, source: Source, instrument: str | None, waiting: str | None
+) -> None:
     """Raise InputError for what no run could use; `waiting` are the strategies that are to be updated, if any."""
     connection.refuse_truncated(opened, path)
     refuse_macros(opened)
-    catalogue = read_catalogue(opened)
+    catalogue = read_catalogue(opened, source.tables)
     if instrument is not None:
         refuse_absent(opened, path, instrument)
         if waiting is not None:

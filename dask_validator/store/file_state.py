@@ -22,12 +22,12 @@ class Stamp(NamedTuple):
 FileState = tuple[Stamp | None, ...]
 
 
-def file_state(path: str | Path) -> FileState:
-    """The file and its log; equal states mean that nobody has written to them, nor put others in their place.
+def file_state(*paths: str | Path) -> FileState:
+    """The files and their logs; equal states mean that nobody has written to them, nor put others in their place.
 
     Never opens them: that could drop a lock of another connection of this process.
     """
-    return stamp(path), stamp(log_of(path))
+    return tuple(stamp(place) for path in paths for place in (path, log_of(path)))
 
 
 def stamp(path: str | Path) -> Stamp | None:

@@ -5,7 +5,7 @@ They may differ between versions of DuckDB, so whoever keeps them keeps its vers
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
@@ -14,20 +14,23 @@ from dask_validator.store.contract import TABLES, Catalogue
 from dask_validator.store.file_state import FileState
 from dask_validator.store.our_tables import SPLIT
 
+if TYPE_CHECKING:
+    from dask_validator.sources.source import Source
+
 Fingerprints = dict[str, str]
 
 
 class Seen(NamedTuple):
-    """The database as it was read."""
+    """The database as it was read, and where its outcomes were read from."""
 
     file: FileState
     fingerprints: Fingerprints
+    source: Source
 
 
 _VERDICT = {"validation_status", "validation_notes"}
 _SYMBOL = {
     "experimental_strategies": "instrument",
-    "orb_outcomes": "symbol",
     "daily_features": "symbol",
     "validated_setups": "instrument",
 }
@@ -38,15 +41,16 @@ def row_fingerprint(catalogue: Catalogue) -> str:
     return f"hash({', '.join(_strategy_columns(catalogue))})"
 
 
-def read_fingerprints(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> Fingerprints:
-    """By table: everything about the instrument that a verdict depends on, and who has one."""
+def read_fingerprints(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str, source: Source
+) -> Fingerprints:
+    """By table and source: everything about the instrument that a verdict depends on, and who has one."""
     columns = {
         "experimental_strategies": [*_strategy_columns(catalogue), "validation_status"],
-        "orb_outcomes": list(TABLES["orb_outcomes"]),
         "daily_features": [*TABLES["daily_features"], *_session_columns(catalogue)],
         "validated_setups": ["strategy_id", "status"],
     }
-    found = {}
+    found = {source.name: source.fingerprint(connection, instrument)}
     for table, names in columns.items():
         query = f"SELECT sum(hash({', '.join(names)})) FROM {table} WHERE {_SYMBOL[table]} = ?"
         [(total,)] = connection.execute(query, [instrument]).fetchall()

@@ -12,7 +12,8 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.model import Status
 from dask_validator.rules.seasons import SEASON_VERDICTS
-from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, TEXT, WRITTEN, Catalogue, Constraint, constraints
+from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, WRITTEN, Catalogue, Constraint, constraints
+from dask_validator.store.kinds import TEXT
 
 MOST_NAMED = 3
 # All that we write to columns of text that is neither free nor copied.

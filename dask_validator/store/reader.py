@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -16,8 +16,10 @@ from dask_validator.rules.fdr import Correction
 from dask_validator.store.connection import make_room, read, reading, with_room
 from dask_validator.store.contract import Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, row_fingerprint
-from dask_validator.store.outcomes import read_layout
 from dask_validator.store.past_runs import LastRun, last_run
+
+if TYPE_CHECKING:
+    from dask_validator.sources.source import Source
 
 # DECIMAL and FLOAT are welcome.
 DOUBLES = {
@@ -184,11 +186,11 @@ def _canonical_id(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, s
     return None if canonical_id == strategy_id else canonical_id
 
 
-def survey(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str) -> Survey:
+def survey(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str, source: Source) -> Survey:
     """Scan outcomes, features and strategies once."""
     catalogue = read_catalogue(connection)
-    fingerprints = with_room(connection, path, lambda: read_fingerprints(connection, catalogue, instrument))
-    return Survey(read_layout(connection, instrument), fingerprints)
+    fingerprints = with_room(connection, path, lambda: read_fingerprints(connection, catalogue, instrument, source))
+    return Survey(source.layout(connection, instrument), fingerprints)
 
 
 def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:

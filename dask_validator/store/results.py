@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
-from dask_validator.model import EPOCH, WINDOW_TABLE, SeasonSplit, Status, Walked, check_windows
+from dask_validator.model import EPOCH, WINDOW_TABLE, OutcomeKey, SeasonSplit, Status, Walked, check_windows
 from dask_validator.rules.counting import CODE
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
 from dask_validator.rules.promotion import Standing
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.contract import TABLES
+from dask_validator.store.fetched import doubles
 from dask_validator.store.our_tables import GATE_NUMBERS, RESULTS, SPLIT, WINDOWS
 
 
@@ -44,14 +45,10 @@ def windows(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
     return {"row": owner, **{name: np.ascontiguousarray(table[name]) for name in WINDOW_TABLE.names or ()}}
 
 
-_KEY = ("orb_minutes", "orb_label", "entry_model", "rr_target", "confirm_bars")
+_KEY = OutcomeKey._fields
 _ROW = [name for name in TABLES["experimental_strategies"] if not name.startswith("validation_")]
 # One after the other, as each would take its memory beside the others'.
-_HASHED_OUTCOMES = f"""
-    CREATE TEMP TABLE hashed_outcomes AS
-    SELECT {", ".join(_KEY)}, hash(sum(hash(trading_day, outcome, pnl_r))) AS outcomes_hash
-    FROM orb_outcomes WHERE symbol = ? GROUP BY {", ".join(_KEY)}
-"""
+_HASHED_OUTCOMES = "CREATE TEMP TABLE hashed_outcomes AS {hashes}"
 _HASHED_ROWS = f"""
     CREATE TEMP TABLE hashed_rows AS
     SELECT v.row AS row, hash({", ".join(f"e.{name}" for name in _ROW)}) AS row_hash, outcomes_hash
@@ -60,8 +57,14 @@ _HASHED_ROWS = f"""
 """
 
 
-def insert_results(run_id: str, instrument: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """SQL and its parameters, from the computed tables; before any row of the user's is changed."""
+def insert_results(run_id: str, hashes: tuple[str, Sequence[Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """SQL and its parameters, from the computed tables; before any row of the user's is changed.
+
+    Parameters
+    ----------
+    hashes
+        The query that says which outcomes there are, as `sources.source.Source.hashes` gives it.
+    """
     columns = {name: f"n.{name}" for name in (*GATE_NUMBERS, "p_value", "adjusted_p")}
     columns = {name: f"CASE WHEN NOT isnan({source}) THEN {source} END" for name, source in columns.items()}
     columns |= {name: f"CASE WHEN NOT isnan(n.p_value) THEN n.{name} END" for name in ("significant", "earns")}
@@ -70,7 +73,8 @@ def insert_results(run_id: str, instrument: str) -> Iterator[tuple[str, tuple[st
     columns |= {name: f"p.{name}" for name in ("years_tested", "all_years_positive", "regime_waivers")}
     columns |= {name: f"v.{name}" for name in ("strategy_id", "phase", "gate", "reason", "remark", "dst_verdict")}
     columns |= {"run_id": "?", "verdict": "v.status", "row_hash": "h.row_hash", "outcomes_hash": "h.outcomes_hash"}
-    yield _HASHED_OUTCOMES, (instrument,)
+    query, parameters = hashes
+    yield _HASHED_OUTCOMES.format(hashes=query), parameters
     yield _HASHED_ROWS, ()
     query = f"""
         INSERT INTO dask_validator_results ({", ".join(RESULTS)})
@@ -115,7 +119,7 @@ def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, stra
     columns = {name: _plain(column) for name, column in found.items()}
     count, ids = len(columns["strategy_id"]), _texts(columns["strategy_id"])
     status = np.array([CODE[Status(name)] for name in columns["verdict"]], dtype=np.int8)
-    observed = np.array([_doubles(found[gate.name]) for gate in GATES]).T.reshape(count, len(GATES))
+    observed = np.array([doubles(found[gate.name]) for gate in GATES]).T.reshape(count, len(GATES))
     decided = [code in (CODE[Status.PASSED], CODE[Status.REJECTED]) for code in status]
     splits = [SeasonSplit(*row) for row in zip(*(columns[name].tolist() for name in SPLIT), strict=True)]
     windows = _read_windows(connection, parameters, one)
@@ -132,8 +136,8 @@ def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, stra
         [split if has else None for split, has in zip(splits, decided, strict=True)],
         columns["keeps_split"].astype(np.bool_),
         [None if np.isnan(n) else Walked(int(n), windows.get(i, nothing)) for i, n in zip(ids, outcomes, strict=True)],
-        _doubles(found["p_value"]),
-        _doubles(found["adjusted_p"]),
+        doubles(found["p_value"]),
+        doubles(found["adjusted_p"]),
         np.array([bool(value) for value in columns["significant"]], dtype=np.bool_),
         np.array([bool(value) for value in columns["earns"]], dtype=np.bool_),
         _standings(columns, status),
@@ -156,10 +160,6 @@ def _texts(column: NDArray[Any]) -> list[str]:
     if any(not isinstance(text, str) for text in column):
         raise ValueError("it lacks a text")
     return column.tolist()  # type: ignore[no-any-return]
-
-
-def _doubles(column: Any) -> NDArray[np.float64]:
-    return np.ma.filled(np.ma.masked_array(column).astype(np.float64), np.nan)
 
 
 def _standings(columns: Mapping[str, NDArray[Any]], status: NDArray[np.int8]) -> dict[int, Standing]:
@@ -185,7 +185,7 @@ def _read_windows(
     table = np.empty(len(found["strategy_id"]), dtype=WINDOW_TABLE)
     with np.errstate(invalid="ignore"):  # NULL and what is no day become numbers that are refused
         for name in WINDOW_TABLE.names or ():
-            table[name] = _doubles(found[name])
+            table[name] = doubles(found[name])
     check_windows([table])
     ids = _plain(found["strategy_id"])
     if not len(ids):

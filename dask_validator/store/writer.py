@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
 from numpy.typing import NDArray
@@ -21,11 +21,14 @@ from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line, with_room
 from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, OPTIONAL, Catalogue, read_catalogue
 from dask_validator.store.file_state import file_state
-from dask_validator.store.fingerprints import Fingerprints, Seen, read_fingerprints
+from dask_validator.store.fingerprints import Seen, read_fingerprints
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import refuse_if_open_here
 from dask_validator.store.our_tables import CREATE_LATEST, EARLIER, OUR_TABLES, SPLIT
 from dask_validator.store.results import INSERT_WINDOWS, insert_results, numbers, windows
+
+if TYPE_CHECKING:
+    from dask_validator.sources.source import Source
 
 _COMPUTED = {
     "years_tested": "INTEGER",
@@ -164,11 +167,10 @@ def commit(
     connection = _open(path, patience, connect)
     try:
         with ctrl_c_stays_ctrl_c():
-            if file_state(path) != seen.file:  # that nobody has written since is cheaper to see than that it matters
-                with_room(
-                    connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen.fingerprints)
-                )
-            with_room(connection, path, lambda: _transact(connection, record, made))
+            # That nobody has written since is cheaper to see than that it matters.
+            if file_state(path, seen.source.path) != seen.file:
+                with_room(connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen))
+            with_room(connection, path, lambda: _transact(connection, record, made, seen.source))
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
@@ -193,14 +195,14 @@ def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> 
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
-def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, made: Computed) -> None:
+def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, made: Computed, source: Source) -> None:
     connection.execute("BEGIN TRANSACTION")
     try:
         for table in made.tables:
             _fill(connection, table)
         for name, columns in made.columns.items():
             connection.register(name, dict(columns))
-        for sql, parameters in _statements(connection, record):
+        for sql, parameters in _statements(connection, record, source):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
     except BaseException:
@@ -223,23 +225,24 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, instrument: str, fingerprints: Fingerprints) -> None:
+def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, instrument: str, seen: Seen) -> None:
     refuse_macros(connection)
-    found = read_fingerprints(connection, read_catalogue(connection), instrument)
-    if changed := [table for table in fingerprints if found[table] != fingerprints[table]]:
+    catalogue = read_catalogue(connection, seen.source.tables)
+    found = read_fingerprints(connection, catalogue, instrument, seen.source)
+    if changed := [name for name, fingerprint in seen.fingerprints.items() if found[name] != fingerprint]:
         raise ChangedMeanwhile(
             f"computed, but not written: somebody else has changed {', '.join(changed)} meanwhile; run again"
         )
 
 
-def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> Iterator[Statement]:
+def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord, source: Source) -> Iterator[Statement]:
     catalogue = read_catalogue(connection)
     row = "strategy_id" if "rowid" in catalogue.tables["experimental_strategies"] else "rowid"  # a column hides numbers
     yield from _missing_columns(catalogue)
     for table, columns in OUR_TABLES.items():
         yield from _our_table(table, columns, catalogue.tables[table])
-    for sql, parameters in insert_results(record.run_id, record.instrument):
-        yield Statement(sql, parameters)
+    for sql, parameters in insert_results(record.run_id, source.hashes(record.instrument)):
+        yield Statement(sql, tuple(parameters))
     yield Statement(INSERT_WINDOWS, (record.run_id,))
     yield Statement(_IN_TABLE_ORDER.format(row=row))
     yield _update({"validation_status": "status", "validation_notes": "note"}, row)

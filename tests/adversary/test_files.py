@@ -19,8 +19,8 @@ import pytest
 import dask_validator.run as running
 from dask_validator import InputError, NotCommitted, results_file, validate
 from dask_validator.cli import main
+from dask_validator.sources.same_file import identity
 from dask_validator.store import writer
-from dask_validator.task import identity
 from tests.conftest import everything_in
 from tests.support.tiny import change, line_ids, rows_by_id, tiny_database
 

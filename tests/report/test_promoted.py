@@ -16,6 +16,7 @@ import pytest
 from dask_validator import RunConfig, validate
 from dask_validator.plain import shell_word
 from dask_validator.reporting import report_past_run
+from dask_validator.sources.orb_outcomes import OrbOutcomes
 from dask_validator.store.database import Database
 from tests.conftest import Command
 from tests.support.browser import console_errors
@@ -41,7 +42,7 @@ return [...document.querySelectorAll('main *')].filter(e => !e.closest('.tall, .
 
 def reported(database: Path, output: Path) -> Path:
     """The report of the latest run."""
-    report_past_run(Database.at(database, to_write=False), "MGC", None, output)
+    report_past_run(Database.at(database, OrbOutcomes.of(database), to_write=False), "MGC", None, output)
     return output
 
 

@@ -95,7 +95,7 @@ def commit_replaced(replacement: Any) -> Iterator[None]:
 def seen_in(copy: Path, prepared: Prepared) -> Prepared:
     """The same, for a copy of the database."""
     record, verdicts, seen = prepared
-    return record, verdicts, seen._replace(file=file_state(copy))
+    return record, verdicts, seen._replace(file=file_state(copy, seen.source.path))
 
 
 def run(database: Path, **flags: Any) -> RunResult:

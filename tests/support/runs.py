@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ TABLES = ("experimental_strategies", "validated_setups", "orb_outcomes", "edge_f
 OF_THE_CLOCK = {"run_id", "db", "total_s", "walkforward"}
 
 
-def answers(database: Path) -> dict[str, list[Any]]:
+def answers(database: Path, tables: Sequence[str] = TABLES) -> dict[str, list[Any]]:
     """All that a run writes, without moments and run ids; the JSONL lies beside the database."""
     with duckdb.connect(str(database), read_only=True) as connection:
         found = {}
-        for table in TABLES:
+        for table in tables:
             moments = "EXCLUDE (promoted_at, retired_at)" if table == "validated_setups" else ""
             rows = connection.execute(f"SELECT * {moments} FROM {table} ORDER BY ALL").fetchall()
             found[table] = list(map(repr, rows))  # NaN equals NaN as text

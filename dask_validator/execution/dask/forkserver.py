@@ -12,7 +12,12 @@ from multiprocessing import forkserver, resource_tracker, util
 
 from dask_validator.errors import InputError
 
-PRELOADED = ["dask_validator.execution.dask.muted", "distributed.nanny", "dask_validator.task"]
+PRELOADED = [
+    "dask_validator.execution.dask.muted",
+    "distributed.nanny",
+    "dask_validator.task",
+    "dask_validator.sources.orb_outcomes",
+]
 LONGEST_PATH = 100  # of a socket; the kernel takes 107 bytes, on some systems 103
 SOCKET = "/pymp-12345678/listener-12345678"
 SHORT = "/tmp"

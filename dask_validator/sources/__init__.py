@@ -1,0 +1,1 @@
+"""Where outcomes come from: one file for each source, which alone names its table."""

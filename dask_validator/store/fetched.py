@@ -1,0 +1,13 @@
+"""What a query has fetched, as plain arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def doubles(column: Any) -> NDArray[np.float64]:
+    """A column as numbers, NaN where the table has NULL; shape (n_rows,)."""
+    return np.ma.filled(np.ma.masked_array(column).astype(np.float64), np.nan)

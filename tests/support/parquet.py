@@ -1,0 +1,100 @@
+"""A source of outcomes that lies in no database: a Parquet file with the columns of `orb_outcomes`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import numpy as np
+
+from dask_validator.errors import InputError
+from dask_validator.model import EPOCH, LOSS, OTHER, WIN, Extent, OutcomeKey, Outcomes, RowRange
+from dask_validator.sources.same_file import Identity, identity
+from dask_validator.store.kinds import Wanted
+
+CODES = {"win": WIN, "loss": LOSS}
+KEY = ", ".join(OutcomeKey._fields)
+
+
+def export(database: Path, path: Path) -> None:
+    """The outcomes of a database as a file, by key and day, and away from the database."""
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(
+            f"COPY (SELECT * FROM orb_outcomes ORDER BY {KEY}, trading_day) TO '{path}' (FORMAT parquet)"
+        )
+        connection.execute("DROP TABLE orb_outcomes")
+
+
+@dataclass(frozen=True)
+class ParquetOutcomes:
+    """The file at an absolute path; a `sources.source.Source`."""
+
+    path: Path
+    name: str = "parquet"
+    tables: Mapping[str, Wanted] = field(default_factory=dict)
+
+    def fingerprint(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> str:
+        """Of the whole file."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def layout(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Mapping[OutcomeKey, Extent]:
+        """First and last row of each key, and how many there are."""
+        rows = _by_key(self.path, instrument, "min(file_row_number), max(file_row_number), count(*)")
+        return {OutcomeKey(*row[:5]): Extent(*row[5:]) for row in rows}
+
+    def hashes(self, instrument: str) -> tuple[str, Sequence[Any]]:
+        """Computed here, because the database may read no file."""
+        rows = _by_key(self.path, instrument, "hash(sum(hash(trading_day, outcome, pnl_r)))")
+        kinds = ("INTEGER", "VARCHAR", "VARCHAR", "DOUBLE", "INTEGER", "UBIGINT")
+        names = (*OutcomeKey._fields, "outcomes_hash")
+        columns = ", ".join(f"unnest(?::{kind}[]) AS {name}" for name, kind in zip(names, kinds, strict=True))
+        return f"SELECT {columns}", [list(column) for column in zip(*rows, strict=True)]
+
+    def part(self, instrument: str, rows: RowRange, identity: Identity | None) -> Rows:
+        """Rows of the file."""
+        return Rows(str(self.path), identity, instrument, rows)
+
+
+class Rows(NamedTuple):
+    """What a task reads."""
+
+    path: str
+    identity: Identity | None
+    instrument: str
+    rows: RowRange
+
+    def read(self, keys: Sequence[OutcomeKey]) -> list[Outcomes]:
+        """One key after the other."""
+        if self.identity is None or not self.identity.is_same(identity(self.path)):
+            raise InputError(f"{self.path} is another file")
+        first, last = self.rows or (0, 2**62)
+        query = (
+            f"SELECT {KEY}, trading_day, outcome, pnl_r FROM {{file}} WHERE symbol = '{self.instrument}' "
+            f"AND outcome IS NOT NULL AND file_row_number BETWEEN {first} AND {last} ORDER BY trading_day"
+        )
+        found: dict[OutcomeKey, list[tuple[Any, ...]]] = {key: [] for key in keys}
+        for row in _query(Path(self.path), query):
+            if (key := OutcomeKey(*row[:5])) in found:
+                found[key].append(row[5:])
+        return [_outcomes(found[key]) for key in keys]
+
+
+def _outcomes(rows: Sequence[tuple[Any, ...]]) -> Outcomes:
+    return Outcomes(
+        np.array([(day - EPOCH).days for day, _, _ in rows], dtype=np.int32),
+        np.array([CODES.get(outcome, OTHER) for _, outcome, _ in rows], dtype=np.uint8),
+        np.array([np.nan if pnl_r is None else pnl_r for _, _, pnl_r in rows], dtype=np.float64),
+    )
+
+
+def _by_key(path: Path, instrument: str, wanted: str) -> list[tuple[Any, ...]]:
+    return _query(path, f"SELECT {KEY}, {wanted} FROM {{file}} WHERE symbol = '{instrument}' GROUP BY ALL")
+
+
+def _query(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        return connection.execute(query.format(file=f"read_parquet('{path}', file_row_number = true)")).fetchall()
