@@ -22,7 +22,7 @@ from bokeh.protocol.message import Message
 from distributed import Client, LocalCluster
 
 from dask_validator import validate
-from dask_validator.live import document, plugin, progress
+from dask_validator.views.live import document, plugin, progress
 
 spent: Counter[str] = Counter()
 OPEN_PAGE = "import sys; from bokeh.client import pull_session; pull_session(url=sys.argv[1])._loop_until_closed()"

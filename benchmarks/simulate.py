@@ -24,7 +24,7 @@ from distributed import Client, LocalCluster
 from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.execution.dask.in_flight import IN_FLIGHT
 from dask_validator.execution.executor import Job
-from dask_validator.plan import OUTCOMES_PER_TASK, TASKS, TASKS_PER_WORKER
+from dask_validator.work.plan import OUTCOMES_PER_TASK, TASKS, TASKS_PER_WORKER
 
 WORKERS, MILLIONS = (32, 256, 1_024), (1, 10)
 PAYLOAD_BYTES, TRIALS = 500_000, 200  # of a task of 500,000 outcomes: requests and day masks there, answers back

@@ -19,9 +19,9 @@ from dask_validator.errors import (
 
 if TYPE_CHECKING:
     from dask_validator.api import validate
-    from dask_validator.explained import Explanation
-    from dask_validator.explanation import explain
-    from dask_validator.result import RunResult
+    from dask_validator.explanation.find import explain
+    from dask_validator.explanation.words import Explanation
+    from dask_validator.views.result import RunResult
 
 __version__ = "0.1.0"
 __all__ = [
@@ -39,9 +39,9 @@ __all__ = [
 
 _LATER = {
     "validate": "dask_validator.api",
-    "explain": "dask_validator.explanation",
-    "Explanation": "dask_validator.explained",
-    "RunResult": "dask_validator.result",
+    "explain": "dask_validator.explanation.find",
+    "Explanation": "dask_validator.explanation.words",
+    "RunResult": "dask_validator.views.result",
 }
 
 

@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run a command; Ctrl-C while modules still load ends like a later one."""
     try:
-        from dask_validator.cli import main as run_command
+        from dask_validator.cli.commands import main as run_command
 
         run_command()
     except KeyboardInterrupt:

@@ -13,37 +13,38 @@ from multiprocessing import current_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask_validator import outputs
-from dask_validator.commit import finish_append, refuse_other_output
 from dask_validator.config import RunConfig, Safeguards
-from dask_validator.errors import DatabaseHeld, InputError
+from dask_validator.errors import DatabaseHeld, Incomplete, InputError, NotCommitted
 from dask_validator.events import Listener, Said, ignore
 from dask_validator.execution.dask.dask_config import links_that_can_be_formed, readable
 from dask_validator.execution.dask.machine import check_children, threads_may_be_refused
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor
 from dask_validator.execution.serial import NoExecutor, SerialExecutor
-from dask_validator.instruments import checked_costs, costs_of
-from dask_validator.interrupts import held_back
 from dask_validator.journal.journal import Journal, default_path, discard
 from dask_validator.journal.others import is_another_run
-from dask_validator.live.sender import Sender
-from dask_validator.monitor.notebook import Notebook, in_notebook
-from dask_validator.order import Order
-from dask_validator.run import run_validation
+from dask_validator.run import outputs
+from dask_validator.run.commit import finish_append, refuse_other_output
+from dask_validator.run.instruments import checked_costs, costs_of
+from dask_validator.run.order import Order
+from dask_validator.run.outcome import Outcome
+from dask_validator.run.run import run_validation
 from dask_validator.sources.orb_outcomes import OrbOutcomes
 from dask_validator.store.access import Access, grant
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
-from dask_validator.surroundings import settle
-from dask_validator.tuning import usable_cores
+from dask_validator.system.cores import usable_cores
+from dask_validator.system.interrupts import held_back
+from dask_validator.system.surroundings import settle
+from dask_validator.views.live.sender import Sender
+from dask_validator.views.monitor.notebook import Notebook, in_notebook
+from dask_validator.views.result import RunResult
 
 if TYPE_CHECKING:
     from distributed import Client
 
-    from dask_validator.monitor.terminal import Terminal
-    from dask_validator.result import RunResult
     from dask_validator.sources.source import Source
+    from dask_validator.views.monitor.terminal import Terminal
 
 NO_SAFEGUARDS = Safeguards()
 PATIENCE_S = 10.0  # for a lock at the commit, at least: much has been computed by then
@@ -95,13 +96,17 @@ def validate(
         if isinstance(display, Notebook):
             display.journal = journal
         display.warn(executor.warnings)
-        result = run_validation(order, executor, Sender(executor, display.listen).listen, journal)
-        display.warn(result.warnings)
-    return result
+        try:
+            outcome = run_validation(order, executor, Sender(executor, display.listen).listen, journal)
+        except (NotCommitted, Incomplete) as error:
+            error.result = RunResult.of(error.result)
+            raise
+        display.warn(outcome.warnings)
+    return RunResult.of(outcome)
 
 
 def _display(title: str, progress: bool, client: Client | None) -> Terminal | Notebook:
-    from dask_validator.monitor.terminal import Terminal
+    from dask_validator.views.monitor.terminal import Terminal
 
     if in_notebook():
         return Notebook(title, quiet=not progress, dashboard_stays=client is not None)
@@ -162,7 +167,7 @@ def commit_kept(
     wf_output: str | Path,
     safeguards: Safeguards = NO_SAFEGUARDS,
     listener: Listener = ignore,
-) -> RunResult | None:
+) -> Outcome | None:
     """Write what a run computed but could not commit; None when only lines of the JSONL were left to append.
 
     Raises

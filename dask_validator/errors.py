@@ -18,7 +18,7 @@ from typing import Any
 
 
 class ValidatorError(Exception):
-    """Base class; `exit_code` is what the command returns, `result` the RunResult so far, if there is one."""
+    """Base class; `exit_code` is what the command returns, `result` the outcome so far, if there is one."""
 
     exit_code = 1
 

@@ -20,7 +20,7 @@ import distributed  # noqa: F401  # which adds to Dask's configuration
 import duckdb
 import pytest
 
-from dask_validator.cli import main
+from dask_validator.cli.commands import main
 from tests.recorded import SMALL, build_database
 from tests.support.browser import open_browser
 

@@ -38,7 +38,7 @@ from tests.support.tiny import Row, tiny_database
 ROOT = Path(__file__).resolve().parents[1]
 RUN = "from dask_validator.__main__ import main; main()"
 # Cut finely, or the recorded database would make three tasks and few moments in between.
-FINELY = f"from dask_validator import plan; plan.OUTCOMES_PER_TASK = (2_000, 5_000); {RUN}"
+FINELY = f"from dask_validator.work import plan; plan.OUTCOMES_PER_TASK = (2_000, 5_000); {RUN}"
 TIMEOUT_S = 120
 LAST_STEP = "appending"  # of a commit; what is printed afterwards is the summary
 PATIENCE_S = 10.0  # for processes to end after the one that they belong to

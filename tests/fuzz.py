@@ -32,12 +32,14 @@ from unittest.mock import patch
 
 import duckdb
 
-from dask_validator import InputError, NotCommitted, commit, provenance, validate
-from dask_validator.result import RunResult
+from dask_validator import InputError, NotCommitted, validate
+from dask_validator.journal import provenance
+from dask_validator.run import commit
 from dask_validator.sources.orb_outcomes import OrbOutcomes
 from dask_validator.store import access, connection, lock
 from dask_validator.store.checkup import examine
 from dask_validator.store.contract import OPTIONAL, SPLIT
+from dask_validator.views.result import RunResult
 from tests.mutations import mutate
 from tests.support.tiny import Row, tiny_database
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from dask_validator import plan, validate
-from dask_validator.result import RunResult
+from dask_validator import validate
+from dask_validator.views.result import RunResult
+from dask_validator.work import plan
 from tests.support.tiny import change, tiny_database
 
 SHUFFLED = "CREATE TABLE shuffled AS SELECT * FROM orb_outcomes ORDER BY hash(trading_day, rr_target, orb_label)"
@@ -66,7 +67,7 @@ def test_a_target_that_equals_itself_in_sql_only(tmp_path: Path) -> None:
 
 def test_strategies_that_trade_the_same_days_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two filters that select the same days of one key have one walk-forward, and each gets its result."""
-    import dask_validator.task as task
+    import dask_validator.work.task as task
 
     twins = [{"filter_type": "NO_FILTER"}, {"strategy_id": "MGC_TWIN", "filter_type": "UNKNOWN_TO_US"}]
     database = tiny_database(tmp_path / "tiny.duckdb", twins)

@@ -13,12 +13,13 @@ from typing import TypeVar
 import pytest
 from distributed import Client
 
-from dask_validator import plan, validate
+from dask_validator import validate
 from dask_validator.api import prepared
 from dask_validator.events import ignore
 from dask_validator.execution.executor import Job
 from dask_validator.execution.serial import SerialExecutor
-from dask_validator.run import run_validation
+from dask_validator.run.run import run_validation
+from dask_validator.work import plan
 from tests.support.runs import Serial, answers, config, verdicts
 
 Task = TypeVar("Task")

@@ -19,13 +19,14 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
-from dask_validator import plan, validate
+from dask_validator import validate
 from dask_validator.api import open_executor
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import Event, Ready
 from dask_validator.execution.dask import client as execution_client
 from dask_validator.execution.dask import envelope, in_flight
-from dask_validator.result import RunResult
+from dask_validator.views.result import RunResult
+from dask_validator.work import plan
 from tests.conftest import Command
 from tests.support.clusters import (
     BARE_DASK,

@@ -20,7 +20,6 @@ import pytest
 
 from dask_validator import DatabaseHeld, InputError, NotCommitted, RunConfig, api, validate
 from dask_validator.api import open_executor
-from dask_validator.result import RunResult
 from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.costs import KNOWN_COSTS
 from dask_validator.rules.fdr import Correction
@@ -28,6 +27,7 @@ from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import decide
 from dask_validator.store import database, lock, writer
 from dask_validator.store.connection import connect
+from dask_validator.views.result import RunResult
 from tests.conftest import Command, Ran, everything_in
 from tests.store.test_writer import commit_replaced
 from tests.support.runs import answers
@@ -88,7 +88,7 @@ validate(sys.argv[1], "MES", workers=1, progress=False, wf_output=sys.argv[3])
 AUDITED = """
 import json, os, sys
 from dask_validator import NotCommitted
-from dask_validator.cli import main
+from dask_validator.cli.commands import main
 from dask_validator.store import writer
 
 def watch(event, given):
@@ -320,7 +320,8 @@ def test_no_answer_about_a_writer(few: Path, start: Start) -> None:
 def test_check_without_an_answer(few: Path) -> None:
     """`check` says that nobody knows who holds the file, and all the rest."""
     script = (
-        f"from dask_validator import cli; from dask_validator.store import lock; lock._ASK = {UNANSWERED!r}; cli.main()"
+        "from dask_validator.cli import commands; from dask_validator.store import lock; "
+        f"lock._ASK = {UNANSWERED!r}; commands.main()"
     )
     command = [sys.executable, "-c", script, "check", "--db", str(few)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=BOUND_S, check=False)

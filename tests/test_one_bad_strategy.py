@@ -11,9 +11,9 @@ import pytest
 
 from dask_validator import RunConfig, validate
 from dask_validator.model import OutcomeKey
-from dask_validator.result import RunResult
 from dask_validator.sources.orb_outcomes import read_outcomes
 from dask_validator.store.connection import reading
+from dask_validator.views.result import RunResult
 from tests.conftest import Command
 from tests.support.tiny import Changes, Row, change, line_ids, rows_by_id, tiny_database
 

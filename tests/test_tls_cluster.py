@@ -20,7 +20,7 @@ from distributed.security import Security
 
 from dask_validator import validate
 from dask_validator.api import open_executor
-from dask_validator.cli import main
+from dask_validator.cli.commands import main
 from tests.conftest import Command
 from tests.support.clusters import DASK, LOOPBACK, end, start, wait_until
 from tests.support.tiny import rows_by_id, tiny_database

@@ -9,11 +9,11 @@ import pytest
 
 from dask_validator import RunConfig, RunResult, explain, validate
 from dask_validator.events import Decided, Started
-from dask_validator.live import markup
-from dask_validator.live.progress import Progress
 from dask_validator.model import Status
-from dask_validator.monitor.summary import render
-from dask_validator.reporting import report_result
+from dask_validator.views.live import markup
+from dask_validator.views.live.progress import Progress
+from dask_validator.views.monitor.summary import render
+from dask_validator.views.report.of_run import report_result
 from tests.support.tiny import rows_by_id, tiny_database
 
 if TYPE_CHECKING:

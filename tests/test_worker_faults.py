@@ -31,15 +31,16 @@ import pytest
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, get_worker
 
-from dask_validator import plan, task, validate
+from dask_validator import validate
 from dask_validator.api import open_executor, prepared
 from dask_validator.errors import Incomplete
 from dask_validator.execution.dask import client as execution_client
 from dask_validator.execution.dask import dask_config
 from dask_validator.execution.dask.client import ClientExecutor
-from dask_validator.result import RunResult
 from dask_validator.rules import seasons
-from dask_validator.run import run_validation
+from dask_validator.run.run import run_validation
+from dask_validator.views.result import RunResult
+from dask_validator.work import plan, task
 from tests.conftest import Command
 from tests.support.clusters import DASK, LOST_S, Cluster, Meanwhile, end, running_scheduler, wait_until
 from tests.support.jobs import job
@@ -61,7 +62,8 @@ FAULTS = ("raise", "segfault", "exit", "memory", "sleep", "regex")
 FAULTY = """
 import ctypes, os, re, time
 from pathlib import Path
-from dask_validator import plan, task
+from dask_validator.work import plan
+from dask_validator.work import task
 from dask_validator.rules.seasons import season_of
 
 def fill_memory():

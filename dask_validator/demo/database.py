@@ -18,8 +18,8 @@ from dask_validator.demo.market import Columns, Market, make_market
 from dask_validator.demo.outcomes import Key, make_outcomes, outcome_keys
 from dask_validator.errors import DatabaseHeld, InputError
 from dask_validator.events import Listener, Progressed, ignore
-from dask_validator.instruments import costs_of
 from dask_validator.rules.costs import Costs
+from dask_validator.run.instruments import costs_of
 from dask_validator.store.access import settings
 from dask_validator.store.connection import check_place, first_line, log_of, reading
 

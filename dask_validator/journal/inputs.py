@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 
 from dask_validator.config import RunConfig
+from dask_validator.journal.provenance import source_of_the_rules, versions
 from dask_validator.model import Answer, Request
-from dask_validator.provenance import source_of_the_rules, versions
 
 Inputs = Mapping[str, str]
 

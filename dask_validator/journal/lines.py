@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dask_validator.errors import InputError
-from dask_validator.files import check_name, locked
+from dask_validator.system.files import check_name, locked
 
 GLANCE_S = 0.2  # others may be looking who has it
 LONGEST = 1 << 28  # bytes of a line: a file that never ends one must not fill the memory

@@ -11,7 +11,7 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import NamedTuple
 
-from dask_validator import memory
+from dask_validator.system import memory
 
 USUAL_MEMORY = 400 * 2**20  # bytes; DuckDB would take 80 % of the machine in each process, and it spills beyond
 SPARE = 0.5  # of the memory that is free, for rows that are too long for that

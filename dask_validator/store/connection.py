@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeVar
 import duckdb
 
 from dask_validator.errors import DatabaseHeld, InputError
-from dask_validator.files import check_name
 from dask_validator.store.access import granted, settings, spare_memory
+from dask_validator.system.files import check_name
 
 T = TypeVar("T")
 KEEP_S = 1.0

@@ -28,7 +28,7 @@ from dask_validator.api import open_executor
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import ignore
 from dask_validator.execution.dask import asking
-from dask_validator.live.sender import Sender
+from dask_validator.views.live.sender import Sender
 from tests.support.clusters import Cluster, Meanwhile, running_scheduler
 from tests.support.runs import run_on
 from tests.support.tiny import tiny_database
@@ -202,8 +202,8 @@ def others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Others]:
 @pytest.fixture
 def frozen_later(others: Others, monkeypatch: pytest.MonkeyPatch) -> Iterator[Others]:
     """The scheduler, to be frozen in mid-run, and thawed after the test."""
-    monkeypatch.setattr("dask_validator.plan.OUTCOMES_PER_TASK", (1, 1))  # a task for every group
-    monkeypatch.setattr("dask_validator.plan.SCANNED_PER_OUTCOME", float("inf"))
+    monkeypatch.setattr("dask_validator.work.plan.OUTCOMES_PER_TASK", (1, 1))  # a task for every group
+    monkeypatch.setattr("dask_validator.work.plan.SCANNED_PER_OUTCOME", float("inf"))
     yield others
     others.scheduler.resume()
     others.client.nthreads()

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 import dask_validator
 from dask_validator import validate
-from dask_validator.cli import cli
+from dask_validator.cli.commands import cli
 from dask_validator.errors import InputError
-from dask_validator.explanation import explain
+from dask_validator.explanation.find import explain
 from dask_validator.store import functions, our_tables
 from tests.conftest import Command, everything_in
 from tests.support.parsing import parsed

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-import dask_validator.run as running
-from dask_validator import InputError, NotCommitted, results_file, validate
-from dask_validator.cli import main
+import dask_validator.run.run as running
+from dask_validator import InputError, NotCommitted, validate
+from dask_validator.cli.commands import main
+from dask_validator.run import results_file
 from dask_validator.sources.same_file import identity
 from dask_validator.store import writer
 from tests.conftest import everything_in
@@ -67,8 +68,8 @@ def refused(
     handlers: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Refusal:
     """Runs a command in this process that must end at once, with exit code 2 and the line that is returned."""
-    monkeypatch.setattr("dask_validator.run.run_validation", _works)
-    monkeypatch.setattr("dask_validator.cli.run_validation", _works)
+    monkeypatch.setattr("dask_validator.run.run.run_validation", _works)
+    monkeypatch.setattr("dask_validator.cli.commands.run_validation", _works)
     monkeypatch.chdir(tmp_path)
 
     def run(*args: object) -> str:

@@ -14,10 +14,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from dask_validator import InputError, NotCommitted, results_file, validate
-from dask_validator.cli import main
+from dask_validator import InputError, NotCommitted, validate
+from dask_validator.cli.commands import main
 from dask_validator.journal import lines
 from dask_validator.journal.lines import MAGIC
+from dask_validator.run import results_file
 from dask_validator.store import writer
 from tests.conftest import everything_in
 from tests.journal.dying import Died, journal_of, kept_in

@@ -11,12 +11,12 @@ import pytest
 
 from dask_validator import RunConfig, RunResult, validate
 from dask_validator.events import Opened, Ready, Said, Started
-from dask_validator.figures import windows_figure
-from dask_validator.live import markup
-from dask_validator.live.progress import Progress
-from dask_validator.monitor.notebook_view import View, as_html, as_text
-from dask_validator.plain import plain
-from dask_validator.reporting import report_result
+from dask_validator.views.live import markup
+from dask_validator.views.live.progress import Progress
+from dask_validator.views.monitor.notebook_view import View, as_html, as_text
+from dask_validator.views.plots import windows_figure
+from dask_validator.views.report.of_run import report_result
+from dask_validator.wording.harmless import plain
 from tests.support.tiny import tiny_database
 
 OVERRIDE, ZERO_WIDTH, FILLER, VARIANT, JOINER, BLANK = "\u202e", "\u200b", "\u3164", "\ufe0f", "\u034f", "\u2800"

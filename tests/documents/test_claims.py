@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from dask_validator.cli import cli
-from dask_validator.sentences import SAME_TRADES
+from dask_validator.cli.commands import cli
+from dask_validator.wording.sentences import SAME_TRADES
 from tests.documents.pages import ROOT, documents, page
 
 SHOWN = documents() | {

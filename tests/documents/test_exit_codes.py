@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from dask_validator import errors
-from dask_validator.cli import SOME_FAILED
-from dask_validator.interrupts import INTERRUPTED
+from dask_validator.cli.commands import SOME_FAILED
+from dask_validator.system.interrupts import INTERRUPTED
 from tests.documents.pages import page
 
 DONE = 0

@@ -7,7 +7,7 @@ import re
 import click
 import pytest
 
-from dask_validator.cli import cli
+from dask_validator.cli.commands import cli
 from tests.documents.pages import ROOT, code, documents, page, rows, section
 
 HEADING = "## Every command, every flag"

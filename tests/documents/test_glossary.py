@@ -7,8 +7,8 @@ import pytest
 from dask_validator.demo.backtest import strategy_id
 from dask_validator.demo.menu import Variant
 from dask_validator.demo.outcomes import Key
-from dask_validator.report.words import SEASONS, WORDS
 from dask_validator.rules import seasons
+from dask_validator.views.report.words import SEASONS, WORDS
 from tests.documents.pages import code, page, rows
 
 GLOSSARY = page("docs/glossary.md")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import importlib
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import dask_validator
-from dask_validator.result import RunResult
+from dask_validator.views.result import RunResult
 from tests.documents.pages import ROOT, code, documents, fenced, page, prose, section
 from tests.support.parsing import parsed
 
@@ -67,7 +68,7 @@ def test_every_module_that_is_named_is_there(name: str) -> None:
 def test_every_part_of_the_diagram_is_there() -> None:
     """The picture of how it works names modules of the package and what is in them."""
     [diagram] = fenced(section(page("README.md"), "## How it works"))
-    named = set(re.findall(r"\b(?:store|rules)\.\w+|\b(?:compute|task|verdicts)\.\w+", diagram))
+    named = set(re.findall(r"\b(?:store|rules|work|run)\.\w+", diagram))
 
     assert len(named) > 5
     assert [each for each in named if not _importable(each)] == []
@@ -139,4 +140,5 @@ def test_python_in_a_document_is_that_of_the_package(name: str) -> None:
     }
 
     assert [each for each in imported if not hasattr(dask_validator, each)] == []
-    assert [each for each in asked if each not in {*dir(RunResult), *RunResult.__annotations__}] == []
+    there = {*dir(RunResult), *(field.name for field in dataclasses.fields(RunResult))}
+    assert [each for each in asked if each not in there] == []

@@ -15,7 +15,7 @@ import pytest
 
 from dask_validator.errors import InputError, ValidatorError
 from dask_validator.execution.alone import alone
-from dask_validator.interrupts import Insistent
+from dask_validator.system.interrupts import Insistent
 
 PATIENCE_S = 30.0
 KILLED = "killed the process that computed it alone, which {}"

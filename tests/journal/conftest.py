@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_validator import plan
+from dask_validator.work import plan
 from tests.journal.dying import (
     DEAD_AFTER,
     OUTCOMES,

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import duckdb
 import pytest
 
-from dask_validator import compute, validate
-from dask_validator.result import RunResult
-from dask_validator.task import TaskResult, WalkforwardTask, walkforward_task
+from dask_validator import validate
+from dask_validator.views.result import RunResult
+from dask_validator.work import compute
+from dask_validator.work.task import TaskResult, WalkforwardTask, walkforward_task
 from tests.support.tiny import Row
 
 Written = dict[str, list[str]]

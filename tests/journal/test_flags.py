@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dask_validator import NotCommitted, compute
+from dask_validator import NotCommitted
 from dask_validator.journal.journal import left_in
 from dask_validator.model import Answer
 from dask_validator.store import writer
-from dask_validator.task import TaskResult, WalkforwardTask, walkforward_task
+from dask_validator.work import compute
+from dask_validator.work.task import TaskResult, WalkforwardTask, walkforward_task
 from tests.conftest import Command, everything_in
 from tests.journal.dying import (
     TASKS,

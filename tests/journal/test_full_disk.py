@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from dask_validator import NotCommitted, results_file
-from dask_validator.cli import main
+from dask_validator import NotCommitted
+from dask_validator.cli.commands import main
 from dask_validator.journal.lines import Lines
+from dask_validator.run import results_file
 from dask_validator.store import writer
 from tests.conftest import Command
 from tests.journal.dying import (

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dask_validator import provenance
-from dask_validator.journal import inputs
+from dask_validator.journal import inputs, provenance
 from tests.journal.dying import (
     Dead,
     die_after,

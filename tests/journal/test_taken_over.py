@@ -26,7 +26,8 @@ from tests.support.tiny import change
 
 IN_A_TASK = """
 import os, signal
-from dask_validator import compute, plan
+from dask_validator.work import compute
+from dask_validator.work import plan
 from dask_validator.__main__ import main
 
 plan.OUTCOMES_PER_TASK = (2_000, 5_000)
@@ -46,7 +47,7 @@ main()
 
 BETWEEN_TASKS = """
 import os, signal
-from dask_validator import plan
+from dask_validator.work import plan
 from dask_validator.__main__ import main
 from dask_validator.journal.journal import Journal
 

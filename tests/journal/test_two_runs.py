@@ -200,7 +200,7 @@ def test_another_instrument_commits(two_instruments: Path, tmp_path: Path) -> No
 
 HANG_IN_A_CHILD = """
 import os, signal
-from dask_validator import compute
+from dask_validator.work import compute
 from dask_validator.__main__ import main
 
 ours, really_compute = os.getpid(), compute.walkforward_task

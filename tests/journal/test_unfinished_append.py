@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dask_validator import InputError, results_file
+from dask_validator import InputError
+from dask_validator.run import results_file
 from dask_validator.store.past_runs import read_past_run
 from tests.journal.dying import (
     OLD,
@@ -24,7 +25,8 @@ from tests.journal.dying import (
 
 DYING_APPEND = """
 import os, signal, sys
-from dask_validator import InputError, results_file
+from dask_validator import InputError
+from dask_validator.run import results_file
 from dask_validator.__main__ import main
 
 point, really_write = sys.argv.pop(1), results_file._write_all

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from dask_validator import RunConfig, explain, validate
 from dask_validator.config import flag
-from dask_validator.report.tables import funnel_steps
 from dask_validator.rules.gates import (
     GATES,
     HELD,
@@ -27,6 +26,7 @@ from dask_validator.rules.gates import (
     why,
 )
 from dask_validator.store.our_tables import RESULTS
+from dask_validator.views.report.tables import funnel_steps
 from tests.documents.pages import page
 from tests.support.tiny import rows_by_id, tiny_database
 

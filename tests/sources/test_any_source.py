@@ -9,12 +9,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from dask_validator import plan
 from dask_validator.api import open_executor, prepared
 from dask_validator.events import Committing, Event, Listener, Ready, TakenOver, TaskDone, ignore
-from dask_validator.result import RunResult
-from dask_validator.run import run_validation
+from dask_validator.run.run import run_validation
 from dask_validator.sources.carried import Carried
+from dask_validator.views.result import RunResult
+from dask_validator.work import plan
 from tests.support.parquet import ParquetOutcomes, export
 from tests.support.runs import TABLES, Serial, answers, config, verdicts
 

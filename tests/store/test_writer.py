@@ -16,7 +16,6 @@ import pytest
 
 from dask_validator import NotCommitted, validate
 from dask_validator.model import Verdict
-from dask_validator.result import RunResult
 from dask_validator.store import writer
 from dask_validator.store.connection import connect
 from dask_validator.store.contract import OPTIONAL, PROMOTED
@@ -24,6 +23,7 @@ from dask_validator.store.file_state import file_state
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.our_tables import SPLIT
 from dask_validator.store.past_runs import read_past_run
+from dask_validator.views.result import RunResult
 from tests.conftest import contents, everything_in
 from tests.support.tiny import GOOD, Row, change, insert, line_ids, rows_by_id, tiny_database
 

@@ -13,8 +13,8 @@ from distributed import Client
 from dask_validator import RunConfig, validate
 from dask_validator.api import open_executor, prepared
 from dask_validator.events import Listener, ignore
-from dask_validator.result import RunResult
-from dask_validator.run import run_validation
+from dask_validator.run.run import run_validation
+from dask_validator.views.result import RunResult
 
 TABLES = ("experimental_strategies", "validated_setups", "orb_outcomes", "edge_families", "validated_setups_archive")
 OF_THE_CLOCK = {"run_id", "db", "total_s", "walkforward"}

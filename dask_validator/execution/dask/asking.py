@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 from threading import Thread
 from typing import TypeVar
 
-from dask_validator.interrupts import came
+from dask_validator.system.interrupts import came
 
 ANSWER_S = 30.0  # a scheduler that others keep busy may need some
 PATIENCE_S = 2.0  # where it does not matter much

@@ -21,7 +21,7 @@ from dask_validator.execution.dask.process_wide import configured, in_any_order
 from dask_validator.execution.dask.quarantine import quarantined
 from dask_validator.execution.dask.worker_checks import blind_workers, check_versions, without_nanny
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Job
-from dask_validator.interrupts import held_back
+from dask_validator.system.interrupts import held_back
 
 CONNECT_S = "10 s"
 PATIENCE_S = 30.0  # how long to wait for a worker once there is none: what is done is kept, so not for ever

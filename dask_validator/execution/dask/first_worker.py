@@ -11,7 +11,7 @@ from distributed import Client
 
 from dask_validator.execution.dask.asking import asked
 from dask_validator.execution.dask.attendance import ended_by_thresholds
-from dask_validator.interrupts import held_back
+from dask_validator.system.interrupts import held_back
 
 POLL_S = 0.2
 PATIENCE_S = 60.0  # of a user who reads nothing new

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import psutil
 
-from dask_validator import memory
 from dask_validator.errors import InputError
+from dask_validator.system import memory
 
 MAIN, WORKER = 400 * 10**6, 200 * 10**6  # bytes; measured: 190 and 110 MB with 13,000 strategies
 HEALTHY = 512 * 2**20  # bytes: a process and DuckDB's limit; more is taken only for a strategy that fills memory

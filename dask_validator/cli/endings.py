@@ -1,0 +1,86 @@
+"""How a command ends: its summary and report, and the dashboard kept for a while."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dask_validator.cli.options import UNTIL_INTERRUPT
+from dask_validator.config import RunConfig
+from dask_validator.errors import InputError
+from dask_validator.run.outcome import Outcome
+from dask_validator.views.monitor import summary
+from dask_validator.views.monitor.terminal import Terminal, echo
+
+Flags = dict[str, Any]
+
+
+def close(
+    terminal: Terminal,
+    result: Outcome,
+    flags: Flags,
+    appendix: Callable[[Outcome], str] | None = None,
+) -> None:
+    """The summary on stdout, or its object with `--json`; warnings and the rest on stderr."""
+
+    def tell(text: str) -> None:
+        if not flags["quiet"]:
+            echo(text, err=flags["as_json"])
+
+    if result.waiting == 0:
+        terminal.warn(result.warnings)
+        tell(summary.nothing_waiting(result))
+    else:
+        terminal.say("")
+        tell(summary.render(result.summary))
+        if appendix:
+            tell(appendix(result))
+        terminal.warn(result.warnings)
+        terminal.warn(summary.failures(result.verdicts.failures(), most=None if flags["verbose"] else 10))
+        tell(summary.ending(result))
+        if flags["verbose"]:
+            tell(summary.statistics(result))
+    if flags["report"]:
+        _write_report(terminal, result, flags["report"])
+    if flags["as_json"]:
+        echo(json.dumps(result.summary), err=False)
+
+
+def _write_report(terminal: Terminal, result: Outcome, path: Path) -> None:
+    """A report that cannot be written does not change how the run has ended."""
+    from dask_validator.views.report.of_run import report_result
+
+    later = "a committed run has one at any time: dask-validator report"
+    if not result.summary["rows"]:
+        terminal.warn([f"nothing was waiting, no report written; {later}"])
+        return
+    terminal.begin("Writing the report")
+    try:
+        report_result(result, result.order.config if result.order else RunConfig(), path)
+        terminal.say(f"Report: {path}")
+    except InputError as error:
+        terminal.warn([f"{error}; {later}"])
+    except Exception as error:
+        terminal.warn([f"the report could not be made ({type(error).__name__}: {error}); {later}"])
+    finally:
+        terminal.end_progress()
+
+
+def keep_dashboard(terminal: Terminal, link: str | None, seconds: float | None) -> None:
+    """Wait with the cluster still there, when that was asked for."""
+    if seconds is None:
+        return
+    if link is None:
+        terminal.warn(["--keep-dashboard has nothing to keep: no cluster was needed, or it has no dashboard"])
+        return
+    until = "Ctrl-C" if seconds == UNTIL_INTERRUPT else f"Ctrl-C or {seconds:g} s have passed"
+    echo(f"The dashboard stays at {link} until {until}")
+    deadline = time.monotonic() + seconds
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 1.0))
+    except KeyboardInterrupt:
+        pass  # the way out that the line above offers

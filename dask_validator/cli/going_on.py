@@ -1,0 +1,70 @@
+"""The command that goes on from where another one has ended, ready to be pasted."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+import numpy as np
+from click.core import ParameterSource
+
+from dask_validator.journal.journal import Journal
+from dask_validator.rules.gates import HELD, OF_WINDOWS
+
+if TYPE_CHECKING:
+    from dask_validator.run.outcome import Outcome
+
+NAME = "dask-validator"
+
+
+def next_step(ctx: click.Context, journal: Journal, name: str = "run") -> str:
+    """What is kept, and what to do with it; `name` is of the command that ends a run which has computed all."""
+    if not journal.keeps:
+        return f"Nothing is kept ({journal.reason or 'nothing was computed yet, or it was a dry run'}); run again"
+    what = f"Part of what is computed ({journal.reason})" if journal.reason else "What is computed"
+    words = command(ctx, name if journal.computed_all else "run")
+    return f"{what} is kept in {journal.path}; go on with\n  {words}"
+
+
+def command(ctx: click.Context, name: str) -> str:
+    """The command of that name, with the flags of this one that it knows."""
+    siblings = cast("click.Group", cast("click.Context", ctx.parent).command)
+    known = {param.name for param in siblings.commands[name].params} - {"resume", "discard"}
+    words = [_program(), name]
+    for param in ctx.command.params:
+        given = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        value = ctx.params[str(param.name)]
+        if param.name == "wf_output":  # its default depends on the folder
+            given, value = True, Path(value).absolute()
+        if param.name in known and (given or param.name == "db"):  # whose default is another one here and there
+            words += _spelled_out(param, value)
+    return shlex.join([*words, "--resume"] if name == "run" else words)
+
+
+def after_demo(db: Path, result: Outcome) -> str:
+    """Two commands that show what can be asked now: of one strategy, which just fell if one did, and of all."""
+    verdicts = result.verdicts
+    windows = np.isin(verdicts.gate, OF_WINDOWS)
+    asked = int((windows if windows.any() else verdicts.gate != HELD).argmax())
+    explain = [_program(), "explain", verdicts.ids[asked], "--db", str(db)]
+    whole = ["run"] if result.summary["dry_run"] else ["report", "--output", str(db.with_suffix(".html"))]
+    return f"Next:\n  {shlex.join(explain)}\n  {shlex.join([_program(), *whole, '--db', str(db)])}"
+
+
+def _program() -> str:
+    """As it was called, where its folder is not on the PATH."""
+    called, found = Path(sys.argv[0]), shutil.which(NAME)
+    if called.name != NAME or not called.exists() or (found and called.samefile(found)):
+        return NAME
+    return str(called)
+
+
+def _spelled_out(param: click.Parameter, value: Any) -> list[str]:
+    if isinstance(param, click.Option) and param.is_flag:
+        return [param.opts[0]]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [word for single in values for word in (param.opts[0], str(single))]

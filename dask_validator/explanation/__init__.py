@@ -1,0 +1,1 @@
+"""Why a strategy passed or fell: found out, and said."""

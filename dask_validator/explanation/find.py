@@ -1,0 +1,225 @@
+"""Why a strategy passed or fell: every gate with its value, its windows, and what would have to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dask_validator.config import RunConfig
+from dask_validator.errors import InputError, UnusableStrategy
+from dask_validator.execution.alone import alone
+from dask_validator.explanation.words import Explanation
+from dask_validator.model import Answer, Judged, Request, SplitRule, Status, Strategy, Verdict, Walked, window_results
+from dask_validator.rules import notes
+from dask_validator.rules.candidates import Candidates, corrected_p_value, split_of, unknown_filter, unusable
+from dask_validator.rules.counting import CODE
+from dask_validator.rules.gates import OF_ROWS, OF_WINDOWS, Terms, every_judged
+from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
+from dask_validator.rules.screening import Market, screen, year_words
+from dask_validator.rules.verdicts import Verdicts, decide
+from dask_validator.rules.window_gates import observe
+from dask_validator.run.instruments import costs_of
+from dask_validator.run.order import Order
+from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.sources.same_file import identity
+from dask_validator.store.connection import check_is_file, release
+from dask_validator.store.database import Database
+from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
+from dask_validator.work.task import Group, TaskResult, WalkforwardTask, walkforward_task
+from dask_validator.work.tasks import columns, days_by_session, selectors
+
+if TYPE_CHECKING:
+    from dask_validator.store.reader import Stored
+
+
+MOST_RUNS = 20  # of the latest, that are looked through
+CHILD_TIMEOUT_S = 60.0
+
+
+def explain(
+    db: str | Path, strategy_id: str, *, run_id: str | None = None, instruments: str | Path | None = None
+) -> Explanation:
+    """Explain one strategy by the flags and windows of a past run; what no run has stored is computed, read-only.
+
+    Parameters
+    ----------
+    run_id
+        Default: of the runs that have judged it the latest that gives the verdict and the note that the database has,
+        else the latest of the instrument, else the default flags.
+    instruments
+        TOML with the costs of further symbols. Default: the one of the run.
+
+    Raises
+    ------
+    InputError
+        No such strategy or run, or the database cannot be read. Nothing is ever written.
+    """
+    check_is_file(db)
+    database = Database.at(db, OrbOutcomes.of(db), to_write=False)
+    stored = database.read_strategy(strategy_id)
+    latest: Explanation | None = None
+    for run in islice(_runs(database, stored, run_id), MOST_RUNS):
+        explanation = _by(run, database, stored, instruments)
+        if explanation.agrees or run_id is not None:
+            return explanation
+        latest = latest or explanation
+    if latest is not None:
+        return latest
+    if (stranger := next(past_runs(database.path, stored.instrument), None)) is not None:
+        explanation = _by(stranger, database, stored, instruments)
+        return explanation._replace(source=f"the flags of {explanation.source}: no run that is kept has judged it")
+    config = RunConfig()
+    order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments))
+    return _explain(order, stored, None, "the default flags: no run is stored")
+
+
+def explain_verdict(order: Order, verdicts: Verdicts, position: int, run_id: str) -> Explanation:
+    """Explain one verdict of a run that is still in memory, committed or not."""
+    stored = order.database.read_strategy(verdicts.ids[position])
+    apart = verdicts.status[position] == CODE[Status.FAILED]
+    return _explain(order, stored, verdicts.walked[position], f"run {run_id}", apart=apart)
+
+
+def _runs(database: Database, stored: Stored, run_id: str | None) -> Iterator[PastRun]:
+    """The run that is asked for, else all that have judged the strategy, or might while it waits, the latest first."""
+    if run_id is None:
+        judged = stored.strategy.strategy_id if stored.status else None
+        yield from past_runs(database.path, stored.instrument, judged)
+        return
+    run = read_past_run(database.path, stored.instrument, run_id)
+    if run is None or run.instrument != stored.instrument:
+        there = ", ".join(name for name, of in latest_runs(database.path) if of == stored.instrument) or "none"
+        raise InputError(f"--run got {run_id!r}; needed a run of {stored.instrument}; the latest are: {there}")
+    yield run
+
+
+def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Path | None) -> Explanation:
+    """By the flags of a run, and its windows if the strategy came so far in it."""
+    config = run.config
+    walked = None if config.no_walkforward else run.walked(stored.strategy.strategy_id)
+    order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments or config.instruments))
+    return _explain(order, stored, walked, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _explain(order: Order, stored: Stored, walked: Walked | None, source: str, *, apart: bool = False) -> Explanation:
+    strategy, config = stored.strategy, order.config
+    facts = order.database.read_facts(order.instrument)
+    market = Market(order.costs, facts.atr_by_year)
+    candidates = Candidates(market.terms(config), market)
+    candidates.add([strategy])
+    if strategy.is_canonical is False:
+        [verdict] = decide(candidates, {}, facts.correction)
+        return _alias(order, stored, verdict, source)
+    # What has failed may kill or hang whoever computes it.
+    answer = _answer(order, strategy, walked, apart=apart or stored.status == Status.FAILED)
+    if walked is None and answer.walkforward is not None:
+        source += "; walk-forward computed now"
+    [verdict] = decide(candidates, {strategy.strategy_id: answer}, facts.correction, facts.setups_not_null)
+    p_value = corrected_p_value(strategy)
+    min_trades = config.wf_min_trades
+    return Explanation(
+        strategy.strategy_id,
+        order.instrument,
+        verdict,
+        (stored.status, stored.note) if stored.status else None,
+        source,
+        config,
+        _gates(strategy, candidates.terms, market, answer),
+        window_results(answer.walkforward.windows, min_trades) if answer.walkforward else (),
+        verdict.split or answer.split or strategy.stored_split,
+        strategy.p_value,
+        None if p_value is None else facts.correction.of(p_value),
+        Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(config, strategy, market, answer, verdict),
+        unknown_filter(strategy, config) if answer.walkforward else None,
+    )
+
+
+def _alias(order: Order, stored: Stored, verdict: Verdict, source: str) -> Explanation:
+    """Of an alias no gate counts: the trades are those of its canonical strategy, which is judged."""
+    strategy = stored.strategy
+    return Explanation(
+        strategy.strategy_id,
+        order.instrument,
+        verdict,
+        (stored.status, stored.note) if stored.status else None,
+        source,
+        order.config,
+        (),
+        (),
+        strategy.stored_split,
+        strategy.p_value,
+        None,
+        Remedy({}, ("it must be canonical: aliases are skipped",)),
+        canonical_id=stored.canonical_id,
+    )
+
+
+def _answer(order: Order, strategy: Strategy, walked: Walked | None, *, apart: bool) -> Answer:
+    """What a worker would have said, also of a strategy that screening rejects."""
+    split = split_of(strategy)
+    rule = split if isinstance(split, SplitRule) else None
+    walks = walked is None and not order.config.no_walkforward
+    if unusable(strategy, order.config) is not None or not (walks or rule):
+        return Answer(strategy.strategy_id, walked, None, None, None, 0.0)
+    request = Request(strategy.strategy_id, strategy.filter_type, walks, rule)
+    answer = _computed(order, strategy, request, apart=apart)
+    return answer if walks else answer._replace(walkforward=walked)
+
+
+def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool) -> Answer:
+    """Computed here, or `apart` in a child process."""
+    group, strict, source = Group(strategy.outcome_key, (request,)), order.config.strict_filters, order.database.source
+    used = selectors([group], strict)
+    features = order.database.read_features(order.instrument, columns(used, strict))
+    part = source.part(order.instrument, None, identity(str(source.path)))
+    sessions = days_by_session(used, features, strict)
+    task = WalkforwardTask(order.config.window_rules, strict, (group,), sessions, part)
+    if apart:
+        [result] = alone(walkforward_task, [task], _lost, CHILD_TIMEOUT_S)
+        return result.answers[0]
+    try:
+        return walkforward_task(task).answers[0]
+    finally:
+        release()
+
+
+def _lost(task: WalkforwardTask, reason: str) -> TaskResult:
+    [request] = task.groups[0].requests
+    return TaskResult((Answer(request.strategy_id, None, None, None, None, 0.0, lost=reason),), None)
+
+
+def _gates(strategy: Strategy, terms: Terms, market: Market, answer: Answer) -> tuple[Judged, ...]:
+    """All that can be applied, also those behind one that rejects."""
+    screened = screen([strategy], terms, market, all_years=True)
+    observed, gates = screened.observed[0], []
+    if not screened.unusable:  # which the verdict or the remedy tells
+        gates = every_judged(observed, terms, year_words(screened.years[0], terms.config), OF_ROWS)
+    if answer.walkforward is not None:
+        observe([answer.walkforward], terms.config.wf_min_trades, screened.observed, [0])
+        gates += every_judged(observed, terms, {}, OF_WINDOWS)
+    return tuple(gates)
+
+
+def _remedy(config: RunConfig, strategy: Strategy, market: Market, answer: Answer, verdict: Verdict) -> Remedy:
+    """The changes to all gates together, and all that no flag changes."""
+    failed = verdict.status is Status.FAILED
+    blocks: list[str | None] = [
+        verdict.note if failed else None,
+        unusable(strategy, config),
+        answer.lost,
+        answer.error,
+        answer.split_error,
+        notes.missing([strategy.missing]) if strategy.missing and not failed else None,
+    ]
+    changes: dict[str, Any] = {}
+    try:
+        screening = screening_remedy(strategy, config, market)
+        changes, blocks = screening.changes, [*blocks, *screening.lacking]
+    except UnusableStrategy as error:
+        blocks.append(str(error))
+    if answer.walkforward is not None:
+        walking = walkforward_remedy(answer.walkforward, config)
+        changes, blocks = changes | walking.changes, [*blocks, *walking.lacking]
+    return Remedy(changes, tuple(dict.fromkeys(filter(None, blocks))))

@@ -1,0 +1,297 @@
+"""One run, from the waiting rows to the commit: read, screen, ask, judge, write."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dask_validator.errors import ChangedMeanwhile, Incomplete, NotCommitted
+from dask_validator.events import (
+    Decided,
+    Ended,
+    Ending,
+    Listener,
+    Progressed,
+    Said,
+    Screened,
+    SoFar,
+    Started,
+)
+from dask_validator.journal.inputs import inputs_of
+from dask_validator.journal.journal import Journal
+from dask_validator.model import Answer, Strategy
+from dask_validator.rules.candidates import Candidates
+from dask_validator.rules.screening import Market
+from dask_validator.rules.verdicts import Verdicts, decide
+from dask_validator.run import totals
+from dask_validator.run.commit import settings, write
+from dask_validator.run.order import Order
+from dask_validator.run.outcome import Outcome
+from dask_validator.sources.same_file import Identity, identity
+from dask_validator.store.fingerprints import Seen
+from dask_validator.store.reader import batches
+from dask_validator.system import garbage
+from dask_validator.work.compute import Computer, agenda
+from dask_validator.work.stopwatch import Stopwatch
+from dask_validator.work.tasks import Work, columns, days_by_session, selectors
+
+if TYPE_CHECKING:
+    from dask_validator.execution.executor import Executor
+    from dask_validator.store.reader import Facts, Survey
+    from dask_validator.work.compute import Agenda
+
+TOLD_EVERY = 10_000  # strategies
+ATTEMPTS = 3  # to commit before others change the database again
+_ENDINGS = {
+    NotCommitted: Ending.NOT_COMMITTED,
+    Incomplete: Ending.INCOMPLETE,
+    KeyboardInterrupt: Ending.INTERRUPTED,
+}
+
+
+@garbage.thawed()
+def run_validation(
+    order: Order, executor: Executor, listener: Listener, journal: Journal, *, only_commits: bool = False
+) -> Outcome:
+    """Validate the waiting strategies of one instrument and, unless it is a dry run, write the verdicts.
+
+    Parameters
+    ----------
+    only_commits
+        Whether all answers have to come from the journal.
+
+    Raises
+    ------
+    InputError
+        They have to, and the journal is of other data or flags.
+    NotCommitted, Incomplete
+        With what is decided so far; the journal keeps what is computed.
+    """
+    run = _Run(order, executor, listener, journal, only_commits=only_commits)
+    with _ending_told(listener):
+        return _validated(run)
+
+
+@contextmanager
+def _ending_told(listener: Listener) -> Iterator[None]:
+    """Whoever watches learns how it ended, however it ends."""
+    try:
+        yield
+    except BaseException as error:
+        listener(Ended(_ENDINGS.get(type(error), Ending.FAILED), str(error)))
+        raise
+    listener(Ended(Ending.DONE))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same when the database has changed before the commit and all is looked at again."""
+
+    order: Order
+    executor: Executor
+    listener: Listener
+    journal: Journal
+    only_commits: bool
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    computer: Computer = field(init=False)
+    id: str = field(init=False)
+    warned: int = field(init=False)  # by the executor, before
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", f"{self.started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
+        object.__setattr__(self, "warned", len(self.executor.warnings))
+        computer = Computer(self.executor, self.journal, self.listener, self.watch, self.id)
+        object.__setattr__(self, "computer", computer)
+
+    def say(self, text: str | None, *, warning: bool = False) -> None:
+        """Tell it, if there is anything to tell."""
+        if text:
+            self.listener(Said(text, warning))
+
+
+class _Look(NamedTuple):
+    """All that one look at the database has found, with the screening of it."""
+
+    facts: Facts
+    survey: Survey
+    candidates: Candidates
+    seen: Seen
+    identity: Identity | None  # of the file that the run has begun to read: tasks read no other one
+
+
+def _validated(run: _Run) -> Outcome:
+    """Look and judge, again when others were faster at the commit."""
+    left_by_others = _expected(run)
+    for attempt in range(ATTEMPTS):
+        look, answers = _answered(run, first=attempt == 0)
+        outcome = _judged(run, look, answers)
+        left_by_others -= set(outcome.verdicts.ids)
+        outcome = replace(outcome, warnings=[*outcome.warnings, *totals.left_alone(left_by_others)])
+        if not outcome.verdicts or run.order.config.dry_run:
+            break
+        try:
+            with garbage.paused():
+                return write(
+                    run.order,
+                    outcome,
+                    look.seen,
+                    started_at=run.started_at,
+                    listener=run.listener,
+                    watch=run.watch,
+                    journal=run.journal,
+                )
+        except ChangedMeanwhile as change:
+            if attempt + 1 == ATTEMPTS:
+                raise NotCommitted(str(change), outcome.ended(run.watch, committed=False)) from change
+            run.say(f"{change}; looking again")
+            left_by_others |= set(outcome.verdicts.ids)
+            run.journal.reread()
+    if not outcome.waiting:  # a journal of strategies that no longer wait is of no use to anybody
+        run.journal.forget()
+    return outcome
+
+
+def _expected(run: _Run) -> set[str]:
+    """Strategies that must be waiting still, unless somebody else has seen to them since they were computed."""
+    left = run.journal.recovered
+    retried = left.settings.get("resume", False) and not run.order.resume  # FAILED ones do not wait now
+    return set() if retried else set(left.answers)
+
+
+def _answered(run: _Run, *, first: bool) -> tuple[_Look, dict[str, Answer]]:
+    """What the database has, and the answers to all that has to be asked about it; nobody can write meanwhile.
+
+    It is closed at the end, before anything is written: a reader would lock the commit out.
+    """
+    database, took_over = run.order.database, run.journal.finished_append
+    with database.kept_open():
+        look = _looked(run)
+        answers: dict[str, Answer] = {}
+        if look.facts.waiting:
+            todo, work = _asked(run, look, first=first)
+            took_over |= bool(todo.answered or todo.suspects)
+            answers = run.computer.answers(todo, work)
+        if run.order.resume and first and not took_over:
+            run.say(f"--resume found nothing to take over in {run.journal.path}", warning=True)
+    return look, answers
+
+
+def _looked(run: _Run) -> _Look:
+    """Read and screen; beside it a scan of the outcomes, and workers that start."""
+    order = run.order
+    database, instrument = order.database, order.instrument
+    run.listener(Started(run.id, instrument, str(database.path), order.config.dry_run))
+    # Before it is read: whoever replaces it afterwards must not go unseen.
+    state, of_file = database.file_state(), identity(str(database.source.path))
+    facts = database.read_facts(instrument)
+    if facts.waiting:
+        run.executor.start()
+    with database.surveyed(instrument) as surveying:
+        with run.watch.stage("screening"), garbage.paused():
+            candidates = _screen(order, facts, run.listener)
+        with run.watch.stage("grouping"):
+            survey = surveying.result()
+    run.listener(screened_event(facts.waiting, candidates))
+    return _Look(facts, survey, candidates, Seen(state, survey.fingerprints, database.source), of_file)
+
+
+def _screen(order: Order, facts: Facts, listener: Listener) -> Candidates:
+    """Phases 1-5."""
+    market = Market(order.costs, facts.atr_by_year)
+    candidates = Candidates(market.terms(order.config), market)
+    with closing(order.database.read_waiting(order.instrument)) as waiting:
+        for rows in batches(_told(waiting, facts.waiting, listener)):
+            candidates.add(rows)
+    return candidates
+
+
+def _told(strategies: Iterable[Strategy], total: int, listener: Listener) -> Iterator[Strategy]:
+    """The strategies, and now and then how many have gone by: a million take a while."""
+    for done, strategy in enumerate(strategies, 1):
+        yield strategy
+        if done % TOLD_EVERY == 0:
+            listener(Progressed("Screening", done, total))
+
+
+def screened_event(waiting: int, candidates: Candidates) -> Screened:
+    """What phases 1-5 have left, and what they have decided, also of strategies whose season split is still open."""
+    only_seasons = sum(not question.walkforward for of_key in candidates.questions.values() for question in of_key)
+    return Screened(
+        waiting, len(candidates.asked), lambda: SoFar(candidates.counts(), candidates.failures()), only_seasons
+    )
+
+
+def _asked(run: _Run, look: _Look, *, first: bool) -> tuple[Agenda, Work]:
+    """What is still to be computed, and how; what the journal has answered already is taken over as far as it holds."""
+    order, journal, source = run.order, run.journal, run.order.database.source
+    dependencies = inputs_of(order.config, look.survey.fingerprints, source.name)
+    run.say(journal.begin(dependencies, settings(order), run.id, must_hold=run.only_commits))
+    with run.watch.stage("grouping"):
+        # What fails in this run has failed.
+        retries_failed = order.resume and first and not run.only_commits
+        todo = agenda(look.candidates.questions, journal.recovered, retry_failed=retries_failed)
+        used = selectors(todo.groups, order.config.strict_filters)
+        features = order.database.read_features(order.instrument, columns(used, order.config.strict_filters))
+        sessions = days_by_session(used, features, order.config.strict_filters)
+        work = Work(look.survey.layout, sessions, look.candidates.terms, source, order.instrument, look.identity)
+    run.say(totals.taken_over(len(todo.answered), todo.changed, journal.path))
+    return todo, work
+
+
+def _judged(run: _Run, look: _Look, answers: dict[str, Answer]) -> Outcome:
+    """All verdicts, nothing written. Raises Incomplete, with those that there are."""
+    facts = look.facts
+    with run.watch.stage("deciding"), garbage.paused():
+        correction = facts.correction
+        verdicts = decide(look.candidates, answers, correction, facts.setups_not_null)
+    unanswered = len(look.candidates.asked) - len(answers)
+    if verdicts and not unanswered:
+        run.journal.computed()
+    summary = _summary(run, verdicts, totals.fdr_summary(verdicts, correction), facts)
+    run.listener(Decided(summary, verdicts.failures()))
+    outcome = Outcome(
+        summary,
+        verdicts,
+        _warnings(run, look, verdicts, unanswered),
+        run.computer.timings,
+        dict(run.watch.stages),
+        run.executor.start_up_s,
+        run.order,
+        facts.waiting,
+        facts.last_run,
+        run.executor.cores,
+    )
+    if (ended := run.computer.ended_early) is not None:
+        raise Incomplete(str(ended), outcome) from ended
+    return outcome
+
+
+def _summary(run: _Run, verdicts: Verdicts, fdr: Mapping[str, int], facts: Facts) -> dict[str, Any]:
+    config = run.order.config
+    return {
+        "run_id": run.id,
+        "instrument": run.order.instrument,
+        "db": str(run.order.database.path),
+        "dry_run": config.dry_run,
+        **verdicts.counts(),
+        "walkforward": None if config.no_walkforward else totals.walkforward_summary(verdicts, run.computer),
+        "fdr": fdr,
+        "retired": totals.count_retired(verdicts, facts.active_setups),
+        "total_s": round(run.watch.total_s, 3),
+        "committed": False,
+    }
+
+
+def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> list[str]:
+    return [
+        *totals.unknown_filters(look.candidates.filters, run.order.config.strict_filters),
+        *totals.still_active(verdicts, look.facts.active_setups),
+        *totals.left_waiting(unanswered),
+        *totals.not_kept(run.journal.reason),
+        *run.executor.warnings[run.warned :],
+    ]

@@ -1,0 +1,117 @@
+"""What a run has done, counted: the summary object, and the sentences that belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any, Protocol
+
+from dask_validator.model import Status, TaskTiming
+from dask_validator.rules.fdr import Correction
+from dask_validator.rules.filters import is_known
+from dask_validator.rules.gates import HELD
+from dask_validator.rules.verdicts import Verdicts
+from dask_validator.wording.harmless import plain
+
+MOST_NAMED = 20
+RETIRING = (Status.REJECTED, Status.SKIPPED)
+
+
+class Cost(Protocol):
+    """What computing has cost."""
+
+    timings: list[TaskTiming]
+    workers: int  # tasks that can run at once
+    reused: int  # answers of an earlier run
+
+    @property
+    def wall_s(self) -> float:
+        """From the first submission to the last result."""
+        ...
+
+
+def walkforward_summary(verdicts: Verdicts, cost: Cost) -> dict[str, Any]:
+    """Walk-forward and what it cost, as the interface names it; seconds."""
+    walked = [i for i, _ in verdicts.windowed()]
+    timings, wall_s = cost.timings, cost.wall_s
+    sum_s = sum(timing.wall_s for timing in timings)
+    cpu_s = sum(timing.cpu_s for timing in timings)
+    return {
+        "strategies": len(walked),
+        "passed": int((verdicts.gate[walked] == HELD).sum()),
+        "wall_s": round(wall_s, 4),
+        "sum_s": round(sum_s, 4),
+        "cpu_s": round(cpu_s, 4),
+        "speedup": round(sum_s / wall_s, 3) if wall_s else 0.0,
+        "cpu_speedup": round(cpu_s / wall_s, 3) if wall_s else 0.0,
+        "workers": cost.workers,
+        "tasks": len(timings),
+        "reused": cost.reused,
+        "passed_on_unknown_filters": len(verdicts.every_day & verdicts.standings.keys()),
+    }
+
+
+def fdr_summary(verdicts: Verdicts, correction: Correction) -> dict[str, int]:
+    """The correction, counted: two-sided as it is stored, then one-sided, as an edge is a positive mean."""
+    passed = list(verdicts.standings)
+    return {
+        "tested": correction.tested,
+        "significant": correction.significant,
+        "passed_significant": int(verdicts.significant[passed].sum()),
+        "earning": correction.earning,
+        "losing": correction.losing,
+        "passed_earning": int(verdicts.earns[passed].sum()),
+    }
+
+
+def count_retired(verdicts: Verdicts, active_setups: Set[str]) -> int:
+    """Setups that stop being active."""
+    return sum(verdicts.ids[i] in active_setups for status in RETIRING for i in verdicts.of(status))
+
+
+def unknown_filters(waiting: Mapping[str, int], strict: bool) -> list[str]:
+    """A sentence that names every filter that is not known, with the number of waiting strategies that use it."""
+    counts = {name: count for name, count in sorted(waiting.items()) if not is_known(name, strict)}
+    if strict or not counts:  # strictly, each is FAILED and says so itself
+        return []
+    named = _listed([f"{name!r} ({count:,})" for name, count in counts.items()])
+    strictly = "--strict-filters applies those it knows, fails the others"
+    use = f"waiting strategies use unknown filters, which are taken as every day ({strictly})"
+    return [f"{sum(counts.values()):,} {use}: {named}"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    hidden = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {hidden:,} more" if hidden > 0 else "")
+
+
+def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:
+    """A sentence for setups whose strategy has FAILED."""
+    ids = [strategy_id for strategy_id, _ in verdicts.failures() if strategy_id in active_setups]
+    if not ids:
+        return []
+    return [f"{len(ids):,} strategies FAILED, but their setups stay active: {plain(', '.join(ids))}"]
+
+
+def left_alone(ids: Iterable[str]) -> list[str]:
+    """A sentence for strategies that others have validated, or removed, before our commit."""
+    named = plain(_listed(sorted(ids)))
+    return [f"validated or removed by somebody else meanwhile and left alone: {named}"] if named else []
+
+
+def left_waiting(unanswered: int) -> list[str]:
+    """A sentence for strategies without a result."""
+    return [f"{unanswered:,} strategies have no result yet and are left waiting"] if unanswered else []
+
+
+def not_kept(reason: str | None) -> list[str]:
+    """A sentence about a journal that cannot be written."""
+    return [f"{reason}: if this run is interrupted, nothing can be taken over"] if reason else []
+
+
+def taken_over(reused: int, changed: int, journal: Path | None) -> str | None:
+    """A sentence about what an earlier run has left."""
+    if not reused and not changed:
+        return None
+    again = f"; {changed:,} no longer hold, because their rows have changed" if changed else ""
+    return f"Took over {reused:,} results from {journal}{again}"

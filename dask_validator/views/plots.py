@@ -1,0 +1,201 @@
+"""Bokeh figures of a result: plain tables in, a figure out; Bokeh is imported when the first one is drawn.
+
+The background is Bokeh's own, so that a theme of the user's decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dask_validator.model import WindowResult
+from dask_validator.views.palette import LIGHT
+from dask_validator.wording.harmless import plain
+
+if TYPE_CHECKING:
+    from bokeh.plotting import figure
+
+    from dask_validator.run.forecast import Forecast
+
+Columns = dict[str, Any]  # lists of one length, by name
+WIDTH = 760
+
+
+def funnel_columns(steps: Sequence[tuple[str, int, int]]) -> Columns:
+    """What each step removed and what it left, in strategies; `steps` is what `funnel.steps` gives."""
+    names, removed, left = zip(*steps, strict=True)
+    columns: Columns = {"stage": [name.removeprefix("rejected in ") for name in names]}
+    columns |= {"removed": list(removed), "left": list(left)}
+    columns["before"] = [left + removed for left, removed in zip(columns["left"], columns["removed"], strict=True)]
+    columns["label"] = [
+        f"{left:,}" + (f" (\N{MINUS SIGN}{removed:,})" if removed else "")
+        for left, removed in zip(columns["left"], columns["removed"], strict=True)
+    ]
+    return columns
+
+
+def funnel_figure(steps: Sequence[tuple[str, int, int]], title: str) -> figure:
+    """How many strategies were left after each stage, and how many it removed."""
+    from bokeh.models import ColumnDataSource, NumeralTickFormatter
+
+    columns = funnel_columns(steps)
+    plot = _figure(
+        title,
+        height=60 + 28 * len(columns["stage"]),
+        y_range=columns["stage"][::-1],
+        x_range=(0, 1.3 * max(1, columns["left"][0])),
+        tooltips=[("", "@stage"), ("left", "@left{0,0}"), ("removed", "@removed{0,0}")],
+    )
+    source = ColumnDataSource(columns)
+    plot.hbar("stage", left=0, right="left", height=0.75, color=LIGHT.passed, source=source)
+    plot.hbar(
+        "stage",
+        left="left",
+        right="before",
+        height=0.75,
+        fill_color=None,
+        line_color=None,
+        hatch_pattern="right_diagonal_line",
+        hatch_color=LIGHT.rejected,
+        hatch_scale=7,
+        source=source,
+    )
+    plot.text("before", "stage", text="label", x_offset=6, text_baseline="middle", text_font_size="9pt", source=source)
+    plot.xaxis.axis_label = "strategies"
+    plot.xaxis.formatter = NumeralTickFormatter(format="0,0")
+    plot.ygrid.grid_line_color = None
+    return plot
+
+
+def windows_columns(windows: Sequence[WindowResult], min_trades: int) -> Columns:
+    """Test windows as rectangles: from, to, expectancy in R per trade (0 without trades), and what became of each."""
+    return {
+        "start": [datetime.fromisoformat(window.window_start) for window in windows],
+        "end": [datetime.fromisoformat(window.window_end) for window in windows],
+        "exp_r": [window.test_exp_r or 0.0 for window in windows],
+        "n": [window.test_n for window in windows],
+        "label": [f"{window.test_n}" for window in windows],
+        "win_rate": ["" if window.test_wr is None else f"{window.test_wr:.0%}" for window in windows],
+        "became": [_became(window, min_trades) for window in windows],
+        "color": [COLOURS[_became(window, min_trades)] for window in windows],
+    }
+
+
+PASSES, TOO_FEW, NOT_POSITIVE = "passes", "too few trades", "zero or negative"
+COLOURS = {PASSES: LIGHT.passed, TOO_FEW: LIGHT.second, NOT_POSITIVE: LIGHT.rejected}
+
+
+def _became(window: WindowResult, min_trades: int) -> str:
+    if window.test_n < min_trades:
+        return TOO_FEW
+    return PASSES if window.test_pass else NOT_POSITIVE
+
+
+def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades: int) -> figure:
+    """Expectancy in R per trade of each test window, with its number of trades."""
+    from bokeh.models import ColumnDataSource
+
+    columns = windows_columns(windows, min_trades)
+    low, high = min([0.0, *columns["exp_r"]]), max([0.0, *columns["exp_r"]])
+    room = 0.15 * (high - low) or 1.0
+    plot = _figure(
+        strategy_id,
+        height=330,
+        x_axis_type="datetime",
+        x_range=(columns["start"][0], columns["end"][-1]),
+        y_range=(low - room, high + room),
+        tooltips=[
+            ("window", "@start{%F} to @end{%F}"),
+            ("expectancy", "@exp_r{0.0000} R"),
+            ("trades", "@n"),
+            ("win rate", "@win_rate"),
+            ("", "@became"),
+        ],
+    )
+    plot.hover.formatters = {"@start": "datetime", "@end": "datetime"}
+    source = ColumnDataSource(columns)
+    plot.quad(
+        left="start",
+        right="end",
+        bottom=0,
+        top="exp_r",
+        color="color",
+        line_color=LIGHT.card,
+        legend_group="became",
+        source=source,
+    )
+    _label_windows(plot, columns)
+    plot.xaxis.axis_label = "test windows, with their number of trades"
+    plot.yaxis.axis_label = "expectancy (R per trade)"
+    plot.add_layout(plot.legend[0], "below")
+    plot.legend.orientation = "horizontal"
+    plot.legend.location = "left"
+    plot.legend.border_line_color = None
+    return plot
+
+
+def _label_windows(plot: figure, columns: Mapping[str, Sequence[Any]]) -> None:
+    """The number of trades beyond the end of each bar."""
+    middles = [start + (end - start) / 2 for start, end in zip(columns["start"], columns["end"], strict=True)]
+    for sign, baseline, offset in ((1, "bottom", -2), (-1, "top", 2)):
+        chosen = [i for i, exp_r in enumerate(columns["exp_r"]) if (exp_r >= 0) == (sign > 0)]
+        plot.text(
+            [middles[i] for i in chosen],
+            [columns["exp_r"][i] for i in chosen],
+            text=[columns["label"][i] for i in chosen],
+            text_align="center",
+            text_baseline=baseline,
+            y_offset=offset,
+            text_font_size="8pt",
+        )
+
+
+def speedup_figure(forecasts: Sequence[Forecast], workers: int, total_s: float) -> figure:
+    """Seconds of the whole run: replayed for 1 to 64 workers with a core each, ideal, and as measured.
+
+    `workers` and `total_s` are of the run that was measured. Ideal is the replay with one worker, divided.
+    """
+    counts = [forecast.workers for forecast in forecasts]
+    replayed = [forecast.total_s for forecast in forecasts]
+    best = next(forecast for forecast in forecasts if forecast.recommended)
+    plot = _figure(
+        "Whole run by number of workers",
+        height=340,
+        x_axis_type="log",
+        x_range=(min(counts) / 1.2, max(*counts, workers) * 1.2),
+        y_range=(0, 1.15 * max(*replayed, total_s)),
+        tooltips=[("workers", "@x"), ("seconds", "@y{0.00}")],
+    )
+    ideal = [replayed[0] * counts[0] / count for count in counts]
+    plot.line(counts, ideal, color=LIGHT.second, line_dash="dashed", line_width=2, legend_label="ideal")
+    plot.line(counts, replayed, color=LIGHT.passed, line_width=2, legend_label="replayed")
+    plot.scatter(counts, replayed, color=LIGHT.passed, size=7, legend_label="replayed")
+    plot.scatter(
+        [best.workers],
+        [best.total_s],
+        size=18,
+        line_color=LIGHT.good,
+        fill_color=None,
+        line_width=3,
+        legend_label=f"recommended: {best.workers}",
+    )
+    plot.scatter(
+        [workers], [total_s], marker="x", size=13, color=LIGHT.mark, line_width=3, legend_label="this run, measured"
+    )
+    plot.add_layout(plot.legend[0], "right")
+    plot.xaxis.ticker = counts
+    plot.xaxis.axis_label = "workers"
+    plot.yaxis.axis_label = "seconds"
+    return plot
+
+
+def _figure(title: str, **more: Any) -> figure:
+    from bokeh.models.annotations import Title
+    from bokeh.models.text import PlainText
+    from bokeh.plotting import figure
+
+    # As plain text, or a strategy_id with $$ in it would be taken for TeX.
+    plot = figure(width=WIDTH, title=Title(text=PlainText(text=plain(title))), tools="hover,save", **more)
+    plot.toolbar.logo = None
+    return plot

@@ -1,0 +1,272 @@
+"""Figures as shapes in a frame of fixed size; the template makes SVG of them, style sheets give them colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from dask_validator.views.report.distributions import Histogram, round_step
+from dask_validator.views.report.tables import Curve, Stream
+
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 440, 68, 22, 24, 40
+PLOT = 130  # usual height of the plotting area
+HIGHEST_LANE, LANES = 14, 420  # height of a worker in the task stream, and of all of them when they are many
+
+
+class Bar(NamedTuple):
+    """A rectangle; `kind` is its CSS class, `tip` what is shown to a pointer resting on it."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    kind: str
+    tip: str
+
+
+class Line(NamedTuple):
+    """A path through points."""
+
+    path: str
+    kind: str
+
+
+class Tick(NamedTuple):
+    """A mark on an axis."""
+
+    at: float
+    text: str
+
+
+class Text(NamedTuple):
+    """A word or two inside the frame."""
+
+    x: float
+    y: float
+    text: str
+    kind: str
+
+
+class Figure(NamedTuple):
+    """What the template draws; coordinates in pixels from the upper left corner."""
+
+    label: str  # for those who do not see it
+    width: float
+    height: float
+    x_title: str
+    y_title: str
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    bars: Sequence[Bar] = ()
+    lines: Sequence[Line] = ()
+    texts: Sequence[Text] = ()
+
+    @property
+    def left(self) -> float:
+        """Of the plotting area."""
+        return LEFT
+
+    @property
+    def right(self) -> float:
+        """Of the plotting area."""
+        return self.width - RIGHT
+
+    @property
+    def top(self) -> float:
+        """Of the plotting area."""
+        return TOP
+
+    @property
+    def bottom(self) -> float:
+        """Of the plotting area."""
+        return self.height - BOTTOM
+
+
+class _Scale(NamedTuple):
+    """From values to pixels."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __call__(self, value: float) -> float:
+        span = self.high - self.low or 1.0
+        return round(self.start + (value - self.low) / span * (self.end - self.start), 2)
+
+    def ticks(self, about: int, spelled: Callable[[float], str]) -> list[Tick]:
+        step = round_step((self.high - self.low) / about)
+        first, last = round(self.low / step + 0.499999), int(self.high / step + 1e-9)
+        return [Tick(self(i * step), spelled(round(i * step, 10))) for i in range(first, last + 1)]
+
+
+def histogram_figure(
+    found: Histogram,
+    kind: str,
+    title: str,
+    x_title: str,
+    *,
+    unit: str,
+    spelled: Callable[[float], str],
+    mark: float | None = None,
+) -> Figure:
+    """Bars of counts; `mark` is a threshold, drawn as a line."""
+    height = TOP + PLOT + BOTTOM
+    x = _Scale(found.edges[0], found.edges[-1], LEFT, WIDTH - RIGHT)
+    y = _Scale(0, max(1, *found.counts), height - BOTTOM, TOP)
+    bars = [
+        Bar(
+            x(low) + 0.5,
+            y(count),
+            max(x(high) - x(low) - 1, 0.5),
+            round(height - BOTTOM - y(count), 2),
+            kind,
+            f"{spelled(low)} to {spelled(high)}: {count:,} {unit}",
+        )
+        for (low, high), count in zip(pairwise(found.edges), found.counts, strict=True)
+        if count
+    ]
+    lines = []
+    if mark is not None and found.edges[0] <= mark <= found.edges[-1]:
+        lines.append(Line(f"M{x(mark)} {TOP}V{height - BOTTOM}", "mark"))
+    return Figure(
+        f"{title}: {sum(found.counts):,} {unit}",
+        WIDTH,
+        height,
+        x_title,
+        unit,
+        x.ticks(6, spelled),
+        y.ticks(3, lambda value: f"{value:,.0f}")
+        if y.high >= 3
+        else [Tick(y(v), str(v)) for v in range(int(y.high) + 1)],
+        bars,
+        lines,
+        [Text(LEFT + 36, TOP - 8, title, "title")],
+    )
+
+
+def discovery_figure(curve: Curve) -> Figure:
+    """Sorted p-values as steps, against the line of Benjamini and Hochberg."""
+    height = TOP + 220 + BOTTOM
+    line_end = curve.alpha * curve.last_rank / max(curve.tested, 1)
+    highest = min(1.0, max(1.5 * line_end, min(curve.p_values[-1] if curve.p_values else 0.0, 4 * line_end)))
+    x = _Scale(0, curve.last_rank, LEFT, WIDTH - RIGHT)
+    y = _Scale(0, highest, height - BOTTOM, TOP)
+    steps = [f"M{x(0)} {y(0)}"]
+    for rank, p_value in zip(curve.ranks, curve.p_values, strict=True):
+        if p_value > highest:
+            steps.append(f"V{TOP}")
+            break
+        steps.append(f"V{y(p_value)}H{x(rank)}")
+    lines = [Line(f"M{x(0)} {y(0)}L{x(curve.last_rank)} {y(line_end)}", "bound"), Line("".join(steps), "curve")]
+    texts = []
+    if curve.significant:
+        at = x(curve.significant)
+        lines.append(Line(f"M{at} {TOP}V{height - BOTTOM}", "mark"))
+        anchor = "mark-end" if at > WIDTH / 2 else "mark-start"
+        texts.append(Text(at + (-5 if at > WIDTH / 2 else 5), TOP + 10, f"{curve.significant:,} significant", anchor))
+    return Figure(
+        f"{curve.significant:,} of {curve.tested:,} p-values lie below the Benjamini-Hochberg line",
+        WIDTH,
+        height,
+        "rank of the p-value, the smallest first",
+        "p-value",
+        x.ticks(6, lambda value: f"{value:,.0f}"),
+        y.ticks(5, lambda value: f"{value:g}"),
+        (),
+        lines,
+        texts,
+    )
+
+
+def stream_figure(stream: Stream) -> Figure:
+    """One lane a worker, one bar a task."""
+    lane = min(HIGHEST_LANE, LANES / max(len(stream.workers), 1))
+    height = round(TOP + lane * max(len(stream.workers), 1) + BOTTOM, 2)
+    x = _Scale(0, stream.end_s or 1.0, LEFT, WIDTH - RIGHT)
+    bars = [
+        Bar(
+            x(task.start_s),
+            round(TOP + lane * (task.lane + 0.08), 2),
+            max(round(x(task.wall_s) - LEFT, 2), 0.5),
+            round(lane * 0.84, 2),
+            "task",
+            f"worker {task.lane + 1}: {task.wall_s:.3f} s, CPU {task.cpu_s:.3f} s, {task.strategies:,} strategies",
+        )
+        for task in stream.rectangles
+    ]
+    every = max(1, len(stream.workers) // 12)
+    lanes = [Tick(round(TOP + lane * (i + 0.5), 2), str(i + 1)) for i in range(0, len(stream.workers), every)]
+    return Figure(
+        f"{stream.tasks:,} tasks on {stream.all_workers:,} workers in {stream.end_s:.2f} s",
+        WIDTH,
+        height,
+        "seconds since the first task began",
+        "worker",
+        x.ticks(6, lambda value: f"{value:g}"),
+        lanes,
+        bars,
+    )
+
+
+def speedup_figure(workers: int, speedup: float, cpu_speedup: float) -> Figure:
+    """The two measured ratios under the ideal, which is the number of workers."""
+    rows = [("ideal", float(workers), "ideal"), ("speedup", speedup, "task"), ("CPU", cpu_speedup, "task")]
+    height = TOP + 26 * len(rows) + BOTTOM
+    x = _Scale(0, max(workers, speedup, 1.0), LEFT, WIDTH - RIGHT)
+    bars = [
+        Bar(LEFT, TOP + 26 * i + 3, round(x(value) - LEFT, 2), 20, kind, f"{name}: {value:.2f}")
+        for i, (name, value, kind) in enumerate(rows)
+    ]
+    texts = [
+        Text(max(x(value) - 6, LEFT + 34), TOP + 26 * i + 17, f"{value:.2f}", "inside")
+        for i, (_, value, _) in enumerate(rows)
+    ]
+    return Figure(
+        f"speedup {speedup:.2f} and CPU speedup {cpu_speedup:.2f} on {workers} workers",
+        WIDTH,
+        height,
+        "times one worker",
+        "",
+        x.ticks(6, lambda value: f"{value:g}"),
+        [Tick(TOP + 26 * i + 13, name) for i, (name, _, _) in enumerate(rows)],
+        bars,
+        (),
+        texts,
+    )
+
+
+def forecast_figure(forecasts: Sequence[tuple[int, float, bool]]) -> Figure:
+    """Seconds that the run would take, by number of workers."""
+    height = TOP + PLOT + BOTTOM
+    slot = (WIDTH - LEFT - RIGHT) / len(forecasts)
+    y = _Scale(0, max(total for _, total, _ in forecasts), height - BOTTOM, TOP)
+    bars = [
+        Bar(
+            round(LEFT + slot * (i + 0.2), 2),
+            y(total),
+            round(slot * 0.6, 2),
+            round(height - BOTTOM - y(total), 2),
+            "best" if recommended else "cpu",
+            f"{workers} worker(s): {total:.2f} s" + (" (recommended)" if recommended else ""),
+        )
+        for i, (workers, total, recommended) in enumerate(forecasts)
+    ]
+    texts = [
+        Text(LEFT + slot * (i + 0.5), y(total) - 4, f"{total:.1f}", "value")
+        for i, (_, total, _) in enumerate(forecasts)
+    ]
+    best = next(workers for workers, _, recommended in forecasts if recommended)
+    return Figure(
+        f"recommended: {best} worker(s)",
+        WIDTH,
+        height,
+        "workers, each with a core of its own",
+        "seconds",
+        [Tick(LEFT + slot * (i + 0.5), f"{n}{'*' * best}") for i, (n, _, best) in enumerate(forecasts)],
+        y.ticks(4, lambda value: f"{value:g}"),
+        bars,
+        (),
+        texts,
+    )

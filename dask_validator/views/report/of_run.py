@@ -1,0 +1,246 @@
+"""From a database, or a run that has just ended, to its report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dask_validator.config import RunConfig, flag
+from dask_validator.errors import InputError
+from dask_validator.journal.provenance import versions
+from dask_validator.model import SeasonSplit, Status
+from dask_validator.rules import jsonl
+from dask_validator.rules.counting import STATUSES
+from dask_validator.rules.fdr import Correction
+from dask_validator.rules.screening import Market
+from dask_validator.run.forecast import replay
+from dask_validator.run.instruments import costs_of
+from dask_validator.run.outcome import Outcome
+from dask_validator.run.report_file import write_whole
+from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
+from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, count_statuses, read_present
+from dask_validator.store.reader import WAITING, batches, read_facts, read_waiting
+from dask_validator.views.report import tables
+from dask_validator.views.report.misses import Miss, screening_misses
+from dask_validator.views.report.page import View, render
+
+if TYPE_CHECKING:
+    from dask_validator.store.database import Database
+
+__all__ = ["report_past_run", "report_result"]
+
+
+def report_past_run(database: Database, instrument: str, run_id: str | None, output: Path) -> str:
+    """Write the report of a committed run, the latest of the instrument unless one is named; return which.
+
+    Raises
+    ------
+    InputError
+        There is no such run, the database cannot be read, or the file cannot be written.
+    """
+    with database.kept_open():
+        run = read_past_run(database.path, instrument, run_id)
+        if run is None:
+            raise InputError(_no_such_run(database.path, instrument, run_id))
+        view = _view(run, _Tables(database.path, run))
+    _write(output, view)
+    return run.run_id
+
+
+def _no_such_run(path: Path, instrument: str, run_id: str | None) -> str:
+    latest = ", ".join(f"{run} ({of})" for run, of in latest_runs(path))
+    wanted = f"run {run_id!r}" if run_id is not None else f"run of {instrument}"
+    return f"{path} has no committed {wanted}; " + (f"the latest are {latest}" if latest else "it has none at all")
+
+
+def report_result(result: Outcome, config: RunConfig, output: Path) -> None:
+    """Write the report of a run that has just ended: as of a past one, or from memory if it is not committed.
+
+    Raises
+    ------
+    InputError
+        A committed run cannot be read any more, or the file cannot be written.
+    """
+    path = Path(result.summary["db"])
+    if result.summary["committed"]:
+        run = read_past_run(path, result.summary["instrument"], result.summary["run_id"])
+        if run is None:
+            raise InputError(f"{path} has no run {result.summary['run_id']}, which was committed just now")
+        view = _view(run, _Tables(path, run))
+    else:
+        run = _from_memory(result, config)
+        view = _view(run, _TablesBeforeCommit(path, run, result))
+    _write(output, view)
+
+
+def _write(output: Path, view: View) -> None:
+    try:
+        write_whole(output, render(view))
+    except OSError as error:
+        raise InputError(f"the report {output} could not be written ({error.strerror})") from None
+
+
+def _from_memory(result: Outcome, config: RunConfig) -> PastRun:
+    """What the run would have left in `dask_validator_runs`."""
+    summary, now = result.summary, datetime.now(UTC)
+    started_at = datetime.strptime(summary["run_id"].split("-")[0], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return PastRun(
+        summary["run_id"],
+        summary["instrument"],
+        started_at,
+        now,
+        {name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()},
+        versions(),
+        {},
+        {**summary, **result.kept},
+        list(result.timings),
+        summary["db"],
+    )
+
+
+class _Tables:
+    """The users' tables as they are now, beside a committed run."""
+
+    condition = REJECTED  # of the strategies that the run has rejected
+
+    def __init__(self, path: Path, run: PastRun) -> None:
+        self._path = path
+        self._run = run
+
+    def correction(self) -> tuple[Correction, Mapping[int, float]]:
+        """Of all p-values, and mean ATR by year."""
+        facts = read_facts(self._path, self._run.instrument, self.condition)
+        return facts.correction, facts.atr_by_year
+
+    def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[Miss]]:
+        """The nearest ones of phases 1-5."""
+        costs = costs_of(self._run.instrument, config.instruments)
+        may_miss = f"{self.condition} AND expectancy_r > 0"  # of the others, which are most, no flag helps any
+        rejected = read_waiting(self._path, self._run.instrument, may_miss)
+        return screening_misses(batches(rejected), config, Market(costs, atr_by_year))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One object per strategy that reached walk-forward."""
+        return self._run.records()
+
+    def rows(self, ids: list[str]) -> dict[str, Present]:
+        """By `strategy_id`."""
+        return read_present(self._path, ids)
+
+    def seasons(self) -> list[SeasonCount]:
+        """Season verdicts, counted."""
+        return count_seasons(self._path, self._run.instrument)
+
+    def changed(self, listed: Sequence[tables.Listed]) -> int:
+        """How many strategies of the run have another verdict now, at least."""
+        return tables.changed_since(self._run.summary, count_statuses(self._path, self._run.instrument), listed)
+
+
+class _TablesBeforeCommit(_Tables):
+    """The same where the verdicts are in memory only."""
+
+    condition = f"{WAITING} AND is_canonical IS NOT FALSE"
+
+    def __init__(self, path: Path, run: PastRun, result: Outcome) -> None:
+        super().__init__(path, run)
+        self._verdicts = result.verdicts
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One object per strategy that reached walk-forward."""
+        return jsonl.records(self._verdicts, self._run.run_id, self._run.instrument, self._run.finished_at)
+
+    def rows(self, ids: list[str]) -> dict[str, Present]:
+        """By `strategy_id`, with the verdicts of this run."""
+        verdicts = self._verdicts
+        return {
+            strategy_id: row._replace(
+                status=str(STATUSES[verdicts.status[i]]),
+                note=verdicts.note(i),
+                split=verdicts.splits[i] or SeasonSplit(),
+            )
+            for strategy_id, row in super().rows(ids).items()
+            if (i := verdicts.find(strategy_id)) is not None
+        }
+
+    def seasons(self) -> list[SeasonCount]:
+        """Season verdicts of this run."""
+        verdicts = self._verdicts
+        counts = Counter(
+            (str(status), split.verdict if (split := verdicts.splits[i]) else None)
+            for status in (Status.PASSED, Status.REJECTED)
+            for i in verdicts.of(status)
+        )
+        return [SeasonCount(*key, number) for key, number in counts.items()]
+
+    def changed(self, listed: Sequence[tables.Listed]) -> int:
+        """Nothing was written that could have changed."""
+        return 0
+
+
+def _view(run: PastRun, present: _Tables) -> View:
+    gaps: list[str] = []
+    config = correction = None
+    misses: dict[int, list[Miss]] = {}
+    seasons: list[SeasonCount] = []
+    rows: dict[str, Present] = {}
+    rescreened = False
+    with _missing("near misses", gaps):
+        config = run.config
+    judged = tables.judge(present.records(), config)
+    with _missing("season verdicts", gaps):
+        seasons = present.seasons()
+    with _missing("the columns of promoted strategies, and p-values", gaps):
+        rows = present.rows([record["strategy_id"] for record in judged.listed])
+        correction, atr_by_year = present.correction()
+    with _missing("near misses of phases 1 to 5", gaps):
+        if config is not None and correction is not None:
+            misses = present.misses(config, atr_by_year)
+            rescreened = True
+    listed = tables.listed_strategies(judged.listed, rows, correction, run.parameters)
+    changed = 0
+    with _missing("what has changed since the run", gaps):
+        changed = present.changed(listed)
+    forecasts, forecast_note = _forecasts(run)
+    return View(
+        run,
+        datetime.now(UTC),
+        judged,
+        listed,
+        {**misses, 6: judged.misses},
+        rescreened,
+        None if correction is None else tables.discovery_curve(correction),
+        tables.season_rows(seasons),
+        forecasts,
+        forecast_note,
+        tables.settings(run, flag),
+        gaps,
+        changed,
+    )
+
+
+@contextmanager
+def _missing(what: str, gaps: list[str]) -> Iterator[None]:
+    """A part that cannot be had is named, the rest is still a report."""
+    try:
+        yield
+    except InputError as error:
+        gaps.append(f"Without {what}: {error}")
+
+
+def _forecasts(run: PastRun) -> tuple[list[tuple[int, float, bool]], str]:
+    """What other numbers of workers would take, and how far to trust it."""
+    measured: dict[str, Any] = {name: run.summary.get(name) for name in ("stages", "start_up_s", "cores")}
+    if not run.timings:
+        return [], ""
+    if not measured["stages"]:
+        return [], "An earlier version made this run and did not keep what a forecast for other workers needs."
+    replayed = replay(run.timings, run.summary["total_s"], **measured)
+    ending = " The commit is not counted." if run.summary["committed"] else ""
+    return [
+        (one.workers, one.total_s, one.recommended) for one in replayed
+    ], f"Each worker has a core of its own in the replay.{ending}"

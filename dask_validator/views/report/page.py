@@ -1,0 +1,227 @@
+"""One HTML file that needs nothing else: no network, no other file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from dask_validator.rules.gates import PHASES
+from dask_validator.run.report_file import FIRST_WORDS
+from dask_validator.views.palette import DARK, LIGHT, variables
+from dask_validator.views.report import figures, tables
+from dask_validator.views.report.distributions import histogram, round_step, share_histogram, shared_edges
+from dask_validator.views.report.misses import MOST_MISSES, Miss
+from dask_validator.views.report.words import SEASONS, WORDS
+from dask_validator.wording import sentences
+from dask_validator.wording.harmless import breakable, plain, shell_word
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dask_validator.store.past_runs import PastRun
+
+LONGEST = 160  # characters of a text from the database
+LONGEST_NOTE = 600
+
+
+class View(NamedTuple):
+    """All that the page shows."""
+
+    run: PastRun
+    made_at: datetime
+    judged: tables.Judged
+    listed: Sequence[tables.Listed]
+    misses: Mapping[int, Sequence[Miss]]  # by phase
+    rescreened: bool  # phases 1-5 could be looked at again
+    curve: tables.Curve | None
+    seasons: Sequence[tables.SeasonRow]
+    forecasts: Sequence[tuple[int, float, bool]]  # workers, seconds, recommended
+    forecast_note: str
+    settings: Sequence[tables.Setting]
+    gaps: Sequence[str] = ()  # what could not be shown, and why
+    changed: int = 0  # strategies whose verdict is another one now, at least
+
+
+def render(view: View) -> str:
+    """The page."""
+    script = _source("page.js")
+    return (
+        _environment()
+        .from_string(_source("template.html.j2"))
+        .render(
+            first_line=Markup(FIRST_WORDS.decode()),
+            style=Markup(_style()),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            view=view,
+            run=view.run,
+            summary=view.run.summary,
+            walkforward=view.run.summary["walkforward"],
+            steps=tables.funnel_steps(view.run.summary),
+            phase_names=PHASES,
+            most_listed=tables.MOST_LISTED,
+            most_misses=MOST_MISSES,
+            min_pct_positive=view.run.parameters.get("wf_min_pct_positive", 0.0),
+            details=_details(view),
+            shown=tables.columns_with_values(view.listed),
+            min_trades=view.run.parameters.get("wf_min_trades", 1),
+            same_trades=sentences.SAME_TRADES,
+            words=WORDS,
+            seasons=SEASONS,
+            doubt=sentences.unknown_filters(view.run.summary),
+            discoveries=sentences.discoveries(view.run.summary["fdr"]),
+            stream=(stream := tables.task_stream(view.run.timings)),
+            figures=_figures(view, stream),
+        )
+    )
+
+
+def _style() -> str:
+    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {variables(DARK)} }} }}"
+    return f":root {{ color-scheme: light dark; {variables(LIGHT)} }}\n{dark}\n{_source('page.css')}"
+
+
+def _source(name: str) -> str:
+    return (files("dask_validator.views.report") / name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_plain
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.filters |= {
+        "count": _count,
+        "number": _number,
+        "clip": _clip,
+        "id": _breakable,
+        "share": _share,
+        "p": sentences.p_text,
+        "nested": _nested,
+    }
+    return environment
+
+
+def _plain(value: Any) -> Any:
+    """Whatever is put into the page, but for what is its own."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{part / whole:.1%}" if whole else "-"
+
+
+def _clip(text: object, most: int = LONGEST) -> str:
+    clipped = plain(str(text))
+    return clipped if len(clipped) <= most else clipped[: most - 1] + "…"
+
+
+def _breakable(text: object, most: int = LONGEST) -> Markup:
+    """A name that a narrow column breaks between its parts."""
+    return Markup(breakable(_clip(text, most)))
+
+
+def _nested(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _details(view: View) -> list[dict[str, Any]]:
+    """What a row opens to, in the order of the rows."""
+    explain = ["dask-validator", "explain", "--db", view.run.summary["db"]]
+    if view.run.summary["committed"]:
+        explain += ["--run", view.run.run_id]
+    return [
+        {
+            "id": row.strategy_id,  # goes into files only
+            "explain": " ".join(map(shell_word, [*explain, "--", row.strategy_id])),
+            "cumulative": row.cumulative,
+            "windows": [(plain(start), n, exp_r) for start, n, exp_r in row.windows],
+            "end": plain(row.end),
+            "split": row.split,
+            "season": _clip(row.season),
+            "p": sentences.p_text(row.p_value),
+            "adjusted": sentences.p_text(row.adjusted_p),
+            "significant": row.significant,
+            "note": _clip(row.note, LONGEST_NOTE),
+        }
+        for row in view.listed
+    ]
+
+
+def _figures(view: View, stream: tables.Stream) -> dict[str, list[figures.Figure]]:
+    """By what they show; empty where there is nothing to show."""
+    walkforward, curve = view.run.summary["walkforward"], view.curve
+    found = {
+        "shares": [_shares(view, passed) for passed in (True, False) if view.judged.shares[passed].size],
+        "expectancies": [_expectancies(view, passed) for passed in (True, False) if view.judged.shares[passed].size],
+        "curve": [figures.discovery_figure(curve)] if curve is not None and curve.tested else [],
+        "forecast": [figures.forecast_figure(view.forecasts)] if view.forecasts else [],
+        "stream": [figures.stream_figure(stream)] if view.run.timings else [],
+        "durations": [_durations(view)] if view.run.timings else [],
+        "speedup": [],
+    }
+    if walkforward and walkforward["tasks"]:
+        found["speedup"].append(
+            figures.speedup_figure(walkforward["workers"], walkforward["speedup"], walkforward["cpu_speedup"])
+        )
+    return found
+
+
+def _shares(view: View, passed: bool) -> figures.Figure:
+    kind, shares = "passed" if passed else "rejected", view.judged.shares[passed]
+    return figures.histogram_figure(
+        share_histogram(shares),
+        kind,
+        f"{kind}: {shares.size:,}",
+        "share of valid windows with positive expectancy",
+        unit="strategies",
+        spelled=lambda value: f"{value:.0%}",
+        mark=view.run.parameters.get("wf_min_pct_positive"),
+    )
+
+
+def _expectancies(view: View, passed: bool) -> figures.Figure:
+    kind, expectancies = "passed" if passed else "rejected", view.judged.expectancies
+    edges = shared_edges(np.concatenate([expectancies[True], expectancies[False]]))
+    return figures.histogram_figure(
+        histogram(expectancies[passed], edges),
+        kind,
+        f"{kind}: {expectancies[passed].size:,}",
+        "expectancy in the test windows, R per trade",
+        unit="strategies",
+        spelled=lambda value: f"{value:g}",
+        mark=0.0,
+    )
+
+
+def _durations(view: View) -> figures.Figure:
+    durations = np.array([timing.wall_s for timing in view.run.timings])
+    step = round_step(float(durations.max()) / 20)
+    edges = [round(i * step, 10) for i in range(math.floor(float(durations.max()) / step) + 2)]
+    return figures.histogram_figure(
+        histogram(durations, edges),
+        "task",
+        f"{durations.size:,} task(s), median {np.median(durations):.3f} s, longest {durations.max():.3f} s",
+        "seconds",
+        unit="tasks",
+        spelled=lambda value: f"{value:g}",
+    )

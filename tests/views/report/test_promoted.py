@@ -1,0 +1,197 @@
+"""The table of promoted strategies, and what surrounds it: narrow, searched, exported, after the rows have changed."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dask_validator import RunConfig, validate
+from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.store.database import Database
+from dask_validator.views.report.of_run import report_past_run
+from dask_validator.wording.harmless import shell_word
+from tests.conftest import Command
+from tests.support.browser import console_errors
+from tests.support.tiny import change, tiny_database
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+ROWS = "document.querySelectorAll('#strategies tr.row:not([hidden])')"
+# Each part of a name, up to a `_`, is on one line.
+PARTS = """
+return [...document.querySelectorAll('.open')].flatMap(button => [...button.childNodes])
+  .filter(node => node.nodeType === Node.TEXT_NODE).map(node => {
+    const range = document.createRange(); range.selectNode(node);
+    return [node.data, range.getClientRects().length];
+  });
+"""
+WIDE = """
+return [...document.querySelectorAll('main *')].filter(e => !e.closest('.tall, .scroll'))
+  .filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 80));
+"""
+
+
+def reported(database: Path, output: Path) -> Path:
+    """The report of the latest run."""
+    report_past_run(Database.at(database, OrbOutcomes.of(database), to_write=False), "MGC", None, output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def committed(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small database after a run."""
+    folder = tmp_path_factory.mktemp("committed")
+    database = Path(shutil.copy(small_source, folder / "it's small.duckdb"))
+    validate(database, "MGC", RunConfig(wf_output=folder / "wf.jsonl"), workers=1, progress=False)
+    return database
+
+
+@pytest.fixture(scope="module")
+def report(committed: Path) -> Path:
+    """Its report."""
+    return reported(committed, committed.parent / "run.html")
+
+
+@pytest.fixture
+def page(browser: Chrome, report: Path) -> Iterator[Chrome]:
+    """The report in a browser, which has nothing to complain about."""
+    browser.get(report.as_uri())
+    yield browser
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert console_errors(browser) == []
+
+
+def narrow(browser: Chrome, width: int) -> None:
+    """A window that is narrower than Chromium lets one be."""
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+@pytest.mark.parametrize("width", [360, 420])
+def test_on_a_telephone(page: Chrome, width: int) -> None:
+    """Nothing is wider than the window, an opened row included; names break after `_`, not within a word."""
+    narrow(page, width)
+    page.execute_script("document.querySelector('.open').click()")
+
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert page.execute_script(WIDE) == []
+    parts = page.execute_script(PARTS)
+    assert len(parts) > 100
+    assert [part for part, lines in parts if lines != 1] == []
+    assert page.execute_script("return document.querySelector('tr.detail svg').getBoundingClientRect().width") < width
+
+
+def test_columns_keep_their_widths(page: Chrome) -> None:
+    """Searching and opening rows move no column."""
+    widths = "return [...document.querySelectorAll('#strategies th')].map(th => th.getBoundingClientRect().width)"
+    before = page.execute_script(widths)
+    page.find_element("id", "search").send_keys("0900")
+    searched = page.execute_script(widths)
+    page.execute_script("document.querySelector('#strategies tr.row:not([hidden]) .open').click()")
+
+    assert searched == before
+    assert page.execute_script(widths) == before
+
+
+def test_no_hits_is_a_sentence(page: Chrome) -> None:
+    """Nothing found is said in words, and only then."""
+    none = page.find_element("id", "none")
+    assert not none.is_displayed()
+    page.find_element("id", "search").send_keys("nobody <b>")
+
+    assert none.text.endswith("strategies has “nobody <b>” in its name, session, filter or season.")
+
+
+def test_export(page: Chrome, tmp_path: Path) -> None:
+    """The shown rows in their order become a CSV, offline, with whole names and exact numbers."""
+    page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page.find_elements("css selector", "#strategies thead button")[4].click()
+    page.find_element("id", "search").send_keys("0900")
+    page.find_element("id", "export").click()
+    deadline = time.monotonic() + 60
+    while not (files := list(tmp_path.glob("*.csv"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with files[0].open(newline="", encoding="utf-8") as file:
+        head, *lines = csv.reader(file)
+
+    names = page.execute_script(f"return [...{ROWS}].map(row => row.querySelector('.open').textContent)")
+    assert [line[0] for line in lines] == names
+    assert 0 < len(names) < page.execute_script("return document.querySelectorAll('#strategies tr.row').length")
+    assert head[0] == "strategy"
+    trades = [int(line[head.index("trades")]) for line in lines]
+    assert trades == sorted(trades, reverse=True)
+    assert all(float(line[head.index("p")]) >= 0 for line in lines)
+
+
+def test_cumulative(page: Chrome) -> None:
+    """Cumulative R is the sum over the trades of the windows that count, as the column and the last window say."""
+    details: list[dict[str, Any]] = page.execute_script(
+        "return JSON.parse(document.getElementById('details').textContent)"
+    )
+    shown = page.execute_script(f"return [...{ROWS}].map(row => row.cells[7].textContent)")
+
+    for of, text in zip(details, shown, strict=True):
+        total = sum(n * r for _, n, r in of["windows"] if n >= 15)
+        assert float(text.replace(",", "")) == of["cumulative"][-1] == pytest.approx(total, abs=0.051)
+
+
+def test_the_command_explains(page: Chrome, committed: Path, command: Command) -> None:
+    """What an opened row gives to copy is a command that says why this strategy passed in this run."""
+    page.execute_script("document.querySelectorAll('.open')[1].click()")
+    text = page.find_element("css selector", ".command code").text
+    program, *words = shlex.split(text)
+    ran = command(*words)
+
+    assert program == "dask-validator"
+    assert str(committed) in words
+    assert ran.code == 0, ran.stderr
+    assert ran.stdout.startswith(f"{words[-1]} of MGC: PASSED")
+
+
+@pytest.mark.parametrize("name", ["A B", "it's $(x) `y`", "-x", "a\nb", "\u202e\u200b\\n'é", "\U000e0100\x1b[2J\xa0f"])
+def test_copied_names_are_one_word(name: str) -> None:
+    """Whatever a strategy is called, bash reads the printed word as its name, and no character of it is unseen."""
+    word = shell_word(name)
+    done = subprocess.run(
+        ["bash", "-c", f"printf %s {word}"], capture_output=True, env={"LC_ALL": "C.UTF-8"}, check=True
+    )
+
+    assert done.stdout.decode() == name if name != "-x" else word == name
+    assert word.isprintable()
+
+
+def test_rows_that_were_reset(committed: Path, report: Path, tmp_path: Path) -> None:
+    """A report of a run whose rows wait again says so at the top, with how many; one of untouched rows does not."""
+    database = Path(shutil.copy(committed, tmp_path / "reset.duckdb"))
+    reset = "UPDATE experimental_strategies SET validation_status = NULL WHERE instrument = 'MGC'"
+    change(database, f"{reset} AND validation_status = 'PASSED'")
+    some = reported(database, tmp_path / "some.html").read_text()
+    change(database, reset)
+    every = reported(database, tmp_path / "all.html").read_text()
+    passed = some.count('<tr class="row"')
+
+    assert 'id="changed"' not in report.read_text()
+    assert f"at least {passed} of its 591 strategies" in some
+    assert "all 591 of its 591 strategies" in every
+
+
+def test_an_empty_column_gives_way(tmp_path: Path) -> None:
+    """A season column without a season is not there; with one it is."""
+    heads = []
+    for name, row in {"without": {}, "with": {"dst_verdict": "STABLE"}}.items():
+        database = tiny_database(tmp_path / f"{name}.duckdb", [row])
+        validate(database, "MGC", RunConfig(wf_output=tmp_path / "wf.jsonl"), workers=1, progress=False)
+        change(database, "UPDATE experimental_strategies SET dst_verdict = ?", row.get("dst_verdict"))
+        heads.append('<button type="button">season</button>' in reported(database, tmp_path / "run.html").read_text())
+
+    assert heads == [False, True]
