@@ -245,11 +245,10 @@ def _asked(run: _Run, look: _Look, *, first: bool) -> tuple[Agenda, Work]:
 
 def _judged(run: _Run, look: _Look, answers: dict[str, Answer]) -> Outcome:
     """All verdicts, nothing written. Raises Incomplete, with those that there are."""
-    facts = look.facts
+    facts, unanswered = look.facts, len(look.candidates.asked) - len(answers)  # which `decide` takes one by one
     with run.watch.stage("deciding"), garbage.paused():
         correction = facts.correction
         verdicts = decide(look.candidates, answers, correction, facts.setups_not_null)
-    unanswered = len(look.candidates.asked) - len(answers)
     if verdicts and not unanswered:
         run.journal.computed()
     summary = _summary(run, verdicts, totals.fdr_summary(verdicts, correction), facts)
