@@ -120,8 +120,8 @@ class Candidates:
 
     def _reject(self, row: Strategy, position: int, screened: Screened, split: SeasonSplit | SplitRule | str) -> None:
         """Stays rejected even when its season split cannot be computed: then five NULLs and the reason."""
-        texts = year_words(screened.years.get(position, Years()), self.terms.config)
-        gate = int(screened.gate[position])
+        gate, years = int(screened.gate[position]), screened.years.get(position)
+        texts = {} if years is None else year_words(years, self.terms.config)
         reason = why(gate, screened.observed[position], self.terms, texts)
         if isinstance(split, SplitRule):
             return self._leave_open(row, split, reason=reason)

@@ -96,7 +96,7 @@ class Gate:
 
     def number(self, observed: float) -> float | None:
         """What is observed, as people write it; None where it is unknown."""
-        if np.isnan(observed):
+        if observed != observed:
             return None
         return int(observed) if self.whole and float(observed).is_integer() else float(observed)
 
@@ -345,17 +345,28 @@ def why(position: int, observed: NDArray[np.float64], terms: Terms, texts: Mappi
 
 def said(template: str, position: int, observed: NDArray[np.float64], terms: Terms, texts: Mapping[str, str]) -> str:
     """A template of the register, filled in for one strategy."""
-    gate, threshold = GATES[position], GATES[position].threshold(terms)
-    seen = _shown(gate, float(observed[position]))
-    value = f"{seen:.4f}" if isinstance(seen, _Unknown) else f"{seen:.4f} {gate.unit}"
-    others = {name: _shown(GATES[POSITION[name]], float(observed[POSITION[name]])) for name in _others(template)}
-    return template.format_map({**others, "observed": seen, "value": value, "threshold": threshold, **texts})
+    words: dict[str, object] = {**texts}
+    for name in _named(template) - texts.keys():
+        if name == "threshold":
+            words[name] = GATES[position].threshold(terms)
+        elif name == "value":
+            words[name] = _valued(GATES[position], float(observed[position]))
+        else:
+            of = POSITION.get(name, position)  # another gate's, or its own, which is called `observed`
+            words[name] = _shown(GATES[of], float(observed[of]))
+    return template.format_map(words)
 
 
 @lru_cache
-def _others(template: str) -> tuple[str, ...]:
-    """The gates whose numbers it names."""
-    return tuple(name for _, name, _, _ in Formatter().parse(template) if name in POSITION)
+def _named(template: str) -> frozenset[str]:
+    """What it leaves open."""
+    return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
+
+
+def _valued(gate: Gate, observed: float) -> str:
+    """A number with its unit."""
+    seen = _shown(gate, observed)
+    return f"{seen:.4f}" if isinstance(seen, _Unknown) else f"{seen:.4f} {gate.unit}"
 
 
 def _shown(gate: Gate, observed: float) -> float:

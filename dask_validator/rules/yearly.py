@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from dask_validator.config import RunConfig
@@ -56,18 +56,18 @@ def years_of(text: str | None, config: RunConfig, atr_by_year: Mapping[int, floa
     UnusableStrategy
         Valid JSON of the wrong shape (rules.md, section 1).
     """
-    years = parse_years(text, config.exclude_years)
-    counting = [year for year in years if year.trades >= config.min_trades_per_year]
-    lost = sorted(year for year in counting if not year.positive)
+    tested, positive, counting, lost = 0, 0, 0, []
+    for number, trades, avg_r in _tested(text, config.exclude_years):
+        tested += 1
+        positive += avg_r > 0
+        if trades >= config.min_trades_per_year:
+            counting += 1
+            if not avg_r > 0:
+                lost.append(Year(number, trades, avg_r, positive=False))
+    lost.sort()
     waived = tuple(year for year in lost if _dormant(year, atr_by_year))
-    return Years(
-        len(years),
-        all(year.positive for year in years),
-        len(counting),
-        len(counting) - len(lost),
-        tuple(year.year for year in lost if year not in waived),
-        waived,
-    )
+    negative = tuple(year.year for year in lost if year not in waived) if lost else ()
+    return Years(tested, positive == tested, counting, counting - len(lost), negative, waived)
 
 
 def _dormant(year: Year, atr_by_year: Mapping[int, float]) -> bool:
@@ -77,8 +77,15 @@ def _dormant(year: Year, atr_by_year: Mapping[int, float]) -> bool:
 
 def parse_years(text: str | None, exclude_years: Iterable[int]) -> list[Year]:
     """Years of the JSON that are not excluded; empty when there are no yearly data. Raises UnusableStrategy."""
-    years = ((_year_number(key), data) for key, data in _load(text).items())
-    return [_year(year, data) for year, data in years if year not in exclude_years]
+    return [Year(number, trades, avg_r, avg_r > 0) for number, trades, avg_r in _tested(text, exclude_years)]
+
+
+def _tested(text: str | None, exclude_years: Iterable[int]) -> Iterator[tuple[int, float, float]]:
+    """Number, trades and mean R of each year that is not excluded."""
+    for key, data in _load(text).items():
+        number = _year_number(key)
+        if number not in exclude_years:
+            yield number, *_numbers(number, data)
 
 
 def _load(text: str | None) -> dict[str, object]:
@@ -100,15 +107,15 @@ def _year_number(key: str) -> int:
         raise UnusableStrategy(f"yearly_results has the year {key[:40]!r}, needed an integer") from None
 
 
-def _year(year: int, data: object) -> Year:
+def _numbers(year: int, data: object) -> tuple[float, float]:
     if type(data) is dict:  # as nearly all are
         trades, avg_r = data.get("trades", 0), data.get("avg_r", 0)
         if type(trades) is int and type(avg_r) is float and trades in _DOUBLES:
-            return Year(year, float(trades), avg_r, avg_r > 0)
-    return _odd_year(year, data)
+            return float(trades), avg_r
+    return _odd_numbers(year, data)
 
 
-def _odd_year(year: int, data: object) -> Year:
+def _odd_numbers(year: int, data: object) -> tuple[float, float]:
     if not isinstance(data, dict):
         raise UnusableStrategy(f"yearly_results of {year} is {json.dumps(data)[:40]}, needed an object")
     trades, avg_r = as_double(data.get("trades", 0)), as_double(data.get("avg_r", 0))
@@ -117,4 +124,4 @@ def _odd_year(year: int, data: object) -> Year:
         raise UnusableStrategy(f"yearly_results of {year} has {name} = {json.dumps(data[name])[:40]}, needed a number")
     if math.isnan(trades):
         raise UnusableStrategy(f"yearly_results of {year} has trades = NaN, needed a number")
-    return Year(year, trades, avg_r, avg_r > 0)
+    return trades, avg_r
