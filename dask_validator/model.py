@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -92,15 +92,25 @@ class OutcomeKey(NamedTuple):
         return self.orb_minutes, str(self.orb_label)
 
 
-RowRange = tuple[int, int] | None  # first and last row of a source, inclusive; None: all of it
-
-
 class Extent(NamedTuple):
     """Where the outcomes of one key lie in their source."""
 
     first: int
     last: int
     outcomes: int
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other row lies between the first and the last."""
+        return self.outcomes == self.last - self.first + 1
+
+
+class Outlook(NamedTuple):
+    """What one look at all outcomes of an instrument tells."""
+
+    fingerprint: str  # equal as long as none of them changes
+    extents: Mapping[OutcomeKey, Extent]  # a key that is not in it may have outcomes all the same
+    hashes: Mapping[OutcomeKey, int]  # of the outcomes of each key, 64 bits
 
 
 class Judged(NamedTuple):

@@ -195,7 +195,7 @@ def test_long_outcomes_in_a_worker(scratch: Path, tmp_path: Path, monkeypatch: p
     change(database, "DROP TABLE orb_outcomes; ALTER TABLE longer RENAME TO orb_outcomes")
     monkeypatch.setattr(access, "USUAL_MEMORY", LIMIT)
     path = str(database)
-    [outcomes] = InDatabase(path, identity(path), "MGC", None).read([OutcomeKey(5, "0900", "E1", 1.5, 1)])
+    [outcomes] = InDatabase(path, identity(path), "MGC", (None,)).read([OutcomeKey(5, "0900", "E1", 1.5, 1)])
 
     assert outcomes.days.size > 600
 

@@ -375,7 +375,7 @@ def test_minutes_that_no_outcome_has(tmp_path: Path, minutes: Any) -> None:
     """Where the column is wider than usual, they are neither rounded to others nor an error for all."""
     with reading(tiny_database(tmp_path / "tiny.duckdb")) as connection:
         keys = [OutcomeKey(n, "0900", "E1", 1.5, 1) for n in (5, minutes)]
-        found = read_outcomes(connection, "MGC", keys)
+        found = read_outcomes(connection, "MGC", keys, [None, None])
 
     assert [outcomes.days.size > 0 for outcomes in found] == [True, False]
 

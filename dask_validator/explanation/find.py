@@ -173,7 +173,7 @@ def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool
     group, strict, source = Group(strategy.outcome_key, (request,)), order.config.strict_filters, order.database.source
     used = selectors([group], strict)
     features = order.database.read_features(order.instrument, columns(used, strict))
-    part = source.part(order.instrument, None, identity(str(source.path)))
+    part = source.part(order.instrument, [None], identity(str(source.path)))
     sessions = days_by_session(used, features, strict)
     task = WalkforwardTask(order.config.window_rules, strict, (group,), sessions, part)
     if apart:

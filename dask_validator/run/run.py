@@ -197,7 +197,9 @@ def _looked(run: _Run) -> _Look:
         with run.watch.stage("grouping"):
             survey = surveying.result()
     run.listener(screened_event(facts.waiting, candidates))
-    return _Look(facts, survey, candidates, Seen(state, survey.fingerprints, database.source), of_file)
+    return _Look(
+        facts, survey, candidates, Seen(state, survey.fingerprints, database.source, survey.outcomes.hashes), of_file
+    )
 
 
 def _screen(order: Order, facts: Facts, listener: Listener) -> Candidates:
@@ -238,7 +240,9 @@ def _asked(run: _Run, look: _Look, *, first: bool) -> tuple[Agenda, Work]:
         used = selectors(todo.groups, order.config.strict_filters)
         features = order.database.read_features(order.instrument, columns(used, order.config.strict_filters))
         sessions = days_by_session(used, features, order.config.strict_filters)
-        work = Work(look.survey.layout, sessions, look.candidates.terms, source, order.instrument, look.identity)
+        work = Work(
+            look.survey.outcomes.extents, sessions, look.candidates.terms, source, order.instrument, look.identity
+        )
     run.say(totals.taken_over(len(todo.answered), todo.changed, journal.path))
     return todo, work
 

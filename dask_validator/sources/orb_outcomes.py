@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
-from dask_validator.model import LOSS, WIN, Extent, OutcomeKey, Outcomes, RowRange
+from dask_validator.model import LOSS, WIN, Extent, OutcomeKey, Outcomes, Outlook
 from dask_validator.sources.same_file import Identity, identity
 from dask_validator.store.access import USUAL, Access, grant, granted
 from dask_validator.store.connection import reading_again, with_room
@@ -33,28 +34,36 @@ COLUMNS = {
     "outcome": TEXT,
     "pnl_r": NUMBER,
 }
+_WANTED = f"""
+    (coalesce(o.trading_day, 'infinity') - DATE '1970-01-01')::INTEGER AS day, o.pnl_r::DOUBLE AS pnl_r,
+    CASE o.outcome WHEN 'win' THEN {WIN} WHEN 'loss' THEN {LOSS} ELSE 0 END::UTINYINT AS code
+"""
+# DuckDB skips the row groups outside.
+_SPAN = f"""
+    SELECT o.rowid AS row, {_WANTED} FROM {TABLE} o
+    WHERE o.rowid BETWEEN ? AND ? AND o.outcome IS NOT NULL
+"""
+MOST_BETWEEN, MOST_AT_ONCE = 50_000, 1_000_000  # rows: read in vain rather than with another query; in one query
 _OUTCOMES = f"""
     WITH keys AS (
         SELECT unnest($positions::INTEGER[]) AS position, unnest($minutes::DOUBLE[]) AS orb_minutes,
                unnest($labels::VARCHAR[]) AS orb_label, unnest($models::VARCHAR[]) AS entry_model,
                unnest($targets::DOUBLE[]) AS rr_target, unnest($bars::DOUBLE[]) AS confirm_bars
     )
-    SELECT keys.position, (coalesce(o.trading_day, 'infinity') - DATE '1970-01-01')::INTEGER AS day,
-           o.pnl_r::DOUBLE AS pnl_r,
-           CASE o.outcome WHEN 'win' THEN {WIN} WHEN 'loss' THEN {LOSS} ELSE 0 END::UTINYINT AS code
+    SELECT keys.position, {_WANTED}
     FROM {TABLE} o JOIN keys USING (orb_minutes, orb_label, entry_model, rr_target, confirm_bars)
     WHERE o.symbol = $symbol AND o.outcome IS NOT NULL
 """
-_ROWS = " AND o.rowid BETWEEN $first AND $last"  # DuckDB skips the row groups outside
-_LAYOUT = f"""
-    SELECT orb_minutes, orb_label, entry_model, rr_target::DOUBLE AS rr_target, confirm_bars,
-           min(rowid), max(rowid), count(*)
-    FROM {TABLE} WHERE symbol = ? GROUP BY ALL
-"""
-_HASHES = f"""
-    SELECT {", ".join(OutcomeKey._fields)}, hash(sum(hash(trading_day, outcome, pnl_r))) AS outcomes_hash
-    FROM {TABLE} WHERE symbol = ? GROUP BY {", ".join(OutcomeKey._fields)}
-"""
+_ROWS = " AND o.rowid BETWEEN $first AND $last"
+
+
+def _survey(extent: str) -> str:
+    """By key: first and last row, how many there are, a hash of what they say, and the sum of hashes of all of it."""
+    return f"""
+        SELECT orb_minutes, orb_label, entry_model, rr_target::DOUBLE AS rr_target, confirm_bars, {extent}, count(*),
+               hash(sum(hash(trading_day, outcome, pnl_r))), sum(hash({", ".join(COLUMNS)}))
+        FROM {TABLE} WHERE symbol = ? GROUP BY ALL
+    """
 
 
 @dataclass(frozen=True)
@@ -70,31 +79,28 @@ class OrbOutcomes:
         """Those of a database at any path."""
         return cls(Path(database).absolute())
 
-    def fingerprint(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> str:
-        """Equal as long as no outcome of the instrument changes: a sum of the hashes of its rows."""
-        query = f"SELECT sum(hash({', '.join(COLUMNS)})) FROM {TABLE} WHERE symbol = ?"
-        [(total,)] = connection.execute(query, [instrument]).fetchall()
-        return str(total or 0)
-
-    def layout(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Mapping[OutcomeKey, Extent]:
-        """The extent of each key; empty when the table has no row numbers, as a view or with a column of that name."""
+    def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
+        """One scan; nobody knows where rows lie in a view, or in a table with a column `rowid`."""
         described = connection.execute(f"SELECT lower(column_name) FROM (DESCRIBE {TABLE})").fetchall()
-        if ("rowid",) in described:
-            return {}
-        try:
-            rows = connection.execute(_LAYOUT, [instrument]).fetchall()
-        except duckdb.BinderException:
-            return {}
-        return {OutcomeKey(*row[:5]): Extent(*row[5:]) for row in rows}
+        rows: list[tuple[Any, ...]] | None = None
+        if ("rowid",) not in described:
+            with suppress(duckdb.BinderException):
+                rows = connection.execute(_survey("min(rowid), max(rowid)"), [instrument]).fetchall()
+        if rows is None:
+            rows = connection.execute(_survey("NULL, NULL"), [instrument]).fetchall()
+        extents, hashes, total = {}, {}, 0
+        for *parts, first, last, count, key_hash, row_hashes in rows:
+            key = OutcomeKey(*parts)
+            hashes[key] = key_hash
+            total += row_hashes
+            if first is not None:
+                extents[key] = Extent(first, last, count)
+        return Outlook(str(total), extents, hashes)
 
-    def hashes(self, instrument: str) -> tuple[str, Sequence[str]]:
-        """A query, and its parameters, with a row for each key: its five columns and `outcomes_hash`."""
-        return _HASHES, [instrument]
-
-    def part(self, instrument: str, rows: RowRange, identity: Identity | None) -> InDatabase:
-        """For a task whose outcomes lie in these rows, of a file that is this one."""
+    def part(self, instrument: str, extents: Sequence[Extent | None], identity: Identity | None) -> InDatabase:
+        """For a task, by key where its outcomes lie, as far as that is known, in a file that is this one."""
         path = str(self.path)
-        return InDatabase(path, identity, instrument, rows, granted(path))
+        return InDatabase(path, identity, instrument, tuple(extents), granted(path))
 
 
 class InDatabase(NamedTuple):
@@ -103,8 +109,12 @@ class InDatabase(NamedTuple):
     path: str
     identity: Identity | None
     instrument: str
-    rows: RowRange  # where the task's outcomes lie; None: anywhere
+    extents: tuple[Extent | None, ...]  # by key; None: anywhere
     access: Access = USUAL
+
+    def only(self, positions: Sequence[int]) -> InDatabase:
+        """The same for the keys at these positions."""
+        return self._replace(extents=tuple(self.extents[position] for position in positions))
 
     def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
         """Outcomes of each key, through a read-only connection.
@@ -118,13 +128,64 @@ class InDatabase(NamedTuple):
             raise InputError(f"{self.path} is not there, or not the same file, on {socket.gethostname()}")
         grant(self.path, self.access)
         with reading_again(self.path) as connection:
-            return with_room(connection, self.path, lambda: read_outcomes(connection, self.instrument, keys, self.rows))
+            read = lambda: read_outcomes(connection, self.instrument, keys, self.extents)  # noqa: E731
+            return with_room(connection, self.path, read)
 
 
 def read_outcomes(
-    connection: duckdb.DuckDBPyConnection, symbol: str, keys: Sequence[OutcomeKey], rows: RowRange = None
+    connection: duckdb.DuckDBPyConnection,
+    symbol: str,
+    keys: Sequence[OutcomeKey],
+    extents: Sequence[Extent | None],
 ) -> list[Outcomes]:
-    """Outcomes of each key, in the order of `keys`, each by trading day."""
+    """Outcomes of each key, in the order of `keys`, each by trading day.
+
+    Rows that follow one another are read as they are; where others lie between them, or nobody knows where they lie,
+    they are looked for, which takes several times as long.
+    """
+    found: dict[int, Outcomes] = {}
+    alone = {i: extent for i, extent in enumerate(extents) if extent and extent.is_alone and None not in keys[i]}
+    for span in _spans(alone):
+        found |= _read_span(connection, span)
+    scattered = [i for i in range(len(keys)) if i not in alone]
+    if scattered:
+        outcomes = _look_for(connection, symbol, [keys[i] for i in scattered], [extents[i] for i in scattered])
+        found |= dict(zip(scattered, outcomes, strict=True))
+    return [found[i] for i in range(len(keys))]
+
+
+def _spans(extents: Mapping[int, Extent]) -> Iterator[dict[int, Extent]]:
+    """Cut where more rows lie in between than are worth another query."""
+    span: dict[int, Extent] = {}
+    first = end = 0
+    for i, extent in sorted(extents.items(), key=lambda item: item[1].first):
+        if span and (extent.first - end > MOST_BETWEEN or extent.last - first > MOST_AT_ONCE):
+            yield span
+            span = {}
+        first = first if span else extent.first
+        span[i], end = extent, extent.last
+    if span:
+        yield span
+
+
+def _read_span(connection: duckdb.DuckDBPyConnection, span: Mapping[int, Extent]) -> dict[int, Outcomes]:
+    first, last = min(extent.first for extent in span.values()), max(extent.last for extent in span.values())
+    columns = connection.execute(_SPAN, [first, last]).fetchnumpy()
+    row, days, code = (np.asarray(columns[name]) for name in ("row", "day", "code"))
+    pnl_r = doubles(columns["pnl_r"])
+    if not (np.diff(row) > 0).all():
+        order = np.argsort(row)
+        row, days, code, pnl_r = row[order], days[order], code[order], pnl_r[order]
+    starts = np.searchsorted(row, [extent.first for extent in span.values()]).tolist()
+    ends = np.searchsorted(row, [extent.last for extent in span.values()], side="right").tolist()
+    edges = zip(span, starts, ends, strict=True)
+    # Copied, so that what was read in vain does not stay in memory.
+    return {i: _by_day(days[s:e].copy(), code[s:e].copy(), pnl_r[s:e].copy()) for i, s, e in edges}
+
+
+def _look_for(
+    connection: duckdb.DuckDBPyConnection, symbol: str, keys: Sequence[OutcomeKey], extents: Sequence[Extent | None]
+) -> list[Outcomes]:
     parameters: dict[str, object] = {
         "symbol": symbol,
         "positions": list(range(len(keys))),
@@ -135,21 +196,24 @@ def read_outcomes(
         "bars": [key.confirm_bars for key in keys],
     }
     query = _OUTCOMES
-    if rows is not None:
+    known = [extent for extent in extents if extent is not None]
+    if len(known) == len(extents):
         query += _ROWS
-        parameters |= {"first": rows[0], "last": rows[1]}
+        parameters |= {"first": min(e.first for e in known), "last": max(e.last for e in known)}
     columns = connection.execute(query, parameters).fetchnumpy()
     position, days, code = (np.asarray(columns[name]) for name in ("position", "day", "code"))
     pnl_r = doubles(columns["pnl_r"])
-    if not _in_order(position, days):
-        # The first two only order several outcomes of one day, which a table without a primary key can hold.
-        order = np.lexsort((pnl_r, code, days, position))
+    if not (np.diff(position) >= 0).all():
+        order = np.argsort(position, kind="stable")
         position, days, code, pnl_r = position[order], days[order], code[order], pnl_r[order]
-    edges = np.searchsorted(position, np.arange(len(keys) + 1))
-    return [Outcomes(days[start:end], code[start:end], pnl_r[start:end]) for start, end in pairwise(edges.tolist())]
+    edges = np.searchsorted(position, np.arange(len(keys) + 1)).tolist()
+    return [_by_day(days[start:end], code[start:end], pnl_r[start:end]) for start, end in pairwise(edges)]
 
 
-def _in_order(position: NDArray[np.int32], days: NDArray[np.int32]) -> bool:
-    """Whether outcomes come by key and, within a key, on ever later days; nearly every table keeps them so."""
-    next_key, later = np.diff(position) > 0, np.diff(days) > 0
-    return bool((next_key | ((np.diff(position) == 0) & later)).all())
+def _by_day(days: NDArray[np.int32], code: NDArray[np.uint8], pnl_r: NDArray[np.float64]) -> Outcomes:
+    """Nearly every table keeps them so."""
+    if not (np.diff(days) > 0).all():
+        # The first two only order several outcomes of one day, which a table without a primary key can hold.
+        order = np.lexsort((pnl_r, code, days))
+        days, code, pnl_r = days[order], code[order], pnl_r[order]
+    return Outcomes(days, code, pnl_r)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from dask_validator.model import Extent, OutcomeKey, Outcomes, RowRange
+from dask_validator.model import Extent, OutcomeKey, Outcomes, Outlook
 from dask_validator.sources.same_file import Identity
 from dask_validator.store.kinds import Wanted
 
@@ -25,6 +25,10 @@ class Part(Protocol):
         InputError
             They are not there for this process, or are no longer those that the run has begun to read.
         """
+        ...
+
+    def only(self, positions: Sequence[int]) -> Part:
+        """The part for a task that has only the keys at these positions."""
         ...
 
 
@@ -49,18 +53,10 @@ class Source(Protocol):
         """The file that a worker must see, by its absolute path; where it does not, outcomes travel with the task."""
         ...
 
-    def fingerprint(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> str:
-        """Equal as long as no outcome of the instrument changes."""
+    def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
+        """Where the outcomes of the instrument lie, and by what it will be seen that they have changed."""
         ...
 
-    def layout(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Mapping[OutcomeKey, Extent]:
-        """Where the outcomes of each key lie; a key that is not in it may have some all the same."""
-        ...
-
-    def hashes(self, instrument: str) -> tuple[str, Sequence[Any]]:
-        """A query, and its parameters, with a row for each key: its five columns and `outcomes_hash`, a UBIGINT."""
-        ...
-
-    def part(self, instrument: str, rows: RowRange, identity: Identity | None) -> Part:
-        """For a task whose outcomes lie in these rows, of a file that is this one."""
+    def part(self, instrument: str, extents: Sequence[Extent | None], identity: Identity | None) -> Part:
+        """For a task, by key where its outcomes lie, as far as that is known, in a file that is this one."""
         ...

@@ -5,6 +5,7 @@ They may differ between versions of DuckDB, so whoever keeps them keeps its vers
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
@@ -15,6 +16,7 @@ from dask_validator.store.file_state import FileState
 from dask_validator.store.our_tables import SPLIT
 
 if TYPE_CHECKING:
+    from dask_validator.model import OutcomeKey
     from dask_validator.sources.source import Source
 
 Fingerprints = dict[str, str]
@@ -26,6 +28,7 @@ class Seen(NamedTuple):
     file: FileState
     fingerprints: Fingerprints
     source: Source
+    hashes: Mapping[OutcomeKey, int]  # of the outcomes of each key
 
 
 _VERDICT = {"validation_status", "validation_notes"}
@@ -41,16 +44,14 @@ def row_fingerprint(catalogue: Catalogue) -> str:
     return f"hash({', '.join(_strategy_columns(catalogue))})"
 
 
-def read_fingerprints(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str, source: Source
-) -> Fingerprints:
-    """By table and source: everything about the instrument that a verdict depends on, and who has one."""
+def read_fingerprints(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> Fingerprints:
+    """By table: everything about the instrument that a verdict depends on beside outcomes, and who has one."""
     columns = {
         "experimental_strategies": [*_strategy_columns(catalogue), "validation_status"],
         "daily_features": [*TABLES["daily_features"], *_session_columns(catalogue)],
         "validated_setups": ["strategy_id", "status"],
     }
-    found = {source.name: source.fingerprint(connection, instrument)}
+    found = {}
     for table, names in columns.items():
         query = f"SELECT sum(hash({', '.join(names)})) FROM {table} WHERE {_SYMBOL[table]} = ?"
         [(total,)] = connection.execute(query, [instrument]).fetchall()

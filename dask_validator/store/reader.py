@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
-from dask_validator.model import Extent, OutcomeKey, Strategy
+from dask_validator.model import Outlook, Strategy
 from dask_validator.rules.fdr import Correction
 from dask_validator.store.connection import make_room, read, reading, with_room
 from dask_validator.store.contract import Catalogue, read_catalogue
@@ -60,8 +60,8 @@ class Facts(NamedTuple):
 class Survey(NamedTuple):
     """What takes a scan of the whole instrument."""
 
-    layout: Mapping[OutcomeKey, Extent]  # where each key's outcomes lie
-    fingerprints: Fingerprints
+    outcomes: Outlook
+    fingerprints: Fingerprints  # by table and source
 
 
 def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Facts:
@@ -189,8 +189,9 @@ def _canonical_id(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, s
 def survey(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str, source: Source) -> Survey:
     """Scan outcomes, features and strategies once."""
     catalogue = read_catalogue(connection)
-    fingerprints = with_room(connection, path, lambda: read_fingerprints(connection, catalogue, instrument, source))
-    return Survey(source.layout(connection, instrument), fingerprints)
+    outcomes = with_room(connection, path, lambda: source.survey(connection, instrument))
+    fingerprints = with_room(connection, path, lambda: read_fingerprints(connection, catalogue, instrument))
+    return Survey(outcomes, {source.name: outcomes.fingerprint, **fingerprints})
 
 
 def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:

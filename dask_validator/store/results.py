@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import duckdb
@@ -47,8 +47,6 @@ def windows(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
 
 _KEY = OutcomeKey._fields
 _ROW = [name for name in TABLES["experimental_strategies"] if not name.startswith("validation_")]
-# One after the other, as each would take its memory beside the others'.
-_HASHED_OUTCOMES = "CREATE TEMP TABLE hashed_outcomes AS {hashes}"
 _HASHED_ROWS = f"""
     CREATE TEMP TABLE hashed_rows AS
     SELECT v.row AS row, hash({", ".join(f"e.{name}" for name in _ROW)}) AS row_hash, outcomes_hash
@@ -57,14 +55,8 @@ _HASHED_ROWS = f"""
 """
 
 
-def insert_results(run_id: str, hashes: tuple[str, Sequence[Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
-    """SQL and its parameters, from the computed tables; before any row of the user's is changed.
-
-    Parameters
-    ----------
-    hashes
-        The query that says which outcomes there are, as `sources.source.Source.hashes` gives it.
-    """
+def insert_results(run_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """SQL and its parameters, from the computed tables; before any row of the user's is changed."""
     columns = {name: f"n.{name}" for name in (*GATE_NUMBERS, "p_value", "adjusted_p")}
     columns = {name: f"CASE WHEN NOT isnan({source}) THEN {source} END" for name, source in columns.items()}
     columns |= {name: f"CASE WHEN NOT isnan(n.p_value) THEN n.{name} END" for name in ("significant", "earns")}
@@ -73,8 +65,6 @@ def insert_results(run_id: str, hashes: tuple[str, Sequence[Any]]) -> Iterator[t
     columns |= {name: f"p.{name}" for name in ("years_tested", "all_years_positive", "regime_waivers")}
     columns |= {name: f"v.{name}" for name in ("strategy_id", "phase", "gate", "reason", "remark", "dst_verdict")}
     columns |= {"run_id": "?", "verdict": "v.status", "row_hash": "h.row_hash", "outcomes_hash": "h.outcomes_hash"}
-    query, parameters = hashes
-    yield _HASHED_OUTCOMES.format(hashes=query), parameters
     yield _HASHED_ROWS, ()
     query = f"""
         INSERT INTO dask_validator_results ({", ".join(RESULTS)})

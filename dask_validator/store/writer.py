@@ -7,14 +7,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import ChangedMeanwhile, DatabaseHeld, InputError, NotCommitted
-from dask_validator.model import Status
+from dask_validator.model import OutcomeKey, Status
 from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.gates import GATES, HELD
 from dask_validator.rules.promotion import computed_columns
@@ -27,9 +27,6 @@ from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import refuse_if_open_here
 from dask_validator.store.our_tables import CREATE_LATEST, EARLIER, OUR_TABLES, SPLIT
 from dask_validator.store.results import INSERT_WINDOWS, insert_results, numbers, windows
-
-if TYPE_CHECKING:
-    from dask_validator.sources.source import Source
 
 _COMPUTED = {
     "years_tested": "INTEGER",
@@ -105,10 +102,10 @@ class Computed(NamedTuple):
     columns: Mapping[str, Mapping[str, NDArray[Any]]]  # by name, tables of numbers alone
 
 
-def computed(verdicts: Verdicts) -> Computed:
-    """All that was computed."""
+def computed(verdicts: Verdicts, hashes: Mapping[OutcomeKey, int]) -> Computed:
+    """All that was computed, and what it was computed from."""
     columns = {"computed_numbers": numbers(verdicts), "computed_windows": windows(verdicts)}
-    return Computed([_of_all(verdicts), _of_seasons(verdicts), _of_promoted(verdicts)], columns)
+    return Computed([_of_all(verdicts), _of_seasons(verdicts), _of_promoted(verdicts), _of_outcomes(hashes)], columns)
 
 
 def _of_all(verdicts: Verdicts) -> ComputedTable:
@@ -146,6 +143,15 @@ def _of_promoted(verdicts: Verdicts) -> ComputedTable:
     return ComputedTable("computed_promoted", columns)
 
 
+def _of_outcomes(hashes: Mapping[OutcomeKey, int]) -> ComputedTable:
+    kinds = ("DOUBLE", "VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE")
+    columns = {
+        name: Column(kind, [key[i] for key in hashes])
+        for i, (name, kind) in enumerate(zip(OutcomeKey._fields, kinds, strict=True))
+    }
+    return ComputedTable("hashed_outcomes", {**columns, "outcomes_hash": Column("UBIGINT", list(hashes.values()))})
+
+
 def commit(
     path: str | Path,
     record: RunRecord,
@@ -163,14 +169,14 @@ def commit(
     ChangedMeanwhile
         The instrument's rows are not those that were seen.
     """
-    made = computed(verdicts)
+    made = computed(verdicts, seen.hashes)
     connection = _open(path, patience, connect)
     try:
         with ctrl_c_stays_ctrl_c():
             # That nobody has written since is cheaper to see than that it matters.
             if file_state(path, seen.source.path) != seen.file:
                 with_room(connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen))
-            with_room(connection, path, lambda: _transact(connection, record, made, seen.source))
+            with_room(connection, path, lambda: _transact(connection, record, made))
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
@@ -195,14 +201,14 @@ def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> 
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
-def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, made: Computed, source: Source) -> None:
+def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, made: Computed) -> None:
     connection.execute("BEGIN TRANSACTION")
     try:
         for table in made.tables:
             _fill(connection, table)
         for name, columns in made.columns.items():
             connection.register(name, dict(columns))
-        for sql, parameters in _statements(connection, record, source):
+        for sql, parameters in _statements(connection, record):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
     except BaseException:
@@ -234,21 +240,22 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
 def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, instrument: str, seen: Seen) -> None:
     refuse_macros(connection)
     catalogue = read_catalogue(connection, seen.source.tables)
-    found = read_fingerprints(connection, catalogue, instrument, seen.source)
+    found = read_fingerprints(connection, catalogue, instrument)
+    found[seen.source.name] = seen.source.survey(connection, instrument).fingerprint
     if changed := [name for name, fingerprint in seen.fingerprints.items() if found[name] != fingerprint]:
         raise ChangedMeanwhile(
             f"computed, but not written: somebody else has changed {', '.join(changed)} meanwhile; run again"
         )
 
 
-def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord, source: Source) -> Iterator[Statement]:
+def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> Iterator[Statement]:
     catalogue = read_catalogue(connection)
     row = "strategy_id" if "rowid" in catalogue.tables["experimental_strategies"] else "rowid"  # a column hides numbers
     yield from _missing_columns(catalogue)
     for table, columns in OUR_TABLES.items():
         yield from _our_table(table, columns, catalogue.tables[table])
-    for sql, parameters in insert_results(record.run_id, source.hashes(record.instrument)):
-        yield Statement(sql, tuple(parameters))
+    for sql, parameters in insert_results(record.run_id):
+        yield Statement(sql, parameters)
     yield Statement(INSERT_WINDOWS, (record.run_id,))
     yield Statement(_IN_TABLE_ORDER.format(row=row))
     yield _update({"validation_status": "status", "validation_notes": "note"}, row)

@@ -1,11 +1,10 @@
-"""Cutting the work: groups packed into tasks of roughly equal work, each with the rows where its outcomes lie."""
+"""Cutting the work: groups packed into tasks of roughly equal work, neighbours in the table together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
-from dask_validator.model import Extent, OutcomeKey, RowRange
+from dask_validator.model import Extent, OutcomeKey
 from dask_validator.work.task import Group
 
 TASKS, TASKS_PER_WORKER = 8, 4  # at least, where there is enough work, so that unequal tasks even out
@@ -16,16 +15,9 @@ SCATTERED_OUTCOMES_PER_TASK = 4_000_000
 KEYS_WITHOUT_LAYOUT = 64
 
 
-class Piece(NamedTuple):
-    """What becomes one task."""
-
-    groups: tuple[Group, ...]
-    rows: RowRange
-
-
 def plan(
     groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], workers: int, *, carried: bool = False
-) -> list[Piece]:
+) -> list[tuple[Group, ...]]:
     """Pack neighbours in the table together, so that a task reads little else than its own rows.
 
     Tasks that carry their outcomes are small: the scheduler holds all that are in flight.
@@ -35,15 +27,14 @@ def plan(
     return [*_packed(groups, layout, target), *_unlocated(groups, layout)]
 
 
-def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], target: float) -> Iterator[Piece]:
+def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], target: float) -> Iterator[tuple[Group, ...]]:
     located = sorted((group for group in groups if group.key in layout), key=lambda group: layout[group.key].first)
     extents = [layout[group.key] for group in located]
     start = outcomes = 0
     for end, extent in enumerate(extents, 1):
         outcomes += extent.outcomes
         if outcomes >= target or end == len(extents):
-            rows = extents[start].first, max(extent.last for extent in extents[start:end])
-            yield Piece(tuple(located[start:end]), rows)
+            yield tuple(located[start:end])
             start, outcomes = end, 0
 
 
@@ -57,9 +48,9 @@ def _outcomes_per_task(extents: Sequence[Extent], workers: int) -> float:
     return max(usual, min(scanned / SCANNED_PER_OUTCOME, SCATTERED_OUTCOMES_PER_TASK))
 
 
-def _unlocated(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent]) -> Iterator[Piece]:
+def _unlocated(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent]) -> Iterator[tuple[Group, ...]]:
     """A key that the layout lacks has no outcomes, or equals its rows in SQL only, as NaN does: one scan tells."""
     left = [group for group in groups if group.key not in layout]
     size = len(left) if layout else KEYS_WITHOUT_LAYOUT
     for start in range(0, len(left), size or 1):
-        yield Piece(tuple(left[start : start + size]), None)
+        yield tuple(left[start : start + size])

@@ -14,7 +14,7 @@ from dask_validator.rules.verdicts import provisional
 from dask_validator.sources.carried import Carried
 from dask_validator.sources.same_file import Identity
 from dask_validator.sources.source import Source
-from dask_validator.work.plan import Piece, plan
+from dask_validator.work.plan import plan
 from dask_validator.work.task import Group, TaskResult, WalkforwardTask
 
 Selectors = Mapping[Session, set[Selector]]
@@ -71,13 +71,14 @@ class Work(NamedTuple):
         """The groups cut into tasks, which carry their outcomes or read them."""
         return Tasks(self, plan(groups, self.layout, workers, carried=carried), carried)
 
-    def task(self, piece: Piece) -> WalkforwardTask:
-        """The task for one piece of the plan."""
+    def task(self, groups: tuple[Group, ...]) -> WalkforwardTask:
+        """The task for these groups."""
         config = self.terms.config
-        used = selectors(piece.groups, config.strict_filters)
+        used = selectors(groups, config.strict_filters)
         days = {session: self.sessions[session].only(used[session]) for session in used}
-        part = self.source.part(self.instrument, piece.rows, self.identity)
-        return WalkforwardTask(config.window_rules, config.strict_filters, piece.groups, days, part)
+        extents = [self.layout.get(group.key) for group in groups]
+        part = self.source.part(self.instrument, extents, self.identity)
+        return WalkforwardTask(config.window_rules, config.strict_filters, groups, days, part)
 
     def carried(self, task: WalkforwardTask) -> WalkforwardTask:
         """The task with its outcomes, for workers that do not see where they lie."""
@@ -101,9 +102,8 @@ def _part(task: WalkforwardTask, asked: Sequence[tuple[int, Request]]) -> Walkfo
     requests: dict[int, list[Request]] = {}
     for position, request in asked:
         requests.setdefault(position, []).append(request)
-    part = task.part.only(list(requests)) if isinstance(task.part, Carried) else task.part
     groups = tuple(Group(task.groups[position].key, tuple(of_group)) for position, of_group in requests.items())
-    return task._replace(groups=groups, part=part)
+    return task._replace(groups=groups, part=task.part.only(list(requests)))
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Tasks:
     """Made one by one: a million strategies would not fit into memory beside all their tasks."""
 
     work: Work
-    pieces: Sequence[Piece]
+    pieces: Sequence[tuple[Group, ...]]
     carried: bool
 
     def __len__(self) -> int:

@@ -12,7 +12,7 @@ import duckdb
 import numpy as np
 
 from dask_validator.errors import InputError
-from dask_validator.model import EPOCH, LOSS, OTHER, WIN, Extent, OutcomeKey, Outcomes, RowRange
+from dask_validator.model import EPOCH, LOSS, OTHER, WIN, Extent, OutcomeKey, Outcomes, Outlook
 from dask_validator.sources.same_file import Identity, identity
 from dask_validator.store.kinds import Wanted
 
@@ -37,26 +37,18 @@ class ParquetOutcomes:
     name: str = "parquet"
     tables: Mapping[str, Wanted] = field(default_factory=dict)
 
-    def fingerprint(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> str:
-        """Of the whole file."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+    def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
+        """First and last row of each key; the fingerprint is of the whole file."""
+        hashed = "hash(sum(hash(trading_day, outcome, pnl_r)))"
+        query = f"SELECT {KEY}, {hashed}, min(file_row_number), max(file_row_number), count(*) FROM {{file}} "
+        rows = _query(self.path, f"{query} WHERE symbol = '{instrument}' GROUP BY ALL")
+        extents = {OutcomeKey(*row[:5]): Extent(*row[6:]) for row in rows}
+        hashes = {OutcomeKey(*row[:5]): row[5] for row in rows}
+        return Outlook(hashlib.sha256(self.path.read_bytes()).hexdigest(), extents, hashes)
 
-    def layout(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Mapping[OutcomeKey, Extent]:
-        """First and last row of each key, and how many there are."""
-        rows = _by_key(self.path, instrument, "min(file_row_number), max(file_row_number), count(*)")
-        return {OutcomeKey(*row[:5]): Extent(*row[5:]) for row in rows}
-
-    def hashes(self, instrument: str) -> tuple[str, Sequence[Any]]:
-        """Computed here, because the database may read no file."""
-        rows = _by_key(self.path, instrument, "hash(sum(hash(trading_day, outcome, pnl_r)))")
-        kinds = ("INTEGER", "VARCHAR", "VARCHAR", "DOUBLE", "INTEGER", "UBIGINT")
-        names = (*OutcomeKey._fields, "outcomes_hash")
-        columns = ", ".join(f"unnest(?::{kind}[]) AS {name}" for name, kind in zip(names, kinds, strict=True))
-        return f"SELECT {columns}", [list(column) for column in zip(*rows, strict=True)]
-
-    def part(self, instrument: str, rows: RowRange, identity: Identity | None) -> Rows:
+    def part(self, instrument: str, extents: Sequence[Extent | None], identity: Identity | None) -> Rows:
         """Rows of the file."""
-        return Rows(str(self.path), identity, instrument, rows)
+        return Rows(str(self.path), identity, instrument, tuple(extents))
 
 
 class Rows(NamedTuple):
@@ -65,13 +57,18 @@ class Rows(NamedTuple):
     path: str
     identity: Identity | None
     instrument: str
-    rows: RowRange
+    extents: tuple[Extent | None, ...]
+
+    def only(self, positions: Sequence[int]) -> Rows:
+        """Of some of the keys."""
+        return self._replace(extents=tuple(self.extents[position] for position in positions))
 
     def read(self, keys: Sequence[OutcomeKey]) -> list[Outcomes]:
         """One key after the other."""
         if self.identity is None or not self.identity.is_same(identity(self.path)):
             raise InputError(f"{self.path} is another file")
-        first, last = self.rows or (0, 2**62)
+        known = [extent for extent in self.extents if extent is not None]
+        first, last = (min(e.first for e in known), max(e.last for e in known)) if known else (0, -1)
         query = (
             f"SELECT {KEY}, trading_day, outcome, pnl_r FROM {{file}} WHERE symbol = '{self.instrument}' "
             f"AND outcome IS NOT NULL AND file_row_number BETWEEN {first} AND {last} ORDER BY trading_day"
@@ -89,10 +86,6 @@ def _outcomes(rows: Sequence[tuple[Any, ...]]) -> Outcomes:
         np.array([CODES.get(outcome, OTHER) for _, outcome, _ in rows], dtype=np.uint8),
         np.array([np.nan if pnl_r is None else pnl_r for _, _, pnl_r in rows], dtype=np.float64),
     )
-
-
-def _by_key(path: Path, instrument: str, wanted: str) -> list[tuple[Any, ...]]:
-    return _query(path, f"SELECT {KEY}, {wanted} FROM {{file}} WHERE symbol = '{instrument}' GROUP BY ALL")
 
 
 def _query(path: Path, query: str) -> list[tuple[Any, ...]]:
