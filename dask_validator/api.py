@@ -99,7 +99,7 @@ def validate(
         try:
             outcome = run_validation(order, executor, Sender(executor, display.listen).listen, journal)
         except (NotCommitted, Incomplete) as error:
-            error.result = RunResult.of(error.result)
+            error.result = RunResult.of(error.result) if error.result else None
             raise
         display.warn(outcome.warnings)
     return RunResult.of(outcome)

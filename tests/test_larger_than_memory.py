@@ -20,9 +20,9 @@ from dask_validator.execution.dask import dask_config
 from dask_validator.explanation.find import explain
 from dask_validator.model import OutcomeKey
 from dask_validator.sources.orb_outcomes import InDatabase
-from dask_validator.sources.same_file import identity
 from dask_validator.store import access, connection
 from dask_validator.system import memory
+from dask_validator.system.same_file import identity
 from tests.support.runs import config, verdicts
 from tests.support.tiny import GOOD, as_an_earlier_version_left_it, change, tiny_database
 

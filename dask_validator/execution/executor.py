@@ -22,7 +22,7 @@ class Handling(Protocol[Task, Computed]):
     """What an executor may have to do with a task besides computing it."""
 
     def carried(self, task: Task) -> Task:
-        """The task made to need no file, for a worker that cannot read ours."""
+        """The task made to need no file, for a worker that cannot read ours; the very task where it needs none."""
         ...
 
     def parts(self, task: Task, most: int) -> list[Task]:

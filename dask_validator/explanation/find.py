@@ -23,10 +23,10 @@ from dask_validator.rules.window_gates import observe
 from dask_validator.run.instruments import costs_of
 from dask_validator.run.order import Order
 from dask_validator.sources.orb_outcomes import OrbOutcomes
-from dask_validator.sources.same_file import identity
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
+from dask_validator.system.same_file import identity
 from dask_validator.work.task import Group, TaskResult, WalkforwardTask, walkforward_task
 from dask_validator.work.tasks import columns, days_by_session, selectors
 

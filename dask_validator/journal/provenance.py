@@ -17,7 +17,7 @@ PACKAGES = ("dask", "distributed", "duckdb", "numpy", "pandas")
 _FACTS = ("walkforward", "seasons", "filters", "day_masks", "json_values")
 _COMPUTING = (
     *(f"rules/{name}.py" for name in _FACTS),
-    *("model.py", "work/tasks.py", "work/task.py", "sources/orb_outcomes.py", "store/features.py", "store/fetched.py"),
+    *("model.py", "work/tasks.py", "work/task.py", "sources", "store/features.py", "store/fetched.py"),
 )
 
 

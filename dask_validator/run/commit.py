@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -75,9 +75,11 @@ def write(
             raise NotCommitted(str(error), outcome.ended(watch, committed=False)) from error
         listener(Committed(len(outcome.verdicts)))
         if (outcome.summary["walkforward"] or {}).get("strategies"):
-            with watch.stage("jsonl"):
-                committed = partial(outcome.ended, watch, committed=True)
-                _append(Path(order.config.wf_output), lines.result(), journal, committed)
+            try:
+                with watch.stage("jsonl"):
+                    _append(Path(order.config.wf_output), lines.result(), journal)
+            except NotCommitted as error:
+                raise NotCommitted(str(error), outcome.ended(watch, committed=True)) from error
         if warning := journal.forget():
             listener(Said(warning, warning=True))
     return outcome.ended(watch, committed=True)
@@ -103,22 +105,21 @@ def _record(
     summary: dict[str, Any] = {**outcome.summary, "committed": True}
     kept = summary | outcome.kept
     return RunRecord(
-        summary["run_id"],
-        summary["instrument"],
-        started_at,
-        finished_at,
-        json.dumps(asdict(order.config), default=str),
-        json.dumps(versions()),
-        json.dumps(fingerprints),
-        json.dumps(kept),
-        json.dumps([timing._asdict() for timing in outcome.timings]),
+        run_id=summary["run_id"],
+        instrument=summary["instrument"],
+        started_at=started_at,
+        finished_at=finished_at,
+        parameters=json.dumps(asdict(order.config), default=str),
+        versions=json.dumps(versions()),
+        fingerprints=json.dumps(fingerprints),
+        summary=json.dumps(kept),
+        task_timings=json.dumps([timing._asdict() for timing in outcome.timings]),
     )
 
 
-def _append(path: Path, lines: bytes, journal: Journal, outcome: Callable[[], Outcome] | None = None) -> None:
-    """Lines of a run that has just been committed, with its `outcome`, or of one that did not live to append them."""
+def _append(path: Path, lines: bytes, journal: Journal, announced: Append | None = None) -> None:
+    """Lines of a run that has just been committed, or of one that had `announced` them and did not live to the end."""
     path = path.absolute()
-    announced = journal.recovered.append if outcome is None else None
     try:
         if announced and results_file.finish(path, lines, announced.offset, announced.after_line_end):
             return
@@ -128,7 +129,7 @@ def _append(path: Path, lines: bytes, journal: Journal, outcome: Callable[[], Ou
         if journal.keeps:
             kept += ", and the next run appends them; --discard gives that up"
         why = f"the database is committed, but {path} could not be written ({error.strerror})"
-        raise NotCommitted(f"{why}; its lines are kept {kept}", outcome and outcome()) from error
+        raise NotCommitted(f"{why}; its lines are kept {kept}") from error
 
 
 def finish_append(database: Database, journal: Journal, instrument: str, output: str | Path) -> str | None:
@@ -150,7 +151,7 @@ def finish_append(database: Database, journal: Journal, instrument: str, output:
             return None
         if _count_lines(run, instrument):
             refuse_other_output(journal, output)
-            _append(Path(output), run.jsonl(), journal)
+            _append(Path(output), run.jsonl(), journal, left.append)
     except InputError as error:
         raise InputError(f"{error}; or leave the lines out with --discard") from None
     warning = journal.forget()

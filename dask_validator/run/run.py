@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,10 +31,10 @@ from dask_validator.run import totals
 from dask_validator.run.commit import settings, write
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
-from dask_validator.sources.same_file import Identity, identity
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.reader import batches
 from dask_validator.system import garbage
+from dask_validator.system.same_file import Identity, identity
 from dask_validator.work.compute import Computer, agenda
 from dask_validator.work.stopwatch import Stopwatch
 from dask_validator.work.tasks import Work, columns, days_by_session, selectors
@@ -71,7 +71,7 @@ def run_validation(
     NotCommitted, Incomplete
         With what is decided so far; the journal keeps what is computed.
     """
-    run = _Run(order, executor, listener, journal, only_commits=only_commits)
+    run = _Run.of(order, executor, listener, journal, only_commits=only_commits)
     with _ending_told(listener):
         return _validated(run)
 
@@ -91,22 +91,25 @@ def _ending_told(listener: Listener) -> Iterator[None]:
 class _Run:
     """What stays the same when the database has changed before the commit and all is looked at again."""
 
+    id: str
+    started_at: datetime
     order: Order
     executor: Executor
     listener: Listener
     journal: Journal
+    watch: Stopwatch
+    computer: Computer
     only_commits: bool
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    watch: Stopwatch = field(default_factory=Stopwatch)
-    computer: Computer = field(init=False)
-    id: str = field(init=False)
-    warned: int = field(init=False)  # by the executor, before
+    warned: int  # by the executor, before
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "id", f"{self.started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}")
-        object.__setattr__(self, "warned", len(self.executor.warnings))
-        computer = Computer(self.executor, self.journal, self.listener, self.watch, self.id)
-        object.__setattr__(self, "computer", computer)
+    @classmethod
+    def of(cls, order: Order, executor: Executor, listener: Listener, journal: Journal, *, only_commits: bool) -> _Run:
+        """A run that begins now."""
+        now, watch = datetime.now(UTC), Stopwatch()
+        run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        computer = Computer(executor, journal, listener, watch, run_id)
+        warned = len(executor.warnings)
+        return cls(run_id, now, order, executor, listener, journal, watch, computer, only_commits, warned)
 
     def say(self, text: str | None, *, warning: bool = False) -> None:
         """Tell it, if there is anything to tell."""
@@ -120,31 +123,19 @@ class _Look(NamedTuple):
     facts: Facts
     survey: Survey
     candidates: Candidates
-    seen: Seen
-    identity: Identity | None  # of the file that the run has begun to read: tasks read no other one
 
 
 def _validated(run: _Run) -> Outcome:
     """Look and judge, again when others were faster at the commit."""
     left_by_others = _expected(run)
     for attempt in range(ATTEMPTS):
-        look, answers = _answered(run, first=attempt == 0)
-        outcome = _judged(run, look, answers)
+        outcome, seen = _decided(run, first=attempt == 0)
         left_by_others -= set(outcome.verdicts.ids)
         outcome = replace(outcome, warnings=[*outcome.warnings, *totals.left_alone(left_by_others)])
         if not outcome.verdicts or run.order.config.dry_run:
             break
         try:
-            with garbage.paused():
-                return write(
-                    run.order,
-                    outcome,
-                    look.seen,
-                    started_at=run.started_at,
-                    listener=run.listener,
-                    watch=run.watch,
-                    journal=run.journal,
-                )
+            return _written(run, outcome, seen)
         except ChangedMeanwhile as change:
             if attempt + 1 == ATTEMPTS:
                 raise NotCommitted(str(change), outcome.ended(run.watch, committed=False)) from change
@@ -163,43 +154,33 @@ def _expected(run: _Run) -> set[str]:
     return set() if retried else set(left.answers)
 
 
-def _answered(run: _Run, *, first: bool) -> tuple[_Look, dict[str, Answer]]:
-    """What the database has, and the answers to all that has to be asked about it; nobody can write meanwhile.
-
-    It is closed at the end, before anything is written: a reader would lock the commit out.
-    """
-    database, took_over = run.order.database, run.journal.finished_append
+def _decided(run: _Run, *, first: bool) -> tuple[Outcome, Seen]:
+    """Look, ask, judge; nothing is written, and what the verdicts were made of is given up at the end."""
+    database, instrument = run.order.database, run.order.instrument
+    run.listener(Started(run.id, instrument, str(database.path), run.order.config.dry_run))
+    # Before it is opened: whoever replaces it afterwards must not go unseen.
+    state, of_file = database.file_state(), identity(str(database.source.path))
     with database.kept_open():
         look = _looked(run)
-        answers: dict[str, Answer] = {}
-        if look.facts.waiting:
-            todo, work = _asked(run, look, first=first)
-            took_over |= bool(todo.answered or todo.suspects)
-            answers = run.computer.answers(todo, work)
-        if run.order.resume and first and not took_over:
-            run.say(f"--resume found nothing to take over in {run.journal.path}", warning=True)
-    return look, answers
+        answers = _answered(run, look, of_file, first=first)
+    # Closed here, before anything is written: a reader would lock the commit out.
+    seen = Seen(state, look.survey.fingerprints, database.source, look.survey.outcomes.hashes)
+    return _judged(run, look, answers), seen
 
 
 def _looked(run: _Run) -> _Look:
     """Read and screen; beside it a scan of the outcomes, and workers that start."""
     order = run.order
-    database, instrument = order.database, order.instrument
-    run.listener(Started(run.id, instrument, str(database.path), order.config.dry_run))
-    # Before it is read: whoever replaces it afterwards must not go unseen.
-    state, of_file = database.file_state(), identity(str(database.source.path))
-    facts = database.read_facts(instrument)
+    facts = order.database.read_facts(order.instrument)
     if facts.waiting:
         run.executor.start()
-    with database.surveyed(instrument) as surveying:
+    with order.database.surveyed(order.instrument) as surveying:
         with run.watch.stage("screening"), garbage.paused():
             candidates = _screen(order, facts, run.listener)
         with run.watch.stage("grouping"):
             survey = surveying.result()
     run.listener(screened_event(facts.waiting, candidates))
-    return _Look(
-        facts, survey, candidates, Seen(state, survey.fingerprints, database.source, survey.outcomes.hashes), of_file
-    )
+    return _Look(facts, survey, candidates)
 
 
 def _screen(order: Order, facts: Facts, listener: Listener) -> Candidates:
@@ -228,8 +209,20 @@ def screened_event(waiting: int, candidates: Candidates) -> Screened:
     )
 
 
-def _asked(run: _Run, look: _Look, *, first: bool) -> tuple[Agenda, Work]:
-    """What is still to be computed, and how; what the journal has answered already is taken over as far as it holds."""
+def _answered(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> dict[str, Answer]:
+    """By strategy_id: taken over from the journal as far as they hold, else computed."""
+    took_over, answers = run.journal.finished_append, {}
+    if look.facts.waiting:
+        todo, work = _asked(run, look, of_file, first=first)
+        took_over |= bool(todo.answered or todo.suspects)
+        answers = run.computer.answers(todo, work)
+    if run.order.resume and first and not took_over:
+        run.say(f"--resume found nothing to take over in {run.journal.path}", warning=True)
+    return answers
+
+
+def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> tuple[Agenda, Work]:
+    """What is still to be computed, and how."""
     order, journal, source = run.order, run.journal, run.order.database.source
     dependencies = inputs_of(order.config, look.survey.fingerprints, source.name)
     run.say(journal.begin(dependencies, settings(order), run.id, must_hold=run.only_commits))
@@ -240,9 +233,8 @@ def _asked(run: _Run, look: _Look, *, first: bool) -> tuple[Agenda, Work]:
         used = selectors(todo.groups, order.config.strict_filters)
         features = order.database.read_features(order.instrument, columns(used, order.config.strict_filters))
         sessions = days_by_session(used, features, order.config.strict_filters)
-        work = Work(
-            look.survey.outcomes.extents, sessions, look.candidates.terms, source, order.instrument, look.identity
-        )
+        layout = look.survey.outcomes.extents
+        work = Work(layout, sessions, look.candidates.terms, source, order.instrument, of_file)
     run.say(totals.taken_over(len(todo.answered), todo.changed, journal.path))
     return todo, work
 
@@ -258,16 +250,16 @@ def _judged(run: _Run, look: _Look, answers: dict[str, Answer]) -> Outcome:
     summary = _summary(run, verdicts, totals.fdr_summary(verdicts, correction), facts)
     run.listener(Decided(summary, verdicts.failures()))
     outcome = Outcome(
-        summary,
-        verdicts,
-        _warnings(run, look, verdicts, unanswered),
-        run.computer.timings,
-        dict(run.watch.stages),
-        run.executor.start_up_s,
-        run.order,
-        facts.waiting,
-        facts.last_run,
-        run.executor.cores,
+        summary=summary,
+        verdicts=verdicts,
+        warnings=_warnings(run, look, verdicts, unanswered),
+        timings=tuple(run.computer.timings),
+        stages=dict(run.watch.stages),
+        start_up_s=run.executor.start_up_s,
+        order=run.order,
+        waiting=facts.waiting,
+        last_run=facts.last_run,
+        cores=run.executor.cores,
     )
     if (ended := run.computer.ended_early) is not None:
         raise Incomplete(str(ended), outcome) from ended
@@ -298,3 +290,16 @@ def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> li
         *totals.not_kept(run.journal.reason),
         *run.executor.warnings[run.warned :],
     ]
+
+
+def _written(run: _Run, outcome: Outcome, seen: Seen) -> Outcome:
+    with garbage.paused():
+        return write(
+            run.order,
+            outcome,
+            seen,
+            started_at=run.started_at,
+            listener=run.listener,
+            watch=run.watch,
+            journal=run.journal,
+        )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import duckdb
 import numpy as np
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
 from dask_validator.model import LOSS, WIN, Extent, OutcomeKey, Outcomes, Outlook
-from dask_validator.sources.same_file import Identity, identity
 from dask_validator.store.access import USUAL, Access, grant, granted
-from dask_validator.store.connection import reading_again, with_room
+from dask_validator.store.connection import read, reading_again, with_room
 from dask_validator.store.fetched import doubles
 from dask_validator.store.kinds import DATE, NUMBER, TEXT, Wanted
+from dask_validator.system.same_file import Identity, identity
 
 TABLE = "orb_outcomes"
 COLUMNS = {
@@ -70,9 +70,9 @@ def _survey(extent: str) -> str:
 class OrbOutcomes:
     """The table in the database at an absolute path; a `sources.source.Source`."""
 
+    name: ClassVar[str] = TABLE
+    tables: ClassVar[Mapping[str, Wanted]] = {TABLE: COLUMNS}
     path: Path
-    name: str = TABLE
-    tables: Mapping[str, Wanted] = field(default_factory=lambda: {TABLE: COLUMNS})
 
     @classmethod
     def of(cls, database: str | Path) -> OrbOutcomes:
@@ -96,6 +96,10 @@ class OrbOutcomes:
             if first is not None:
                 extents[key] = Extent(first, last, count)
         return Outlook(str(total), extents, hashes)
+
+    def read(self, instrument: str, keys: Sequence[OutcomeKey], extents: Sequence[Extent | None]) -> Sequence[Outcomes]:
+        """Outcomes of each key, in the order of `keys`, read by the main process, which has the database open."""
+        return read(self.path, lambda connection: read_outcomes(connection, instrument, keys, extents))
 
     def part(self, instrument: str, extents: Sequence[Extent | None], identity: Identity | None) -> InDatabase:
         """For a task, by key where its outcomes lie, as far as that is known, in a file that is this one."""
@@ -128,8 +132,9 @@ class InDatabase(NamedTuple):
             raise InputError(f"{self.path} is not there, or not the same file, on {socket.gethostname()}")
         grant(self.path, self.access)
         with reading_again(self.path) as connection:
-            read = lambda: read_outcomes(connection, self.instrument, keys, self.extents)  # noqa: E731
-            return with_room(connection, self.path, read)
+            return with_room(
+                connection, self.path, lambda: read_outcomes(connection, self.instrument, keys, self.extents)
+            )
 
 
 def read_outcomes(

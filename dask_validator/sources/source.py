@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dask_validator.model import Extent, OutcomeKey, Outcomes, Outlook
-from dask_validator.sources.same_file import Identity
 from dask_validator.store.kinds import Wanted
+from dask_validator.system.same_file import Identity
 
 if TYPE_CHECKING:
     import duckdb
@@ -55,6 +55,10 @@ class Source(Protocol):
 
     def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
         """Where the outcomes of the instrument lie, and by what it will be seen that they have changed."""
+        ...
+
+    def read(self, instrument: str, keys: Sequence[OutcomeKey], extents: Sequence[Extent | None]) -> Sequence[Outcomes]:
+        """Outcomes of each key, in the order of `keys`, read by the main process, which has the database open."""
         ...
 
     def part(self, instrument: str, extents: Sequence[Extent | None], identity: Identity | None) -> Part:

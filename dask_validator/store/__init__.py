@@ -1,1 +1,1 @@
-"""The DuckDB edge: the only package that opens the database."""
+"""The DuckDB edge: opens the database, reads and writes the tables of strategies, setups and runs."""

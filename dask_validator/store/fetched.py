@@ -10,4 +10,4 @@ from numpy.typing import NDArray
 
 def doubles(column: Any) -> NDArray[np.float64]:
     """A column as numbers, NaN where the table has NULL; shape (n_rows,)."""
-    return np.ma.filled(np.ma.masked_array(column).astype(np.float64), np.nan)
+    return np.ma.filled(np.ma.masked_array(column).astype(np.float64, copy=False), np.nan)

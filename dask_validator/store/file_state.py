@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import NamedTuple
 
 from dask_validator.store.connection import log_of
-
-
-class Stamp(NamedTuple):
-    """What changes when a file is written to or replaced; times in ns. Only the last cannot be set at will."""
-
-    device: int
-    inode: int
-    size: int  # bytes
-    modified: int
-    changed: int
-
+from dask_validator.system.same_file import Stamp, stamp
 
 FileState = tuple[Stamp | None, ...]
 
@@ -28,12 +16,3 @@ def file_state(*paths: str | Path) -> FileState:
     Never opens them: that could drop a lock of another connection of this process.
     """
     return tuple(stamp(place) for path in paths for place in (path, log_of(path)))
-
-
-def stamp(path: str | Path) -> Stamp | None:
-    """None when there is nothing."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -230,6 +230,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
             wanted.append(f"{name}::{kind} AS {name}")
     connection.register(f"made_{table.name}", arrays)
     connection.execute(f"CREATE TEMP TABLE {table.name} AS SELECT {', '.join(wanted)} FROM made_{table.name}")
+    connection.unregister(f"made_{table.name}")
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:

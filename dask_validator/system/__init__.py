@@ -1,1 +1,1 @@
-"""What the operating system gives and takes: files, memory, signals, the garbage collector."""
+"""The process and its machine: files, memory, cores, signals, garbage, what libraries expect."""

@@ -12,8 +12,8 @@ from dask_validator.rules.filters import Features
 from dask_validator.rules.gates import Terms
 from dask_validator.rules.verdicts import provisional
 from dask_validator.sources.carried import Carried
-from dask_validator.sources.same_file import Identity
 from dask_validator.sources.source import Source
+from dask_validator.system.same_file import Identity
 from dask_validator.work.plan import plan
 from dask_validator.work.task import Group, TaskResult, WalkforwardTask
 
@@ -82,7 +82,10 @@ class Work(NamedTuple):
 
     def carried(self, task: WalkforwardTask) -> WalkforwardTask:
         """The task with its outcomes, for workers that do not see where they lie."""
-        return task._replace(part=Carried(tuple(task.part.read(task.keys))))
+        if isinstance(task.part, Carried):
+            return task
+        extents = [self.layout.get(key) for key in task.keys]
+        return task._replace(part=Carried(tuple(self.source.read(self.instrument, task.keys, extents))))
 
     def parts(self, task: WalkforwardTask, most: int) -> list[WalkforwardTask]:
         """The task cut into at most so many of nearly equal size, none with less than one strategy."""

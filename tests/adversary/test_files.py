@@ -20,8 +20,8 @@ import dask_validator.run.run as running
 from dask_validator import InputError, NotCommitted, validate
 from dask_validator.cli.commands import main
 from dask_validator.run import results_file
-from dask_validator.sources.same_file import identity
 from dask_validator.store import writer
+from dask_validator.system.same_file import identity
 from tests.conftest import everything_in
 from tests.support.tiny import change, line_ids, rows_by_id, tiny_database
 
@@ -275,7 +275,7 @@ def _alike(replacement: Path, database: Path) -> None:
     os.replace(replacement, database)
 
 
-@pytest.mark.parametrize("moment", ["deciding", "committing"])
+@pytest.mark.parametrize("moment", ["reading", "deciding", "committing"])
 def test_another_database_of_the_same_size_and_time(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -285,14 +285,15 @@ def test_another_database_of_the_same_size_and_time(
     size = max(path.stat().st_size for path in (database, other))
     for path in (database, other):
         os.truncate(path, size)
-    pending, really = [other], {"deciding": running.decide, "committing": writer.commit}[moment]
+    moments = {"reading": (running, "Started"), "deciding": (running, "decide"), "committing": (writer, "commit")}
+    module, name = moments[moment]
+    pending, really = [other], getattr(module, name)
 
     def after_a_change(*given: Any) -> Any:
         while pending:
             _alike(pending.pop(), database)
         return really(*given)
 
-    module, name = {"deciding": (running, "decide"), "committing": (writer, "commit")}[moment]
     monkeypatch.setattr(module, name, after_a_change)
     validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
 

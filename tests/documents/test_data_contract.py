@@ -11,12 +11,11 @@ import pytest
 
 from dask_validator import validate
 from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SIZE
-from dask_validator.sources import orb_outcomes
-from dask_validator.store import contract
 from dask_validator.store.contract import OPTIONAL
 from dask_validator.store.kinds import BOOLEAN, NUMBER, TEXT, TIMESTAMP
 from dask_validator.store.our_tables import OUR_TABLES
 from tests.documents.pages import code, page, rows, section
+from tests.mutations import TABLES
 from tests.support import tiny
 
 CONTRACT = page("docs/data-contract.md")
@@ -37,9 +36,6 @@ def _columns(table: str) -> dict[str, dict[str, str]]:
 
 def _written(table: str, when: str) -> set[str]:
     return {name for name, row in _columns(table).items() if row["written"] == when}
-
-
-TABLES = {**contract.TABLES, orb_outcomes.TABLE: orb_outcomes.COLUMNS}
 
 
 @pytest.mark.parametrize("table", TABLES)

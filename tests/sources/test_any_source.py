@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 
 from dask_validator.api import open_executor, prepared
 from dask_validator.events import Committing, Event, Listener, Ready, TakenOver, TaskDone, ignore
+from dask_validator.execution.executor import Job
+from dask_validator.execution.serial import SerialExecutor
+from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
 from dask_validator.sources.carried import Carried
-from dask_validator.views.result import RunResult
 from dask_validator.work import plan
 from tests.support.parquet import ParquetOutcomes, export
 from tests.support.runs import TABLES, Serial, answers, config, verdicts
@@ -43,7 +46,7 @@ def file(small: Path) -> Path:
     return path
 
 
-def run(database: Path, file: Path, workers: int = 1, listener: Listener = ignore, **blind: Any) -> RunResult:
+def run(database: Path, file: Path, workers: int = 1, listener: Listener = ignore, **blind: Any) -> Outcome:
     """What `validate` does, with outcomes of a file."""
     with (
         prepared(database, "MGC", config(database), source=ParquetOutcomes(file)) as (order, journal),
@@ -130,6 +133,26 @@ def test_a_file_that_changes_before_the_commit(small: Path, file: Path) -> None:
 def test_what_travels_is_cut_with_its_task() -> None:
     """Of a carried task a part has the outcomes of its own keys."""
     assert Carried(("a", "b", "c")).only([2, 0]).outcomes == ("c", "a")  # type: ignore[arg-type]
+
+
+def test_what_travels_is_read_once(small: Path, file: Path) -> None:
+    """A task that carries its outcomes stays itself: who sends it again sees that there is no other way to send it."""
+    asked: list[object] = []
+
+    class Looking(SerialExecutor):
+        """Asks for every task to be carried, twice."""
+
+        def map(self, job: Job[Any, Any]) -> Iterator[Any]:
+            for task in job.tasks:
+                carried = job.handling.carried(task)
+                asked.append(job.handling.carried(carried) is carried is not task)
+            return iter(())
+
+    with prepared(small, "MGC", config(small), source=ParquetOutcomes(file)) as (order, journal):
+        run_validation(order, Looking(), ignore, journal)
+
+    assert asked
+    assert all(asked)
 
 
 def rewrite(file: Path, pnl_r: str) -> None:

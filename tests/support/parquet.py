@@ -13,8 +13,8 @@ import numpy as np
 
 from dask_validator.errors import InputError
 from dask_validator.model import EPOCH, LOSS, OTHER, WIN, Extent, OutcomeKey, Outcomes, Outlook
-from dask_validator.sources.same_file import Identity, identity
 from dask_validator.store.kinds import Wanted
+from dask_validator.system.same_file import Identity, identity
 
 CODES = {"win": WIN, "loss": LOSS}
 KEY = ", ".join(OutcomeKey._fields)
@@ -45,6 +45,10 @@ class ParquetOutcomes:
         extents = {OutcomeKey(*row[:5]): Extent(*row[6:]) for row in rows}
         hashes = {OutcomeKey(*row[:5]): row[5] for row in rows}
         return Outlook(hashlib.sha256(self.path.read_bytes()).hexdigest(), extents, hashes)
+
+    def read(self, instrument: str, keys: Sequence[OutcomeKey], extents: Sequence[Extent | None]) -> list[Outcomes]:
+        """As a task would."""
+        return self.part(instrument, extents, identity(str(self.path))).read(keys)
 
     def part(self, instrument: str, extents: Sequence[Extent | None], identity: Identity | None) -> Rows:
         """Rows of the file."""

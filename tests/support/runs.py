@@ -13,8 +13,8 @@ from distributed import Client
 from dask_validator import RunConfig, validate
 from dask_validator.api import open_executor, prepared
 from dask_validator.events import Listener, ignore
+from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
-from dask_validator.views.result import RunResult
 
 TABLES = ("experimental_strategies", "validated_setups", "orb_outcomes", "edge_families", "validated_setups_archive")
 OF_THE_CLOCK = {"run_id", "db", "total_s", "walkforward"}
@@ -32,7 +32,7 @@ def answers(database: Path, tables: Sequence[str] = TABLES) -> dict[str, list[An
     return {**found, "lines": [{**line, "timestamp": None, "run_id": None} for line in lines]}
 
 
-def verdicts(result: RunResult) -> tuple[object, ...]:
+def verdicts(result: Outcome) -> tuple[object, ...]:
     """What a run says, without clocks and run ids."""
     summary = {name: value for name, value in result.summary.items() if name not in OF_THE_CLOCK}
     judged = result.summary["walkforward"]
@@ -59,7 +59,7 @@ class Serial:
         self.answers = answers(database)
 
 
-def run_on(client: Client, database: Path, listener: Listener = ignore) -> RunResult:
+def run_on(client: Client, database: Path, listener: Listener = ignore) -> Outcome:
     """What `validate(database, client=client)` does, with a listener."""
     with (
         prepared(database, "MGC", config(database)) as (order, journal),

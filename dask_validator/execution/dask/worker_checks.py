@@ -15,7 +15,7 @@ from dask_validator.errors import InputError
 from dask_validator.execution.dask import envelope
 from dask_validator.execution.dask.asking import asked
 from dask_validator.execution.dask.envelope import PACKAGES, Versions
-from dask_validator.sources.same_file import Identity, identity
+from dask_validator.system.same_file import Identity, identity
 
 MOST_ROWS = 10
 

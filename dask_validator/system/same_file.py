@@ -8,7 +8,24 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from dask_validator.store.file_state import stamp
+
+class Stamp(NamedTuple):
+    """What changes when a file is written to or replaced; times in ns. Only the last cannot be set at will."""
+
+    device: int
+    inode: int
+    size: int  # bytes
+    modified: int
+    changed: int
+
+
+def stamp(path: str | Path) -> Stamp | None:
+    """None when there is nothing."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return Stamp(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 class Identity(NamedTuple):
