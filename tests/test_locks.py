@@ -27,6 +27,7 @@ from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import decide
 from dask_validator.store import database, lock, writer
 from dask_validator.store.connection import connect
+from dask_validator.store.fingerprints import Seen
 from dask_validator.views.result import RunResult
 from tests.conftest import Command, Ran, everything_in
 from tests.store.test_writer import commit_replaced
@@ -508,7 +509,7 @@ def test_a_lock_is_waited_for_as_long_as_is_said(few: Path, monkeypatch: pytest.
     market = Market(KNOWN_COSTS["MGC"], {})
     nothing = decide(Candidates(market.terms(RunConfig()), market), {}, Correction.over(np.empty(0)))
     with pytest.raises(NotCommitted, match="held by PID 1"):
-        writer.commit(few, None, nothing, None, writer.Patience(seconds), held)  # type: ignore[arg-type]
+        writer.commit(few, None, nothing, Seen((), {}, None, {}), writer.Patience(seconds), held)  # type: ignore[arg-type]
     assert watch.now == pytest.approx(seconds)
 
 
