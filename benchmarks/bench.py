@@ -41,6 +41,9 @@ RESET = """
     DELETE FROM validated_setups;
     UPDATE experimental_strategies SET validation_status = NULL, validation_notes = NULL, dst_winter_n = NULL,
         dst_winter_avg_r = NULL, dst_summer_n = NULL, dst_summer_avg_r = NULL, dst_verdict = NULL;
+    DROP VIEW IF EXISTS dask_validator_latest;
+    DROP TABLE IF EXISTS dask_validator_results;
+    DROP TABLE IF EXISTS dask_validator_windows;
     DROP TABLE IF EXISTS dask_validator_runs;
     COMMIT;
 """
@@ -68,12 +71,13 @@ class Report:
         path.write_text("\n".join(self._parts) + "\n")
 
 
-def run(db: Path, workers: int, mode: str) -> dict[str, Any]:
-    """One whole process; `process_s` counts interpreter, imports and all."""
+def run(db: Path, workers: int, mode: str, source: Path = HERE.parent) -> dict[str, Any]:
+    """One whole process of the package at `source`; `process_s` counts interpreter, imports and all."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(HERE / "one_run.py"), str(db), "MGC", str(workers), mode, f"{folder}/wf.jsonl"]
+        environment = {**os.environ, "PYTHONPATH": str(source)}
         clock = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
         process_s = time.perf_counter() - clock
     if mode == "commit":
         with duckdb.connect(str(db)) as connection:
