@@ -28,7 +28,7 @@ from dask_validator.run.instruments import checked_costs, costs_of
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
-from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.sources.chosen import source_of
 from dask_validator.store.access import Access, grant
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
@@ -254,7 +254,7 @@ def _database(
 ) -> Database:
     database = Database.at(
         db,
-        source or OrbOutcomes.of(db),
+        source or source_of(db),
         to_write=to_write,
         instrument=instrument,
         retry_failed=safeguards.resume,

@@ -35,7 +35,7 @@ import duckdb
 from dask_validator import InputError, NotCommitted, validate
 from dask_validator.journal import provenance
 from dask_validator.run import commit
-from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.sources.chosen import source_of
 from dask_validator.store import access, connection, lock
 from dask_validator.store.checkup import examine
 from dask_validator.store.contract import OPTIONAL, SPLIT
@@ -328,7 +328,7 @@ class Fuzzer:
             try:
                 if thorough:
                     with suppress(InputError):
-                        examine(path, "MGC", OrbOutcomes.of(path))
+                        examine(path, "MGC", source_of(path))
                 result = validate(path, "MGC", workers=1, progress=False, wf_output=path.with_name("wf.jsonl"))
                 if thorough:
                     shown(result)

@@ -30,7 +30,7 @@ from dask_validator.run import outputs
 from dask_validator.run.instruments import costs_of
 from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
-from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.sources.chosen import source_of
 from dask_validator.store.database import Database
 from dask_validator.system.interrupts import ENDING, INTERRUPTED, Insistent
 from dask_validator.system.surroundings import settle
@@ -181,7 +181,7 @@ def report(
     """Write a report of a committed run: one HTML file that needs no network."""
     grant_access(db, _safeguards(access))
     with Terminal(quiet=quiet) as terminal:
-        database = Database.at(db, OrbOutcomes.of(db), to_write=False, wait_s=wait_for_lock, say=terminal.say)
+        database = Database.at(db, source_of(db), to_write=False, wait_s=wait_for_lock, say=terminal.say)
         outputs.check(outputs.Files(db, instrument, report=output, report_flag="--output"))
         from dask_validator.views.report.of_run import report_past_run
 
@@ -204,7 +204,7 @@ def check(
     costs_of(instrument, instruments)
     outputs.check(outputs.Files(db, instrument, journal, instruments=instruments))
     grant_access(db, _safeguards(access))
-    echo(summary.checkup(examine(db, instrument, OrbOutcomes.of(db), strict_filters=strict_filters)), err=False)
+    echo(summary.checkup(examine(db, instrument, source_of(db), strict_filters=strict_filters)), err=False)
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
         echo(line, err=False)

@@ -22,7 +22,7 @@ from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
 from dask_validator.run.instruments import costs_of
 from dask_validator.run.order import Order
-from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.sources.chosen import source_of
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
@@ -57,7 +57,7 @@ def explain(
         No such strategy or run, or the database cannot be read. Nothing is ever written.
     """
     check_is_file(db)
-    database = Database.at(db, OrbOutcomes.of(db), to_write=False)
+    database = Database.at(db, source_of(db), to_write=False)
     stored = database.read_strategy(strategy_id)
     latest: Explanation | None = None
     for run in islice(_runs(database, stored, run_id), MOST_RUNS):

@@ -74,11 +74,6 @@ class OrbOutcomes:
     tables: ClassVar[Mapping[str, Wanted]] = {TABLE: COLUMNS}
     path: Path
 
-    @classmethod
-    def of(cls, database: str | Path) -> OrbOutcomes:
-        """Those of a database at any path."""
-        return cls(Path(database).absolute())
-
     def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
         """One scan; nobody knows where rows lie in a view, or in a table with a column `rowid`."""
         described = connection.execute(f"SELECT lower(column_name) FROM (DESCRIBE {TABLE})").fetchall()

@@ -16,7 +16,7 @@ import pytest
 from dask_validator import validate
 from dask_validator.errors import InputError, NotCommitted
 from dask_validator.rules import seasons
-from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.sources.chosen import source_of
 from dask_validator.store import database as of_runs
 from dask_validator.store.checkup import examine
 from tests.conftest import everything_in
@@ -61,7 +61,7 @@ def refused(database: Path) -> str:
     with pytest.raises(InputError) as by_run:
         run(database)
     with pytest.raises(InputError) as by_check:
-        examine(database, "MGC", OrbOutcomes.of(database))
+        examine(database, "MGC", source_of(database))
     assert str(by_run.value) == str(by_check.value)
     assert everything_in(database.parent) == before
     with pytest.raises(NotCommitted):
@@ -107,7 +107,7 @@ def test_indexes_on_what_is_updated(referred: Path, statement: str, named: str) 
 def test_indexes_that_do_not_matter(referred: Path, statement: str) -> None:
     """An index is refused only where the commit would fail."""
     change(referred, statement)
-    examine(referred, "MGC", OrbOutcomes.of(referred))
+    examine(referred, "MGC", source_of(referred))
     run(referred)
 
     assert rows_by_id(referred, "experimental_strategies")["MGC_NEW"]["validation_status"] == "PASSED"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dask_validator import RunConfig, validate
-from dask_validator.sources.orb_outcomes import OrbOutcomes
+from dask_validator.sources.chosen import source_of
 from dask_validator.store.database import Database
 from dask_validator.views.report.of_run import report_past_run
 from dask_validator.wording.harmless import shell_word
@@ -42,7 +42,7 @@ return [...document.querySelectorAll('main *')].filter(e => !e.closest('.tall, .
 
 def reported(database: Path, output: Path) -> Path:
     """The report of the latest run."""
-    report_past_run(Database.at(database, OrbOutcomes.of(database), to_write=False), "MGC", None, output)
+    report_past_run(Database.at(database, source_of(database), to_write=False), "MGC", None, output)
     return output
 
 
