@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import DatabaseHeld, Incomplete, InputError, NotCommitted
-from dask_validator.events import Listener, Said, ignore
+from dask_validator.events import Listener, Listeners, Said, ignore
 from dask_validator.execution.dask.dask_config import links_that_can_be_formed, readable
 from dask_validator.execution.dask.machine import check_children, threads_may_be_refused
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor
@@ -96,8 +96,10 @@ def validate(
         if isinstance(display, Notebook):
             display.journal = journal
         display.warn(executor.warnings)
+        listeners = Listeners(display.listen)
         try:
-            outcome = run_validation(order, executor, Sender(executor, display.listen).listen, journal)
+            with Sender(executor, listeners):
+                outcome = run_validation(order, executor, listeners, journal)
         except (NotCommitted, Incomplete) as error:
             error.result = RunResult.of(error.result) if error.result else None
             raise

@@ -8,6 +8,7 @@ the run screens.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -151,6 +152,28 @@ Event = (
     | Ended
 )
 Listener = Callable[[Event], None]
+
+
+class Listeners:
+    """Each hears every event, one after the other, also those that another thread tells; none hears any after Ended."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = list(listeners)
+        self._telling = threading.RLock()  # who hears something may have something to tell
+        self._ended = False
+
+    def add(self, listener: Listener) -> None:
+        """From now on this one hears too."""
+        self._listeners.append(listener)
+
+    def __call__(self, event: Event) -> None:
+        """Tell all."""
+        with self._telling:
+            if self._ended:
+                return
+            self._ended = isinstance(event, Ended)
+            for listener in self._listeners:
+                listener(event)
 
 
 def ignore(event: Event) -> None:

@@ -23,6 +23,7 @@ from dask_validator.cli import going_on, options
 from dask_validator.cli.endings import close, keep_dashboard
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
+from dask_validator.events import Listeners
 from dask_validator.execution.dask.dashboard import open_door
 from dask_validator.execution.dask.encryption import certified
 from dask_validator.journal.journal import Journal, default_path, left_in
@@ -293,8 +294,9 @@ def _run(
         _explained(ctx, terminal, journal, flags),
     ):
         terminal.warn(executor.warnings)
-        page = Sender(executor, terminal.listen)
-        result = run_validation(order, executor, page.listen, journal)
+        listeners = Listeners(terminal.listen)
+        with Sender(executor, listeners) as page:
+            result = run_validation(order, executor, listeners, journal)
         close(terminal, result, flags, appendix)
         keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
     return result

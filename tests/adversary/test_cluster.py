@@ -26,7 +26,7 @@ from tornado.websocket import websocket_connect
 from dask_validator import validate
 from dask_validator.api import open_executor
 from dask_validator.errors import Incomplete, InputError
-from dask_validator.events import ignore
+from dask_validator.events import Listeners
 from dask_validator.execution.dask import asking
 from dask_validator.views.live.sender import Sender
 from tests.support.clusters import Cluster, Meanwhile, running_scheduler
@@ -79,7 +79,7 @@ class Ours(NamedTuple):
 def ours() -> Iterator[Ours]:
     """The cluster of a run with two workers and a dashboard."""
     with open_executor(2, dashboard_address="127.0.0.1:0") as executor:
-        sender = Sender(executor, ignore)
+        sender = Sender(executor, Listeners())
         addresses: list[str] = []
         executor.with_dashboard(lambda client: addresses.append(client.scheduler.address))
         executor.start()

@@ -20,7 +20,7 @@ from distributed import Client, LocalCluster
 
 from dask_validator import __version__, validate
 from dask_validator.api import open_executor
-from dask_validator.events import Ended, Ending, Event, Started
+from dask_validator.events import Ended, Ending, Event, Listeners, Started
 from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.views.live.plugin import MOST_RUNS, ValidationPage
 from dask_validator.views.live.progress import TOPIC, Progress
@@ -407,9 +407,10 @@ def test_a_page_that_comes_too_late_is_not_told(cluster: LocalCluster) -> None:
     told: list[Event] = []
     with Client(cluster, set_as_default=False) as client:
         executor = ClientExecutor(client)
-        sender = Sender(executor, told.append)
-        for event in (Started("run-1", "MGC", "gold.db", False), Ended(Ending.DONE)):
-            sender.listen(event)
+        listeners = Listeners(told.append)
+        with Sender(executor, listeners):
+            for event in (Started("run-1", "MGC", "gold.db", False), Ended(Ending.DONE)):
+                listeners(event)
         executor.start()
 
     assert [type(event) for event in told] == [Started, Ended]
@@ -419,7 +420,7 @@ def test_a_page_that_comes_too_late_is_not_told(cluster: LocalCluster) -> None:
 def test_no_page_without_a_dashboard(workers: int, address: str | None) -> None:
     """A serial run, and one with `--no-dashboard`, adds nothing up for a page that nobody can open."""
     with open_executor(workers, dashboard_address=address) as executor:
-        sender = Sender(executor, lambda event: None)
+        sender = Sender(executor, Listeners())
 
         assert sender._progress is None
         assert sender.link is None

@@ -1,4 +1,4 @@
-"""Feeds the page of a run: a listener that passes every event on, and sends what they add up to."""
+"""Feeds the page of a run: a listener that sends what the events add up to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dask_validator import __version__
-from dask_validator.events import Ended, Event, Listener, Opened, Said, TaskDone
+from dask_validator.events import Event, Listeners, Opened, Said, TaskDone
 from dask_validator.views.live.progress import PATH, TOPIC, Progress
 
 if TYPE_CHECKING:
@@ -22,48 +22,46 @@ LAST_WORD_S = 2.0  # for a scheduler that hangs at the end
 class Sender:
     """Opens the page once the cluster has a dashboard, and tells it how the run goes on; never fails a run.
 
+    As a context manager it says its last word at the end: the client may be closed at once.
+
     Attributes
     ----------
     link
         The page; None while there is none.
     """
 
-    def __init__(self, executor: Executor, listener: Listener) -> None:
+    def __init__(self, executor: Executor, listeners: Listeners) -> None:
         self.link: str | None = None
         self._executor = executor
-        self._listener = listener
-        self._telling = threading.Lock()  # the cluster starts in the background
-        self._ended = False
+        self._tell = listeners
         self._lock = threading.Lock()  # the client's loop asks for messages
         self._client: Any = None
         self._sending: PeriodicCallback | None = None
         self._news = False
         self._progress = Progress() if executor.with_dashboard(self._open) else None
+        if self._progress is not None:
+            listeners.add(self.listen)
+
+    def __enter__(self) -> Sender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._say_the_last_word()
 
     def listen(self, event: Event) -> None:
-        """Take note of one event, and pass it on."""
+        """Take note of one event."""
         if self._progress is not None:
             try:
                 self._note(event, self._progress)
             except Exception as error:  # a page must not cost the run
                 self._progress = None
                 self._tell(Said(f"the page of this run stops here ({type(error).__name__}: {error})", warning=True))
-        self._tell(event)
-        if isinstance(event, Ended):
-            self._say_the_last_word()
 
     def _note(self, event: Event, progress: Progress) -> None:
         if self._client is not None or not isinstance(event, TaskDone):
             with self._lock:
                 progress.see(event)
                 self._news = True
-
-    def _tell(self, event: Event) -> None:
-        """One event at a time, and none after the end: a cluster may be up only when nobody needs it any more."""
-        with self._telling:
-            if not self._ended:
-                self._ended = isinstance(event, Ended)
-                self._listener(event)
 
     def _open(self, client: Any) -> None:
         """Runs beside the run where the cluster does."""
@@ -100,7 +98,6 @@ class Sender:
             await self._client.scheduler.log_event(topic=TOPIC, msg=message | about)
 
     def _say_the_last_word(self) -> None:
-        """Nothing is left to be sent later: the client may be closed at once."""
         client, sending = self._client, self._sending
         if client is None or sending is None:
             return
