@@ -174,7 +174,7 @@ def _looked(run: _Run) -> _Look:
     facts = order.database.read_facts(order.instrument)
     if facts.waiting:
         run.executor.start()
-    with order.database.surveyed(order.instrument) as surveying:
+    with order.database.surveyed(order.instrument, facts.catalogue) as surveying:
         with run.watch.stage("screening"), garbage.paused():
             candidates = _screen(order, facts, run.listener)
         with run.watch.stage("grouping"):
@@ -187,7 +187,7 @@ def _screen(order: Order, facts: Facts, listener: Listener) -> Candidates:
     """Phases 1-5."""
     market = Market(order.costs, facts.atr_by_year)
     candidates = Candidates(market.terms(order.config), market)
-    with closing(order.database.read_waiting(order.instrument)) as waiting:
+    with closing(order.database.read_waiting(order.instrument, facts.catalogue)) as waiting:
         for rows in batches(_told(waiting, facts.waiting, listener)):
             candidates.add(rows)
     return candidates

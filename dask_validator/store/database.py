@@ -15,7 +15,7 @@ import duckdb
 
 from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
-from dask_validator.store.contract import read_catalogue
+from dask_validator.store.contract import Catalogue, read_catalogue
 from dask_validator.store.features import read_features
 from dask_validator.store.file_state import FileState, file_state
 from dask_validator.store.fingerprints import Seen
@@ -85,22 +85,22 @@ class Database:
         """What a run needs to know beside the waiting strategies."""
         return read_facts(self.path, instrument, self.waiting)
 
-    def read_waiting(self, instrument: str) -> Generator[Strategy]:
+    def read_waiting(self, instrument: str, catalogue: Catalogue) -> Generator[Strategy]:
         """Waiting strategies in no order; the database stays open until the last one was taken."""
-        return read_waiting(self.path, instrument, self.waiting)
+        return read_waiting(self.path, instrument, self.waiting, catalogue)
 
     def read_strategy(self, strategy_id: str) -> Stored:
         """One row, waiting or not."""
         return read_strategy(self.path, strategy_id)
 
     @contextmanager
-    def surveyed(self, instrument: str) -> Iterator[Future[Survey]]:
+    def surveyed(self, instrument: str, catalogue: Catalogue) -> Iterator[Future[Survey]]:
         """Beside the block: where the outcomes lie, and what the data look like as a whole.
 
         A block that is interrupted, or fails, does not wait for the end of the scan.
         """
         with connection.reading(self.path) as opened, ThreadPoolExecutor(1) as background:
-            surveying = background.submit(survey, opened, self.path, instrument, self.source)
+            surveying = background.submit(survey, opened, self.path, instrument, self.source, catalogue)
             try:
                 yield surveying
             except BaseException:

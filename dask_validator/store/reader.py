@@ -49,6 +49,7 @@ class Facts(NamedTuple):
     expectancies: NDArray[np.float64]  # mean R of the same strategies, NaN where it is unknown
     active_setups: frozenset[str]  # strategy_ids that are promoted now
     setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
+    catalogue: Catalogue  # as long as the database is kept open, it need not be read again
     last_run: LastRun | None = None  # looked up only when nothing is waiting
 
     @property
@@ -88,17 +89,20 @@ def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str)
         expectancies,
         _active_setups(connection),
         catalogue.not_null("validated_setups"),
+        catalogue,
         None if count else last_run(connection, instrument),
     )
 
 
-def read_waiting(path: str | Path, instrument: str, waiting: str = WAITING) -> Generator[Strategy]:
+def read_waiting(
+    path: str | Path, instrument: str, waiting: str = WAITING, catalogue: Catalogue | None = None
+) -> Generator[Strategy]:
     """Yield the waiting strategies in no order; the connection is open until the last one was taken.
 
     In no order, because sorting would hold a million rows at once.
     """
     with reading(path) as connection:
-        for rows in _fetched(connection, path, *_waiting(instrument, waiting, read_catalogue(connection))):
+        for rows in _fetched(connection, path, *_waiting(instrument, waiting, catalogue or read_catalogue(connection))):
             yield from map(Strategy._make, rows)
 
 
@@ -186,9 +190,10 @@ def _canonical_id(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, s
     return None if canonical_id == strategy_id else canonical_id
 
 
-def survey(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str, source: Source) -> Survey:
+def survey(
+    connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str, source: Source, catalogue: Catalogue
+) -> Survey:
     """Scan outcomes, features and strategies once."""
-    catalogue = read_catalogue(connection)
     outcomes = with_room(connection, path, lambda: source.survey(connection, instrument))
     fingerprints = with_room(connection, path, lambda: read_fingerprints(connection, catalogue, instrument))
     return Survey(outcomes, {source.name: outcomes.fingerprint, **fingerprints})
