@@ -74,10 +74,12 @@ class Report:
 def run(db: Path, workers: int, mode: str, source: Path = HERE.parent) -> dict[str, Any]:
     """One whole process of the package at `source`; `process_s` counts interpreter, imports and all."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(HERE / "one_run.py"), str(db), "MGC", str(workers), mode, f"{folder}/wf.jsonl"]
+        words = (str(db.absolute()), "MGC", str(workers), mode, f"{folder}/wf.jsonl")
+        command = [sys.executable, str(HERE / "one_run.py"), *words]
         environment = {**os.environ, "PYTHONPATH": str(source)}
         clock = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        # Workers look into the working directory first.
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=source)
         process_s = time.perf_counter() - clock
     if mode == "commit":
         with duckdb.connect(str(db)) as connection:
