@@ -42,7 +42,7 @@ test-python%: $(VENV)-python%/tests
 	$(VENV)-python$*/bin/python -m pytest $(TWO_AT_A_TIME) $(EDGES)
 
 # An hour and 22 GB of disk when the databases are to be made, most of it for the million; BENCH="--strategies 1000 12996 100000" for less.
-# BASE=COMMIT compares with an earlier version instead, a quarter of an hour.
+# BASE=COMMIT compares with an earlier version instead, ten minutes.
 bench: $(VENV)/tests
 	$(VENV)/bin/python benchmarks/$(if $(BASE),compare.py --base $(BASE),bench.py --results benchmarks/RESULTS.md) $(BENCH)
 

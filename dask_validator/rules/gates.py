@@ -6,6 +6,7 @@ columns of doubles, one per gate, NaN where it is unknown or was not looked at: 
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class Gate:
 
     def number(self, observed: float) -> float | None:
         """What is observed, as people write it; None where it is unknown."""
-        if observed != observed:
+        if math.isnan(observed):
             return None
         return int(observed) if self.whole and float(observed).is_integer() else float(observed)
 

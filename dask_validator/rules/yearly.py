@@ -66,7 +66,7 @@ def years_of(text: str | None, config: RunConfig, atr_by_year: Mapping[int, floa
                 lost.append(Year(number, trades, avg_r, positive=False))
     lost.sort()
     waived = tuple(year for year in lost if _dormant(year, atr_by_year))
-    negative = tuple(year.year for year in lost if year not in waived) if lost else ()
+    negative = tuple(year.year for year in lost if year not in waived)
     return Years(tested, positive == tested, counting, counting - len(lost), negative, waived)
 
 

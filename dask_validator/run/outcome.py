@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from dask_validator.model import TaskTiming
 from dask_validator.rules.verdicts import Verdicts
@@ -15,8 +15,6 @@ from dask_validator.work.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from dask_validator.run.order import Order
     from dask_validator.store.past_runs import LastRun
-
-Self = TypeVar("Self", bound="Outcome")
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Outcome:
     last_run: LastRun | None = None
     cores: int | None = None
 
-    def ended(self: Self, watch: Stopwatch, *, committed: bool) -> Self:
+    def ended(self, watch: Stopwatch, *, committed: bool) -> Self:
         """The same run some seconds later, with what the commit has come to."""
         summary = {**self.summary, "total_s": round(watch.total_s, 3), "committed": committed}
         return replace(self, summary=summary, stages=dict(watch.stages))

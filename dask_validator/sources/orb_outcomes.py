@@ -1,4 +1,4 @@
-"""The table `orb_outcomes` of the users' database (docs/data-contract.md), one query for all keys of a task."""
+"""The table `orb_outcomes` of the users' database (docs/data-contract.md): where its keys lie, and their outcomes."""
 
 from __future__ import annotations
 

@@ -36,6 +36,8 @@ _COMPUTED = {
     "fdr_significant": "BOOLEAN",
     "fdr_adjusted_p": "DOUBLE",
 }
+# Among objects NaN would become NULL, and a few values of many would decide which numbers there is room for.
+_NUMBERS = {"DOUBLE": np.float64, "INTEGER": np.int32, "UBIGINT": np.uint64}
 _SPLIT_NUMBERS = {name: kind for name, kind in SPLIT.items() if name != "dst_verdict"}
 
 
@@ -217,12 +219,13 @@ def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, made: Co
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
-    """Handed over as arrays: ten times as fast as lists of parameters."""
-    arrays, wanted = {}, []
+    """Handed over as arrays: lists of parameters take many times as long."""
+    arrays: dict[str, NDArray[Any]] = {}
+    wanted = []
     for name, (kind, values) in table.columns.items():
-        if kind == "DOUBLE":  # among objects NaN would become NULL
+        if (dtype := _NUMBERS.get(kind)) is not None:
             arrays[f"{name}_known"] = np.array([value is not None for value in values], dtype=np.bool_)
-            arrays[name] = np.array(values, dtype=np.float64)
+            arrays[name] = np.array([0 if value is None else value for value in values], dtype=dtype)
             wanted.append(f"CASE WHEN {name}_known THEN {name} END AS {name}")
         else:
             arrays[name] = np.empty(len(values), dtype=object)

@@ -82,8 +82,11 @@ def test_an_append_that_cannot_be_noted(
         patch.setattr(Lines, "append", refusing("append"))
         with pytest.raises(
             NotCommitted, match=r"committed, but .*wf\.jsonl could not be written.*next run appends them"
-        ):
+        ) as caught:
             run(database)
+    outcome = caught.value.result
+    assert outcome.summary["committed"]
+    assert {"commit", "jsonl"} <= outcome.stages.keys()
     assert not (database.parent / "wf.jsonl").read_bytes()
     done = command("commit", "--db", database, "--wf-output", database.parent / "wf.jsonl")
 

@@ -350,6 +350,29 @@ def test_older_database_rolled_back(tmp_path: Path, referenced: bool) -> None:
     assert rows_by_id(database, "validated_setups", "dst_verdict")["MGC_GOOD"] == {"dst_verdict": "STABLE"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "usual", "rare"),
+    [
+        *(("DOUBLE", 1.5, rare) for rare in (None, math.inf, 5e-324)),
+        *(("INTEGER", 1, rare) for rare in (None, 2**31 - 1, -(2**31))),
+        *(("UBIGINT", 1, rare) for rare in (None, 2**63, 2**64 - 1)),
+        *(("VARCHAR", None, rare) for rare in ("late", "", "a\0b", "1")),
+        *(("BOOLEAN", None, rare) for rare in (True, False)),
+    ],
+)
+def test_one_value_among_many_arrives_as_it_is(kind: str, usual: Any, rare: Any) -> None:
+    """Of what type a column is, and whether there is room for a value, no sample of the others decides."""
+    values = [usual] * 100_003
+    values[54_321] = rare
+    with duckdb.connect() as connection:
+        writer._fill(connection, writer.ComputedTable("filled", {"value": writer.Column(kind, values)}))
+        [(declared, *_)] = connection.execute("SELECT typeof(value) FROM filled LIMIT 1").fetchall()
+        found = connection.execute("SELECT value FROM filled").fetchall()
+
+    assert declared == kind
+    assert [value for (value,) in found] == values
+
+
 NAN = math.nan
 COPIED_DOUBLES = (
     "win_rate", "sharpe_ratio", "max_drawdown_r", "trades_per_year", "sharpe_ann",
