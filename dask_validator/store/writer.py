@@ -36,7 +36,7 @@ _COMPUTED = {
     "fdr_significant": "BOOLEAN",
     "fdr_adjusted_p": "DOUBLE",
 }
-# Among objects NaN would become NULL, and a few values of many would decide which numbers there is room for.
+# Told, because of objects a sample would decide how large a number may be.
 _NUMBERS = {"DOUBLE": np.float64, "INTEGER": np.int32, "UBIGINT": np.uint64}
 _SPLIT_NUMBERS = {name: kind for name, kind in SPLIT.items() if name != "dst_verdict"}
 
@@ -223,10 +223,11 @@ def _fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
     arrays: dict[str, NDArray[Any]] = {}
     wanted = []
     for name, (kind, values) in table.columns.items():
-        if (dtype := _NUMBERS.get(kind)) is not None:
+        if kind in _NUMBERS:
             arrays[f"{name}_known"] = np.array([value is not None for value in values], dtype=np.bool_)
-            arrays[name] = np.array([0 if value is None else value for value in values], dtype=dtype)
-            wanted.append(f"CASE WHEN {name}_known THEN {name} END AS {name}")
+            arrays[name] = np.array([0 if value is None else value for value in values], dtype=_NUMBERS[kind])
+            value = f"coalesce({name}, 'NaN')" if kind == "DOUBLE" else name  # of numpy, DuckDB takes NaN for NULL
+            wanted.append(f"CASE WHEN {name}_known THEN {value} END AS {name}")
         else:
             arrays[name] = np.empty(len(values), dtype=object)
             arrays[name][:] = values

@@ -20,6 +20,7 @@ import dask_validator.run.run as running
 from dask_validator import InputError, NotCommitted, validate
 from dask_validator.cli.commands import main
 from dask_validator.run import results_file
+from dask_validator.store import database as store
 from dask_validator.store import writer
 from dask_validator.system.same_file import identity
 from tests.conftest import everything_in
@@ -275,7 +276,7 @@ def _alike(replacement: Path, database: Path) -> None:
     os.replace(replacement, database)
 
 
-@pytest.mark.parametrize("moment", ["reading", "deciding", "committing"])
+@pytest.mark.parametrize("moment", ["beginning", "opening", "deciding", "committing"])
 def test_another_database_of_the_same_size_and_time(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
@@ -285,7 +286,12 @@ def test_another_database_of_the_same_size_and_time(
     size = max(path.stat().st_size for path in (database, other))
     for path in (database, other):
         os.truncate(path, size)
-    moments = {"reading": (running, "Started"), "deciding": (running, "decide"), "committing": (writer, "commit")}
+    moments = {
+        "beginning": (running, "Started"),
+        "opening": (store, "file_state"),
+        "deciding": (running, "decide"),
+        "committing": (writer, "commit"),
+    }
     module, name = moments[moment]
     pending, really = [other], getattr(module, name)
 

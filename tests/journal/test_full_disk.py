@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dask_validator import NotCommitted
+from dask_validator import NotCommitted, RunResult
 from dask_validator.cli.commands import main
 from dask_validator.journal.lines import Lines
 from dask_validator.run import results_file
@@ -85,6 +85,7 @@ def test_an_append_that_cannot_be_noted(
         ) as caught:
             run(database)
     outcome = caught.value.result
+    assert isinstance(outcome, RunResult)
     assert outcome.summary["committed"]
     assert {"commit", "jsonl"} <= outcome.stages.keys()
     assert not (database.parent / "wf.jsonl").read_bytes()

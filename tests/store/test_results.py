@@ -84,6 +84,14 @@ def test_hashes_tell_what_has_changed(database: Path, statement: str, expected: 
     assert changed(first, run(database)) == expected
 
 
+def test_a_target_that_equals_itself_in_sql_only_has_a_hash(database: Path) -> None:
+    """NaN equals NaN in DuckDB: the outcomes of such a strategy are hashed like any."""
+    for table in ("orb_outcomes", "experimental_strategies"):
+        change(database, f"UPDATE {table} SET rr_target = 'nan'::DOUBLE WHERE rr_target = 3")
+
+    assert run(database)["MGC_OTHER"]["outcomes_hash"] is not None
+
+
 def test_a_strategy_that_failed_at_the_end_is_read_back_as_one(tmp_path: Path) -> None:
     """It came through walk-forward and cannot be promoted: neither in memory nor in the tables has it windows."""
     database = tiny_database(tmp_path / "tiny.duckdb", [{}, {"strategy_id": "MGC_LACKS", "win_rate": None}])

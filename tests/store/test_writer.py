@@ -353,7 +353,7 @@ def test_older_database_rolled_back(tmp_path: Path, referenced: bool) -> None:
 @pytest.mark.parametrize(
     ("kind", "usual", "rare"),
     [
-        *(("DOUBLE", 1.5, rare) for rare in (None, math.inf, 5e-324)),
+        *(("DOUBLE", 1.5, rare) for rare in (None, math.nan, math.inf, 5e-324)),
         *(("INTEGER", 1, rare) for rare in (None, 2**31 - 1, -(2**31))),
         *(("UBIGINT", 1, rare) for rare in (None, 2**63, 2**64 - 1)),
         *(("VARCHAR", None, rare) for rare in ("late", "", "a\0b", "1")),
@@ -370,7 +370,7 @@ def test_one_value_among_many_arrives_as_it_is(kind: str, usual: Any, rare: Any)
         found = connection.execute("SELECT value FROM filled").fetchall()
 
     assert declared == kind
-    assert [value for (value,) in found] == values
+    assert list(map(repr, found)) == [f"({value!r},)" for value in values]
 
 
 NAN = math.nan
