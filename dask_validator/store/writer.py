@@ -36,8 +36,14 @@ _COMPUTED = {
     "fdr_significant": "BOOLEAN",
     "fdr_adjusted_p": "DOUBLE",
 }
-# Told, because of objects a sample would decide how large a number may be.
-_NUMBERS = {"DOUBLE": np.float64, "INTEGER": np.int32, "UBIGINT": np.uint64}
+# The array of each type and what stands in it for NULL: an array with None in it has its type guessed from a sample.
+_ARRAYS: dict[str, tuple[type, Any]] = {
+    "DOUBLE": (np.float64, 0.0),
+    "INTEGER": (np.int32, 0),
+    "UBIGINT": (np.uint64, 0),
+    "BOOLEAN": (np.bool_, False),
+    "VARCHAR": (object, ""),
+}
 _SPLIT_NUMBERS = {name: kind for name, kind in SPLIT.items() if name != "dst_verdict"}
 
 
@@ -223,15 +229,11 @@ def _fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
     arrays: dict[str, NDArray[Any]] = {}
     wanted = []
     for name, (kind, values) in table.columns.items():
-        if kind in _NUMBERS:
-            arrays[f"{name}_known"] = np.array([value is not None for value in values], dtype=np.bool_)
-            arrays[name] = np.array([0 if value is None else value for value in values], dtype=_NUMBERS[kind])
-            value = f"coalesce({name}, 'NaN')" if kind == "DOUBLE" else name  # of numpy, DuckDB takes NaN for NULL
-            wanted.append(f"CASE WHEN {name}_known THEN {value} END AS {name}")
-        else:
-            arrays[name] = np.empty(len(values), dtype=object)
-            arrays[name][:] = values
-            wanted.append(f"{name}::{kind} AS {name}")
+        dtype, nothing = _ARRAYS[kind]
+        arrays[f"{name}_known"] = np.array([value is not None for value in values], dtype=np.bool_)
+        arrays[name] = np.array([nothing if value is None else value for value in values], dtype=dtype)
+        value = f"coalesce({name}, 'NaN')" if kind == "DOUBLE" else name  # of numpy, DuckDB takes NaN for NULL
+        wanted.append(f"CASE WHEN {name}_known THEN {value} END AS {name}")
     connection.register(f"made_{table.name}", arrays)
     connection.execute(f"CREATE TEMP TABLE {table.name} AS SELECT {', '.join(wanted)} FROM made_{table.name}")
     connection.unregister(f"made_{table.name}")
