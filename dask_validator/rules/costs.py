@@ -45,12 +45,16 @@ KNOWN_COSTS = {
 def stressed_expectancies(
     expectancy_r: Doubles, median_risk_points: Doubles, avg_risk_points: Doubles, costs: Costs, multiplier: float
 ) -> Doubles:
-    """Expectancy in R after each cost is multiplied (rules.md, section 2, phase 4); all of shape (n_strategies,).
+    """Expectancy in R after each cost is multiplied (rules.md, section 2, phase 4); all of shape (n_strategies,)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return expectancy_r - costs.extra_friction(multiplier) / risk_dollars(
+            median_risk_points, avg_risk_points, costs
+        )
 
-    The risk is the first of the two, in points, that is known and positive, else the floor.
-    """
+
+def risk_dollars(median_risk_points: Doubles, avg_risk_points: Doubles, costs: Costs) -> Doubles:
+    """Dollars at risk: of the two risks the first, in points, that is known and positive, else the floor."""
     floor = costs.min_ticks_floor * costs.tick_size
     with np.errstate(invalid="ignore", over="ignore"):
         average = np.where(avg_risk_points > 0, avg_risk_points, floor)
-        risk_points = np.where(median_risk_points > 0, median_risk_points, average)
-        return expectancy_r - costs.extra_friction(multiplier) / costs.risk_dollars(risk_points)
+        return costs.risk_dollars(np.where(median_risk_points > 0, median_risk_points, average))

@@ -37,7 +37,7 @@ def walkforward(outcomes: Outcomes, rules: WindowRules) -> Walked:
     if count == 0:
         return Walked(0, _NO_WINDOWS)
     check_outcomes(outcomes)
-    bounds = _bounds(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
+    bounds = bounds_within(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
     return Walked(count, _windows(outcomes, bounds) if bounds.size > 1 else _NO_WINDOWS)
 
 
@@ -75,7 +75,7 @@ def window_bounds(first_day: int, last_day: int, rules: WindowRules) -> list[dat
 
 
 @lru_cache(maxsize=10_000)
-def _bounds(first_day: int, last_day: int, rules: WindowRules) -> NDArray[np.int32]:
+def bounds_within(first_day: int, last_day: int, rules: WindowRules) -> NDArray[np.int32]:
     """`window_bounds` in days since 1970-01-01; most strategies of a task share theirs."""
     return np.array([(bound - EPOCH).days for bound in window_bounds(first_day, last_day, rules)], dtype=np.int32)
 

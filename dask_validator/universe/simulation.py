@@ -1,0 +1,162 @@
+"""The strategies of one outcome key in worlds without an edge: who passes, and how far each mean is from zero.
+
+Sums of units are whole numbers, hence the same in any order, in float32 as far as that has them exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.rules.gates import GATES, Terms
+from dask_validator.universe import deviates
+from dask_validator.universe.calendars import Sums
+from dask_validator.universe.cells import Cut
+from dask_validator.universe.gates import MOMENTS, Circumstances, Observed, passing
+from dask_validator.universe.payoffs import Payoffs, without_edge
+from dask_validator.universe.worlds import Design, era_of, source_days
+
+EXACT = 2**24  # whole numbers below are those of a float32
+AT_ONCE = 256  # worlds
+
+
+class Draws(NamedTuple):
+    """Some of the worlds."""
+
+    first: int
+    sources: NDArray[np.intp]  # position in a table of shape (n_eras, n_days), flat; shape (n_days, n_worlds)
+
+    @property
+    def worlds(self) -> slice:
+        """Their numbers."""
+        return slice(self.first, self.first + self.sources.shape[1])
+
+
+def draws(design: Design, days: int, at_once: int = AT_ONCE) -> Iterator[Draws]:
+    """All worlds, so many at a time."""
+    offset = era_of(days)[:, None] * days
+    drawn = _source_days(design, days)
+    for first in range(0, design.worlds, at_once):
+        yield Draws(first, offset + drawn[:, first : first + at_once])
+
+
+@lru_cache(maxsize=1)
+def _source_days(design: Design, days: int) -> NDArray[Any]:
+    """As small as they can be, because a worker keeps them for all of its tasks."""
+    drawn = np.empty((days, design.worlds), dtype=np.min_scalar_type(days))
+    for first in range(0, design.worlds, AT_ONCE):
+        count = min(AT_ONCE, design.worlds - first)
+        drawn[:, first : first + count] = source_days(design, days, first, count)
+    return drawn
+
+
+class Worlds(NamedTuple):
+    """The strategies of one key in some worlds."""
+
+    passed: Sequence[Sequence[NDArray[np.bool_]]]  # by setting and null, each of shape (n_strategies, n_worlds)
+    z: NDArray[np.float32] | None  # shape (n_strategies, n_worlds), -inf where it is not defined; None: not asked for
+
+
+class Simulation:
+    """One key, ready to be put into worlds.
+
+    Parameters
+    ----------
+    mus
+        By null, what is added to each trade of a strategy, in units: zero where it breaks even, never above.
+    with_z
+        Whether deviates are asked for too, with the least sample of the first of the settings.
+    """
+
+    def __init__(
+        self,
+        cut: Cut,
+        of: Payoffs,
+        *,
+        beside: Circumstances,
+        settings: Sequence[Terms],
+        mus: Sequence[NDArray[np.float64]],
+        with_z: bool,
+    ) -> None:
+        self._cut, self._beside, self._settings, self._mus = cut, beside, settings, mus
+        self._arranged = cut.cells.arranged(cut.strategies)
+        self._moments = _moments_of(settings)
+        self._rows = cut.rows() if with_z or self._moments else None
+        self._with_z = with_z
+        tables = without_edge(of)
+        self._wins = (tables > 0).astype(np.float32)
+        self._pay = _narrow(tables, cut.cells.trades)
+        self._squares = _narrow(np.rint(tables * tables / deviates.COARSE), self._arranged.calendar.trades)
+
+    def worlds(self, drawn: Draws) -> Worlds:
+        """Put into these worlds."""
+        paid = self._cut.paid(self._pay.take(drawn.sources))
+        sums = self._arranged.sums(paid)
+        z, moments = self._deviates(sums.total, drawn)
+        passed = [self._passed(paid, sums, terms, moments) for terms in self._settings]
+        return Worlds(passed, z)
+
+    def _deviates(self, total: NDArray[np.float64], drawn: Draws) -> tuple[NDArray[np.float32] | None, Observed]:
+        """z, and what gates ask for beside sums."""
+        if self._rows is None:
+            return None, {}
+        trades, found = self._arranged.calendar.trades[:, None], {}
+        squares = np.asarray(self._rows @ self._squares.take(drawn.sources), dtype=np.float64)
+        variance = deviates.variance(total, squares * (deviates.COARSE / deviates.SQUARED), trades)
+        if "win_rate" in self._moments:
+            found["win_rate"] = (self._rows @ self._wins.take(drawn.sources)) / trades
+        if "sharpe_ratio" in self._moments:
+            found["sharpe_ratio"] = deviates.sharpe_ratio(total, variance, trades)
+        if not self._with_z:
+            return None, found
+        defined = (variance > deviates.LEAST_VARIANCE) & (trades >= self._settings[0].config.min_sample)
+        z = deviates.normal(deviates.student(total, variance, trades), trades)
+        return np.where(defined, z, -np.inf).astype(np.float32), found
+
+    def _passed(
+        self, paid: NDArray[np.float64], sums: Sums, terms: Terms, moments: Observed
+    ) -> list[NDArray[np.bool_]]:
+        """By null: whoever passes where it loses would pass where it breaks even too, so only those are looked at."""
+        free = passing(self._arranged.calendar, sums, terms, self._beside, moments)
+        found = []
+        for mu in self._mus:
+            of_null = free.copy()
+            strategy, world = np.nonzero(free & (mu < 0)[:, None])
+            if strategy.size:
+                of_null[strategy, world] = self._pairs(paid, strategy, world, mu, terms, moments)
+            found.append(of_null)
+        return found
+
+    def _pairs(
+        self,
+        paid: NDArray[np.float64],
+        strategy: NDArray[np.int64],
+        world: NDArray[np.int64],
+        mu: NDArray[np.float64],
+        terms: Terms,
+        moments: Observed,
+    ) -> NDArray[np.bool_]:
+        """Whether each strategy passes in its world once every trade pays `mu` more."""
+        cells, place = self._cut.cells.repeated(strategy)
+        shifted = paid[place, world[cells.owner]] + cells.trades * mu[strategy[cells.owner]]
+        arranged = cells.arranged(strategy.size)
+        beside = self._beside._replace(risk_dollars=self._beside.risk_dollars[strategy])
+        observed = {name: values[strategy, world][:, None] for name, values in moments.items()}
+        return passing(arranged.calendar, arranged.sums(shifted[:, None]), terms, beside, observed)[:, 0]
+
+
+def _moments_of(settings: Sequence[Terms]) -> set[str]:
+    """What some of the settings ask for beside sums."""
+    return {
+        gate.name for gate in GATES if gate.name in MOMENTS for terms in settings if gate.threshold(terms) is not None
+    }
+
+
+def _narrow(table: NDArray[np.float64], trades: NDArray[np.int64]) -> NDArray[Any]:
+    """Whole numbers as float32 where sums of so many of them are exact, flat."""
+    largest = np.abs(table).max() * trades.max(initial=0)
+    return table.astype(np.float32 if largest < EXACT else np.float64).ravel()
