@@ -18,13 +18,15 @@ from dask_validator.errors import (
 )
 
 if TYPE_CHECKING:
-    from dask_validator.api import validate
+    from dask_validator.api import calibrate, validate
     from dask_validator.explanation.find import explain
     from dask_validator.explanation.words import Explanation
+    from dask_validator.universe.calibration import Calibration
     from dask_validator.views.result import RunResult
 
 __version__ = "0.1.0"
 __all__ = [
+    "Calibration",
     "DatabaseHeld",
     "Explanation",
     "Incomplete",
@@ -33,13 +35,16 @@ __all__ = [
     "RunConfig",
     "RunResult",
     "ValidatorError",
+    "calibrate",
     "explain",
     "validate",
 ]
 
 _LATER = {
+    "calibrate": "dask_validator.api",
     "validate": "dask_validator.api",
     "explain": "dask_validator.explanation.find",
+    "Calibration": "dask_validator.universe.calibration",
     "Explanation": "dask_validator.explanation.words",
     "RunResult": "dask_validator.views.result",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,16 +13,19 @@ from multiprocessing import current_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.config import RunConfig, Safeguards
+from dask_validator.config import RunConfig, Safeguards, combinations
 from dask_validator.errors import DatabaseHeld, Incomplete, InputError, NotCommitted
 from dask_validator.events import Listener, Listeners, Said, ignore
 from dask_validator.execution.dask.dask_config import links_that_can_be_formed, readable
 from dask_validator.execution.dask.machine import check_children, threads_may_be_refused
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor
 from dask_validator.execution.serial import NoExecutor, SerialExecutor
+from dask_validator.journal.blocks import Blocks, calibration_path
 from dask_validator.journal.journal import Journal, default_path, discard
 from dask_validator.journal.others import is_another_run
 from dask_validator.run import outputs
+from dask_validator.run.calibrating import CANONICAL, CalibrationOrder
+from dask_validator.run.calibration import run_calibration
 from dask_validator.run.commit import finish_append, refuse_other_output
 from dask_validator.run.instruments import checked_costs, costs_of
 from dask_validator.run.order import Order
@@ -36,6 +39,8 @@ from dask_validator.store.lock import doubts
 from dask_validator.system.cores import usable_cores
 from dask_validator.system.interrupts import held_back
 from dask_validator.system.surroundings import settle
+from dask_validator.universe.calibration import Calibration
+from dask_validator.universe.worlds import Design
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor.notebook import Notebook, in_notebook
 from dask_validator.views.result import RunResult
@@ -105,6 +110,85 @@ def validate(
             raise
         display.warn(outcome.warnings)
     return RunResult.of(outcome)
+
+
+def calibrate(
+    db: str | Path,
+    instrument: str = "MGC",
+    config: RunConfig | None = None,
+    *,
+    worlds: int = 1000,
+    block_days: float = 5.0,
+    null_seed: int = 0,
+    workers: int | None = None,
+    client: Client | None = None,
+    progress: bool = True,
+    **flags: Any,
+) -> Calibration:
+    """Count how many strategies these settings would promote if none had an edge, and how many they do promote.
+
+    Parameters
+    ----------
+    db, config, workers, client, progress
+        As of `validate`; nothing is written to the database.
+    worlds, block_days, null_seed
+        How many worlds without an edge, the mean length of the blocks of days that they are made of, and the seed: a
+        world depends on seed and number alone (docs/statistics.md).
+    flags
+        Fields of RunConfig; a list gives several settings, which share the worlds: `min_sample=[20, 30, 60]`. Also
+        `journal`, `task_timeout`, `wait_for_lock`, `memory_limit` and `allow_external_views` as the command has them.
+
+    Raises
+    ------
+    InputError
+        Bad usage or input, or gates of the worlds that disagree with the run's about too many strategies.
+    Incomplete
+        The workers were lost; the next call goes on.
+    """
+    settle()
+    several = {name: flags.pop(name) for name in list(flags) if _is_several(name, flags[name])}
+    config, safeguards = _with_flags(config or RunConfig(), flags)
+    design = Design.checked(worlds, block_days, null_seed)
+    with (
+        _display(f"{instrument} in {Path(db).name}", progress, client) as display,
+        prepared_calibration(db, instrument, combinations(config, several), design, safeguards, display.listen) as (
+            order,
+            blocks,
+        ),
+        open_executor(workers, client, say=display.say, task_timeout_s=safeguards.task_timeout) as executor,
+    ):
+        display.warn(executor.warnings)
+        listeners = Listeners(display.listen)
+        with Sender(executor, listeners):
+            return run_calibration(order, executor, listeners, blocks)
+
+
+def _is_several(name: str, value: Any) -> bool:
+    """Years are a list in themselves."""
+    if name == "exclude_years":
+        return isinstance(value, list) and all(isinstance(years, list | tuple) for years in value)
+    return isinstance(value, list | tuple)
+
+
+@contextmanager
+def prepared_calibration(
+    db: str | Path,
+    instrument: str,
+    settings: Sequence[RunConfig],
+    design: Design,
+    safeguards: Safeguards = NO_SAFEGUARDS,
+    listener: Listener = ignore,
+) -> Iterator[tuple[CalibrationOrder, Blocks]]:
+    """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
+    costs = costs_of(instrument, settings[0].instruments)
+    check_is_file(db)
+    grant_access(db, safeguards)
+    path = Path(safeguards.journal or calibration_path(Path(db).absolute(), instrument))
+    with Blocks(path, Path(db).absolute(), instrument) as blocks:
+        database = _database(db, instrument, safeguards, listener, to_write=False)
+        database = replace(database, waiting=CANONICAL)
+        yield CalibrationOrder(database, instrument, settings, costs, design), blocks
+        blocks.forget()
 
 
 def _display(title: str, progress: bool, client: Client | None) -> Terminal | Notebook:

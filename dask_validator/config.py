@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import product
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,6 +102,11 @@ class RunConfig:
     def window_rules(self) -> WindowRules:
         """The flags that test windows depend on."""
         return WindowRules(self.wf_test_months, self.wf_min_train_months)
+
+
+def combinations(config: RunConfig, values: Mapping[str, Sequence[Any]]) -> list[RunConfig]:
+    """The settings with every combination of several values of flags; the last flag changes fastest."""
+    return [replace(config, **dict(zip(values, chosen, strict=True))) for chosen in product(*values.values())]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,13 @@ class Screened(NamedTuple):
     only_seasons: int = 0  # of those to compute, for their season split alone
 
 
+class Asking(NamedTuple):
+    """A further kind of question begins, about so many strategies; Ready, TaskDone and Computed are of it."""
+
+    what: str
+    strategies: int
+
+
 class Progressed(NamedTuple):
     """So many strategies have been through a stage that the main process does alone."""
 
@@ -140,6 +147,7 @@ Event = (
     Started
     | Opened
     | Progressed
+    | Asking
     | Screened
     | TakenOver
     | Said

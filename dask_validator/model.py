@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -243,6 +243,13 @@ class Request(NamedTuple):
     def asked(self) -> int:
         """The question as bits: walk-forward, season split."""
         return self.walkforward + 2 * (self.split is not None)
+
+    def selectors(self) -> Iterator[str | SplitRule]:
+        """What picks the days that matter to it."""
+        if self.split is not None:
+            yield self.split
+        if self.walkforward:
+            yield self.filter_type or ""
 
 
 class Answer(NamedTuple):

@@ -67,7 +67,7 @@ def test_a_target_that_equals_itself_in_sql_only(tmp_path: Path) -> None:
 
 def test_strategies_that_trade_the_same_days_are_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two filters that select the same days of one key have one walk-forward, and each gets its result."""
-    import dask_validator.work.task as task
+    import dask_validator.work.walkforward as task
 
     twins = [{"filter_type": "NO_FILTER"}, {"strategy_id": "MGC_TWIN", "filter_type": "UNKNOWN_TO_US"}]
     database = tiny_database(tmp_path / "tiny.duckdb", twins)

@@ -24,12 +24,13 @@ MAY_IMPORT = {
     "system": {"errors"},
     "wording": set(),
     "rules": {"config", "errors", "model"},
+    "universe": {"config", "errors", "model", "rules"},
     "store": GROUND | {"rules"},
     "sources": GROUND | {"store"},
     "execution": GROUND,
     "journal": GROUND | {"__version__", "rules"},
-    "work": GROUND | {"execution", "journal", "rules", "sources", "store"},
-    "run": GROUND | {"journal", "rules", "sources", "store", "work"},
+    "work": GROUND | {"execution", "journal", "rules", "sources", "store", "universe"},
+    "run": GROUND | {"journal", "rules", "sources", "store", "universe", "work"},
     "explanation": GROUND | {"execution", "rules", "run", "sources", "store", "work"},
     "views": GROUND | {"__version__", "explanation", "journal", "rules", "run", "store"},
     "demo": GROUND | {"rules", "run", "sources", "store"},
@@ -156,7 +157,7 @@ def test_rules_are_pure() -> None:
 
 def test_a_worker_imports_only_what_it_needs() -> None:
     """What every worker process would import it would also pay for."""
-    imported = "import sys, dask_validator.work.task, dask_validator.sources.orb_outcomes"
+    imported = "import sys, dask_validator.work.walkforward, dask_validator.sources.orb_outcomes"
     code = f"{imported}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())

@@ -63,7 +63,7 @@ FAULTY = """
 import ctypes, os, re, time
 from pathlib import Path
 from dask_validator.work import plan
-from dask_validator.work import task
+from dask_validator.work import piece
 from dask_validator.rules.seasons import season_of
 
 def fill_memory():
@@ -86,7 +86,7 @@ def faulty(strategy_id, label):
     FAULTS.get(BAD.get(strategy_id), bool)()
     return season_of(strategy_id, label)
 
-task.season_of = faulty
+piece.season_of = faulty
 plan.OUTCOMES_PER_TASK = 2_000, 5_000
 
 if __name__ == "__main__":

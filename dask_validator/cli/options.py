@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from dask_validator.config import DEFAULT_WF_OUTPUT, RunConfig
+from dask_validator.universe.worlds import LEAST_WORLDS, MOST_WORLDS, Design
 
 UNTIL_INTERRUPT = float("inf")
 
@@ -17,21 +19,24 @@ class ListFlags(click.Command):
     """Lets `--exclude-years 2020 2021` stand for the flag given twice, which is all that click knows."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does, the list spelled out."""
-        return super().parse_args(ctx, _repeat_flag("--exclude-years", args))
+        """Parse as click does, each list spelled out."""
+        for param in self.params:
+            if isinstance(param, click.Option) and param.multiple and param.name != "instrument":
+                args = _repeat_flag(param.opts[0], args)
+        return super().parse_args(ctx, args)
 
 
-def _is_year(arg: str) -> bool:
-    return arg.isascii() and arg.isdigit()
+def _is_number(arg: str) -> bool:
+    return re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", arg) is not None
 
 
 def _repeat_flag(name: str, args: list[str]) -> list[str]:
     repeated: list[str] = []
     in_list = False
     for arg in args:
-        if in_list and _is_year(arg) and repeated[-1] != name:
+        if in_list and _is_number(arg) and repeated[-1] != name:
             repeated.append(name)
-        in_list = arg == name or (in_list and _is_year(arg))
+        in_list = arg == name or (in_list and _is_number(arg))
         repeated.append(arg)
     return repeated
 
@@ -74,8 +79,26 @@ strict_filters = click.option(
 
 def _rule(name: str, kind: type, help: str, **more: Any) -> Callable[..., Any]:
     """A flag whose default is that of the RunConfig field."""
-    default = getattr(RunConfig(), name.removeprefix("--").replace("-", "_"))
+    default = getattr(RunConfig(), field_of(name))
     return click.option(name, type=kind, default=default, help=help, **more)
+
+
+def _several(name: str, kind: type, help: str) -> Callable[..., Any]:
+    """The same flag where each value given is a setting of its own."""
+    default = getattr(RunConfig(), field_of(name))
+    return click.option(
+        name,
+        type=kind,
+        multiple=True,
+        metavar="X [X ...]",
+        help=help,
+        show_default=None if default is None else str(default),
+    )
+
+
+def field_of(flag: str) -> str:
+    """The field of RunConfig that a flag is about."""
+    return flag.removeprefix("--").replace("-", "_")
 
 
 wf_output = click.option(
@@ -84,22 +107,31 @@ wf_output = click.option(
     default=DEFAULT_WF_OUTPUT,
     help="The JSONL that walk-forward results are appended to.",
 )
+
+
+def _numbers(rule: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The flags that verdicts depend on."""
+    return [
+        rule("--min-sample", int, "Phase 1: trades needed."),
+        rule("--stress-multiplier", float, "Phase 4: factor on the costs of a round trip."),
+        rule("--min-sharpe", float, "Phase 5: smallest Sharpe ratio; off unless given."),
+        rule("--max-drawdown", float, "Phase 5: largest drawdown in R; off unless given."),
+        rule("--min-win-rate", float, "Phase 5: smallest share of winning trades, 0-1; off unless given."),
+        _rule("--exclude-years", int, "Phase 3: years left out.", multiple=True, metavar="Y [Y ...]"),
+        rule("--min-years-positive-pct", float, "Phase 3 without waivers: share of positive years, 0-1."),
+        rule("--min-trades-per-year", int, "Phase 3: years with fewer trades are left out."),
+        click.option("--no-regime-waivers", is_flag=True, help="Phase 3: waive no year for low volatility."),
+        click.option("--no-walkforward", is_flag=True, help="Leave out phase 6."),
+        rule("--wf-test-months", int, "Phase 6: months of a test window."),
+        rule("--wf-min-train-months", int, "Phase 6: months of training before the first window."),
+        rule("--wf-min-trades", int, "Phase 6: trades that make a window valid."),
+        rule("--wf-min-windows", int, "Phase 6: valid windows needed."),
+        rule("--wf-min-pct-positive", float, "Phase 6: share of valid windows with positive expectancy, 0-1."),
+    ]
+
+
 _RULES = [
-    _rule("--min-sample", int, "Phase 1: trades needed."),
-    _rule("--stress-multiplier", float, "Phase 4: factor on the costs of a round trip."),
-    _rule("--min-sharpe", float, "Phase 5: smallest Sharpe ratio; off unless given."),
-    _rule("--max-drawdown", float, "Phase 5: largest drawdown in R; off unless given."),
-    _rule("--min-win-rate", float, "Phase 5: smallest share of winning trades, 0-1; off unless given."),
-    _rule("--exclude-years", int, "Phase 3: years left out.", multiple=True, metavar="Y [Y ...]"),
-    _rule("--min-years-positive-pct", float, "Phase 3 without waivers: share of positive years, 0-1."),
-    _rule("--min-trades-per-year", int, "Phase 3: years with fewer trades are left out."),
-    click.option("--no-regime-waivers", is_flag=True, help="Phase 3: waive no year for low volatility."),
-    click.option("--no-walkforward", is_flag=True, help="Leave out phase 6."),
-    _rule("--wf-test-months", int, "Phase 6: months of a test window."),
-    _rule("--wf-min-train-months", int, "Phase 6: months of training before the first window."),
-    _rule("--wf-min-trades", int, "Phase 6: trades that make a window valid."),
-    _rule("--wf-min-windows", int, "Phase 6: valid windows needed."),
-    _rule("--wf-min-pct-positive", float, "Phase 6: share of valid windows with positive expectancy, 0-1."),
+    *_numbers(_rule),
     wf_output,
     strict_filters,
     instruments,
@@ -110,6 +142,35 @@ _RULES = [
 def rules(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that RunConfig has fields for, in the order of the help page."""
     return _apply(_RULES, command)
+
+
+def settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that verdicts depend on, numbers each with as many values as are wanted."""
+    return _apply([*_numbers(_several), strict_filters, instruments], command)
+
+
+_WORLDS = [
+    click.option(
+        "--worlds",
+        type=click.IntRange(min=LEAST_WORLDS, max=MOST_WORLDS),
+        default=Design().worlds,
+        help="How many worlds without an edge.",
+    ),
+    click.option(
+        "--block-days",
+        type=click.FloatRange(min=1),
+        default=Design().block_days,
+        help="Mean length of the blocks of days that worlds are made of.",
+    ),
+    click.option(
+        "--null-seed", type=click.IntRange(min=0), default=Design().seed, help="The same seed, the same worlds."
+    ),
+]
+
+
+def worlds(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How worlds are drawn."""
+    return _apply(_WORLDS, command)
 
 
 journal = click.option(

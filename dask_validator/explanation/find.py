@@ -27,8 +27,9 @@ from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
 from dask_validator.system.same_file import identity
-from dask_validator.work.task import Group, TaskResult, WalkforwardTask, walkforward_task
-from dask_validator.work.tasks import columns, days_by_session, selectors
+from dask_validator.work.piece import Group, Piece
+from dask_validator.work.walkforward import TaskResult, WalkforwardTask, lost, walkforward_task
+from dask_validator.work.work import columns, days_by_session, selectors
 
 if TYPE_CHECKING:
     from dask_validator.store.reader import Stored
@@ -175,7 +176,7 @@ def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool
     features = order.database.read_features(order.instrument, columns(used, strict))
     part = source.part(order.instrument, [None], identity(str(source.path)))
     sessions = days_by_session(used, features, strict)
-    task = WalkforwardTask(order.config.window_rules, strict, (group,), sessions, part)
+    task = WalkforwardTask(order.config.window_rules, Piece(strict, (group,), sessions, part))
     if apart:
         [result] = alone(walkforward_task, [task], _lost, CHILD_TIMEOUT_S)
         return result.answers[0]
@@ -186,8 +187,7 @@ def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool
 
 
 def _lost(task: WalkforwardTask, reason: str) -> TaskResult:
-    [request] = task.groups[0].requests
-    return TaskResult((Answer(request.strategy_id, None, None, None, None, 0.0, lost=reason),), None)
+    return lost(task.piece.asked, reason)
 
 
 def _gates(strategy: Strategy, terms: Terms, market: Market, answer: Answer) -> tuple[Judged, ...]:

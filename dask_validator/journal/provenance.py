@@ -12,12 +12,20 @@ from importlib.resources.abc import Traversable
 
 from dask_validator import __version__
 
-PACKAGES = ("dask", "distributed", "duckdb", "numpy", "pandas")
+PACKAGES = ("dask", "distributed", "duckdb", "numpy", "pandas", "scipy")
 # What turns outcomes into answers.
 _FACTS = ("walkforward", "seasons", "filters", "day_masks", "json_values")
 _COMPUTING = (
     *(f"rules/{name}.py" for name in _FACTS),
-    *("model.py", "work/tasks.py", "work/task.py", "sources", "store/features.py", "store/fetched.py"),
+    *(
+        "model.py",
+        "work/piece.py",
+        "work/work.py",
+        "work/walkforward.py",
+        "sources",
+        "store/features.py",
+        "store/fetched.py",
+    ),
 )
 
 
@@ -27,12 +35,21 @@ def versions() -> dict[str, str]:
     return ours | {name: version(name) for name in PACKAGES}
 
 
-@lru_cache(maxsize=1)
 def source_of_the_rules() -> str:
     """A hash of the source that answers depend on."""
+    return _hash_of(_COMPUTING)
+
+
+def source_of_the_worlds() -> str:
+    """A hash of the source that null worlds depend on."""
+    return _hash_of((*_COMPUTING, "rules/gates.py", "rules/costs.py", "universe", "work/worlds.py"))
+
+
+@lru_cache(maxsize=2)
+def _hash_of(parts: tuple[str, ...]) -> str:
     package = files("dask_validator")
     digest = hashlib.sha256()
-    for part in _COMPUTING:
+    for part in parts:
         for name, source in _sources(package / part):
             digest.update(f"{name}\0{len(source)}\0".encode() + source)
     return digest.hexdigest()

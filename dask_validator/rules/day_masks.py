@@ -13,7 +13,14 @@ from dask_validator.model import SplitRule
 from dask_validator.rules.filters import Features, Filter, Mask, resolve, select_days
 from dask_validator.rules.seasons import split_bounds
 
-Selector = str | SplitRule  # a filter_type, or the rule of a season split
+
+class Strictly(NamedTuple):
+    """A filter as `--strict-filters` applies it, whatever the run does."""
+
+    filter_type: str
+
+
+Selector = str | SplitRule | Strictly  # a filter_type, or the rule of a season split
 
 
 class SessionDays(NamedTuple):
@@ -43,7 +50,9 @@ class SessionDays(NamedTuple):
 
 def bounds_of(selector: Selector, strict: bool) -> Filter | None:
     """The selector as bounds on columns; None admits every day, with or without a features row."""
-    return resolve(selector, strict) if isinstance(selector, str) else split_bounds(selector)
+    if isinstance(selector, SplitRule):
+        return split_bounds(selector)
+    return resolve(selector, strict) if isinstance(selector, str) else resolve(selector.filter_type, strict=True)
 
 
 def session_days(features: Features, selectors: Iterable[Selector], strict: bool) -> SessionDays:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dask_validator.errors import ChangedMeanwhile, Incomplete, NotCommitted
 from dask_validator.events import (
     Decided,
-    Ended,
-    Ending,
     Listener,
     Progressed,
     Said,
@@ -29,28 +27,26 @@ from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.run import totals
 from dask_validator.run.commit import settings, write
+from dask_validator.run.ending import ending_told
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.reader import batches
 from dask_validator.system import garbage
 from dask_validator.system.same_file import Identity, identity
-from dask_validator.work.compute import Computer, agenda
+from dask_validator.work.agenda import agenda, answered
+from dask_validator.work.compute import Computer
 from dask_validator.work.stopwatch import Stopwatch
-from dask_validator.work.tasks import Work, columns, days_by_session, selectors
+from dask_validator.work.walkforward import Walkforwards
+from dask_validator.work.work import Where, columns, days_by_session, selectors
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
     from dask_validator.store.reader import Facts, Survey
-    from dask_validator.work.compute import Agenda
+    from dask_validator.work.agenda import Agenda
 
 TOLD_EVERY = 10_000  # strategies
 ATTEMPTS = 3  # to commit before others change the database again
-_ENDINGS = {
-    NotCommitted: Ending.NOT_COMMITTED,
-    Incomplete: Ending.INCOMPLETE,
-    KeyboardInterrupt: Ending.INTERRUPTED,
-}
 
 
 @garbage.thawed()
@@ -72,19 +68,8 @@ def run_validation(
         With what is decided so far; the journal keeps what is computed.
     """
     run = _Run.of(order, executor, listener, journal, only_commits=only_commits)
-    with _ending_told(listener):
+    with ending_told(listener):
         return _validated(run)
-
-
-@contextmanager
-def _ending_told(listener: Listener) -> Iterator[None]:
-    """Whoever watches learns how it ended, however it ends."""
-    try:
-        yield
-    except BaseException as error:
-        listener(Ended(_ENDINGS.get(type(error), Ending.FAILED), str(error)))
-        raise
-    listener(Ended(Ending.DONE))
 
 
 @dataclass(frozen=True)
@@ -107,7 +92,7 @@ class _Run:
         """A run that begins now."""
         now, watch = datetime.now(UTC), Stopwatch()
         run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-        computer = Computer(executor, journal, listener, watch, run_id)
+        computer = Computer(executor, listener, watch, run_id)
         warned = len(executor.warnings)
         return cls(run_id, now, order, executor, listener, journal, watch, computer, only_commits, warned)
 
@@ -215,13 +200,14 @@ def _answered(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) 
     if look.facts.waiting:
         todo, work = _asked(run, look, of_file, first=first)
         took_over |= bool(todo.answered or todo.suspects)
-        answers = run.computer.answers(todo, work)
+        terms = look.candidates.terms
+        answers = answered(run.computer, todo, work, journal=run.journal, listener=run.listener, terms=terms)
     if run.order.resume and first and not took_over:
         run.say(f"--resume found nothing to take over in {run.journal.path}", warning=True)
     return answers
 
 
-def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> tuple[Agenda, Work]:
+def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> tuple[Agenda, Walkforwards]:
     """What is still to be computed, and how."""
     order, journal, source = run.order, run.journal, run.order.database.source
     dependencies = inputs_of(order.config, look.survey.fingerprints, source.name)
@@ -234,7 +220,8 @@ def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> 
         features = order.database.read_features(order.instrument, columns(used, order.config.strict_filters))
         sessions = days_by_session(used, features, order.config.strict_filters)
         layout = look.survey.outcomes.extents
-        work = Work(layout, sessions, look.candidates.terms, source, order.instrument, of_file)
+        where = Where(layout, sessions, source, order.instrument, of_file, order.config.strict_filters)
+        work = Walkforwards(where, order.config.window_rules)
     run.say(totals.taken_over(len(todo.answered), todo.changed, journal.path))
     return todo, work
 

@@ -43,6 +43,10 @@ _SPAN = f"""
     SELECT o.rowid AS row, {_WANTED} FROM {TABLE} o
     WHERE o.rowid BETWEEN ? AND ? AND o.outcome IS NOT NULL
 """
+_DAYS = f"""
+    SELECT DISTINCT (trading_day - DATE '1970-01-01')::INTEGER AS day FROM {TABLE}
+    WHERE symbol = ? AND outcome IS NOT NULL AND isfinite(trading_day) ORDER BY day
+"""
 MOST_BETWEEN, MOST_AT_ONCE = 50_000, 1_000_000  # rows: read in vain rather than with another query; in one query
 _OUTCOMES = f"""
     WITH keys AS (
@@ -91,6 +95,11 @@ class OrbOutcomes:
             if first is not None:
                 extents[key] = Extent(first, last, count)
         return Outlook(str(total), extents, hashes)
+
+    def days(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray[np.int32]:
+        """Days with an outcome of the instrument, ascending."""
+        found = connection.execute(_DAYS, [instrument]).fetchnumpy()
+        return np.asarray(found["day"], dtype=np.int32)
 
     def read(self, instrument: str, keys: Sequence[OutcomeKey], extents: Sequence[Extent | None]) -> Sequence[Outcomes]:
         """Outcomes of each key, in the order of `keys`, read by the main process, which has the database open."""

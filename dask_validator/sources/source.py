@@ -12,6 +12,8 @@ from dask_validator.system.same_file import Identity
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Part(Protocol):
@@ -55,6 +57,10 @@ class Source(Protocol):
 
     def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
         """Where the outcomes of the instrument lie, and by what it will be seen that they have changed."""
+        ...
+
+    def days(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray[np.int32]:
+        """Days with an outcome of the instrument, of whatever key, ascending, since 1970-01-01."""
         ...
 
     def read(self, instrument: str, keys: Sequence[OutcomeKey], extents: Sequence[Extent | None]) -> Sequence[Outcomes]:

@@ -36,6 +36,9 @@ from dask_validator.store.reader import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dask_validator.model import Session, Strategy
     from dask_validator.rules.filters import Features
     from dask_validator.rules.verdicts import Verdicts
@@ -106,6 +109,13 @@ class Database:
             except BaseException:
                 connection.interrupt(opened, surveying)
                 raise
+
+    def read_days(self, instrument: str) -> NDArray[np.int32]:
+        """Days with an outcome of the instrument, ascending."""
+        return connection.read(
+            self.path,
+            lambda opened: connection.with_room(opened, self.path, lambda: self.source.days(opened, instrument)),
+        )
 
     def read_features(self, instrument: str, wanted: Mapping[Session, Collection[str]]) -> dict[Session, Features]:
         """Features by session; of the columns wanted, those that the table has."""

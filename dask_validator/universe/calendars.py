@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +27,15 @@ class Segments(NamedTuple):
             found[self.owner[first]] = np.add.reduceat(plain, first, axis=0, dtype=found.dtype)
         return found
 
+    def places(self, rows: NDArray[np.int64], strategies: int) -> tuple[Segments, NDArray[np.int64]]:
+        """Those of the strategies at these positions, in that order; and where they stand."""
+        to = np.full(strategies, -1)
+        to[rows] = np.arange(rows.size)
+        owner = to[self.owner]
+        order = np.argsort(owner, kind="stable")
+        place = order[owner[order] >= 0]
+        return Segments(owner[place], self.label[place], self.trades[place]), place
+
 
 class Calendar(NamedTuple):
     """Numbers of trades of many strategies."""
@@ -33,16 +44,6 @@ class Calendar(NamedTuple):
     years: Segments
     windows: Segments  # test windows with trades
 
-    def of(self, rows: NDArray[np.int64]) -> Calendar:
-        """Of the strategies at these positions, ascending."""
-        return Calendar(self.trades[rows], _of(self.years, rows), _of(self.windows, rows))
-
-
-def _of(segments: Segments, rows: NDArray[np.int64]) -> Segments:
-    kept = np.isin(segments.owner, rows)
-    owner, label, trades = (column[kept] for column in segments)
-    return Segments(np.searchsorted(rows, owner), label, trades)
-
 
 class Sums(NamedTuple):
     """What the trades of a calendar come to, in units, in one world a column."""
@@ -50,3 +51,55 @@ class Sums(NamedTuple):
     total: NDArray[np.float64]  # shape (n_strategies, n_worlds)
     years: NDArray[np.float64]  # shape (n_years, n_worlds), as the segments
     windows: NDArray[np.float64]  # shape (n_windows, n_worlds)
+
+
+class Observed(NamedTuple):
+    """Strategies in the data, as the worlds see them: facts that no threshold decides."""
+
+    ids: Sequence[str]
+    calendar: Calendar
+    sums: Sums  # of one world, the data
+    squares: NDArray[np.float64]  # of the units that each trading day pays, shape (n_strategies,)
+
+    def of(self, rows: NDArray[np.int64]) -> Observed:
+        """The strategies at these positions, in that order."""
+        calendar, sums, count = self.calendar, self.sums, len(self.ids)
+        years, of_years = calendar.years.places(rows, count)
+        windows, of_windows = calendar.windows.places(rows, count)
+        return Observed(
+            [self.ids[row] for row in rows.tolist()],
+            Calendar(calendar.trades[rows], years, windows),
+            Sums(sums.total[rows], sums.years[of_years], sums.windows[of_windows]),
+            self.squares[rows],
+        )
+
+
+def joined(parts: Sequence[Observed]) -> Observed:
+    """All of them, one after the other."""
+    offsets = list(accumulate((len(part.ids) for part in parts), initial=0))
+    calendars, sums = [part.calendar for part in parts], [part.sums for part in parts]
+    return Observed(
+        [strategy_id for part in parts for strategy_id in part.ids],
+        Calendar(
+            _stacked([calendar.trades for calendar in calendars], np.int64),
+            _shifted([calendar.years for calendar in calendars], offsets),
+            _shifted([calendar.windows for calendar in calendars], offsets),
+        ),
+        Sums(*(np.concatenate([np.zeros((0, 1)), *columns]) for columns in zip(*sums, strict=True)))
+        if sums
+        else Sums(*np.zeros((3, 0, 1))),
+        _stacked([part.squares for part in parts], np.float64),
+    )
+
+
+def _stacked(columns: Sequence[NDArray[Any]], kind: type) -> NDArray[Any]:
+    return np.concatenate([np.empty(0, dtype=kind), *columns])
+
+
+def _shifted(segments: Sequence[Segments], offsets: Sequence[int]) -> Segments:
+    owners = [of.owner + offset for of, offset in zip(segments, offsets, strict=False)]
+    return Segments(
+        _stacked(owners, np.int64),
+        _stacked([of.label for of in segments], np.int64),
+        _stacked([of.trades for of in segments], np.int64),
+    )

@@ -33,7 +33,8 @@ def sharpe_ratio(total: Doubles, variance: Doubles, trades: NDArray[Any]) -> Dou
 
 def student(total: Doubles, variance: Doubles, trades: NDArray[Any]) -> Doubles:
     """Student's t of the mean; NaN without variance."""
-    return sharpe_ratio(total, variance, trades) * np.sqrt(trades)
+    t: Doubles = sharpe_ratio(total, variance, trades) * np.sqrt(trades)
+    return t
 
 
 def normal(t: Doubles, trades: NDArray[Any]) -> Doubles:
@@ -41,4 +42,5 @@ def normal(t: Doubles, trades: NDArray[Any]) -> Doubles:
     freedom = trades - 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
         size = (8 * freedom + 1) / (8 * freedom + 3) * np.sqrt(freedom * np.log1p(t * t / freedom))
-    return np.sign(t) * size
+    z: Doubles = np.sign(t) * size
+    return z

@@ -1,4 +1,4 @@
-"""The gates of phases 1 to 6 in worlds: what each observes there, made of sums over cells (docs/statistics.md, section 4).
+"""The gates of phases 1 to 6 in worlds: what each observes there, made of sums (docs/statistics.md, section 4).
 
 What is observed is judged by the register of gates, as a run judges it. A mean is positive when it rounds to 0.0001 R
 or more, hence twice the sum of units is compared with the number of trades.
@@ -86,7 +86,8 @@ def _of_rows(calendar: Calendar, sums: Sums, terms: Terms, beside: Circumstances
     return {
         "sample_size": trades,
         "expectancy_r": 2 * sums.total - trades,
-        "stressed_expectancy_r": sums.total - trades * UNITS * beside.costs.extra_friction(config.stress_multiplier) / risk_dollars,
+        "stressed_expectancy_r": sums.total
+        - trades * UNITS * beside.costs.extra_friction(config.stress_multiplier) / risk_dollars,
         "yearly_data": counting,
         "years_positive": share,
         "negative_years": years.per_strategy(negative, count),

@@ -31,9 +31,11 @@ def units(pnl_r: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def payoffs(outcomes: Outcomes, days: NDArray[np.int32]) -> Payoffs | None:
-    """The outcomes of one key on the trading days of the instrument; None where a trade's R cannot be added up."""
+    """The outcomes of one key on the trading days of the instrument; None where one cannot be added up."""
     count = days.size
     position = np.searchsorted(days, outcomes.days)
+    if position.size and not (position[-1] < count and (days[position] == outcomes.days).all()):
+        return None
     wins_and_losses = outcomes.code != OTHER
     paid = units(outcomes.pnl_r[wins_and_losses])
     if not (np.abs(paid) <= LARGEST).all():
@@ -41,7 +43,7 @@ def payoffs(outcomes: Outcomes, days: NDArray[np.int32]) -> Payoffs | None:
     on = position[wins_and_losses]
     seen, traded = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
     seen[position], traded[on] = True, True
-    return Payoffs(np.bincount(on, weights=paid, minlength=count), traded, seen)
+    return Payoffs(np.bincount(on, weights=paid, minlength=count).astype(np.float64), traded, seen)
 
 
 def stand_ins(traded: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -56,7 +58,8 @@ def stand_ins(traded: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.
     other = first + (own - first + length // 2) % length
     with_trades = np.flatnonzero(traded)
     following = with_trades[np.searchsorted(with_trades, other) % with_trades.size]
-    return np.where(traded[own], own, following)
+    sources: NDArray[np.int64] = np.where(traded[own], own, following)
+    return sources
 
 
 def without_edge(of: Payoffs) -> NDArray[np.float64]:

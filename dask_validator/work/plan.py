@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from dask_validator.model import Extent, OutcomeKey
-from dask_validator.work.task import Group
+from dask_validator.work.piece import Group
 
 TASKS, TASKS_PER_WORKER = 8, 4  # at least, where there is enough work, so that unequal tasks even out
 OUTCOMES_PER_TASK = 60_000, 500_000  # fewer are not worth the scheduling, more would not be light; 13 bytes each

@@ -14,8 +14,8 @@ import pytest
 
 from dask_validator import validate
 from dask_validator.views.result import RunResult
-from dask_validator.work import compute
-from dask_validator.work.task import TaskResult, WalkforwardTask, walkforward_task
+from dask_validator.work import walkforward
+from dask_validator.work.walkforward import TaskResult, WalkforwardTask, walkforward_task
 from tests.support.tiny import Row
 
 Written = dict[str, list[str]]
@@ -86,7 +86,7 @@ def die_after(tasks: int, database: Path, **flags: Any) -> int:
         return done[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compute, "walkforward_task", dying)
+        patch.setattr(walkforward, "walkforward_task", dying)
         with pytest.raises(Died):
             run(database, **flags)
     return sum(len(result.answers) for result in done)

@@ -10,8 +10,8 @@ from dask_validator import NotCommitted
 from dask_validator.journal.journal import left_in
 from dask_validator.model import Answer
 from dask_validator.store import writer
-from dask_validator.work import compute
-from dask_validator.work.task import TaskResult, WalkforwardTask, walkforward_task
+from dask_validator.work import walkforward
+from dask_validator.work.walkforward import TaskResult, WalkforwardTask, walkforward_task
 from tests.conftest import Command, everything_in
 from tests.journal.dying import (
     TASKS,
@@ -92,7 +92,7 @@ def test_resume_computes_again_what_was_lost(tmp_path: Path, monkeypatch: pytest
         raise NotCommitted("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(compute, "walkforward_task", never)
+        patch.setattr(walkforward, "walkforward_task", never)
         patch.setattr(writer, "commit", full)
         with pytest.raises(NotCommitted):
             run(database)

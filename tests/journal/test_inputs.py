@@ -46,7 +46,7 @@ def test_a_changed_row_has_no_answer() -> None:
 
 def test_the_source_of_the_rules_is_what_workers_compute_with() -> None:
     """A change of any module of the rules that a worker imports makes answers invalid; one of the gates does not."""
-    imported = "import sys, dask_validator.work.task, dask_validator.sources.orb_outcomes"
+    imported = "import sys, dask_validator.work.walkforward, dask_validator.sources.orb_outcomes"
     code = f"{imported}; print(*sorted(name for name in sys.modules if '.rules.' in name))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -26,12 +26,12 @@ from tests.support.tiny import change
 
 IN_A_TASK = """
 import os, signal
-from dask_validator.work import compute
+from dask_validator.work import walkforward
 from dask_validator.work import plan
 from dask_validator.__main__ import main
 
 plan.OUTCOMES_PER_TASK = (2_000, 5_000)
-left, really_compute = 5, compute.walkforward_task
+left, really_compute = 5, walkforward.walkforward_task
 
 def dying(task):
     global left
@@ -40,7 +40,7 @@ def dying(task):
         os.kill(os.getpid(), signal.SIGKILL)
     return really_compute(task)
 
-compute.walkforward_task = dying
+walkforward.walkforward_task = dying
 main()
 """
 

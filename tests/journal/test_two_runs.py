@@ -200,10 +200,10 @@ def test_another_instrument_commits(two_instruments: Path, tmp_path: Path) -> No
 
 HANG_IN_A_CHILD = """
 import os, signal
-from dask_validator.work import compute
+from dask_validator.work import walkforward
 from dask_validator.__main__ import main
 
-ours, really_compute = os.getpid(), compute.walkforward_task
+ours, really_compute = os.getpid(), walkforward.walkforward_task
 
 def hanging(task):
     if os.getpid() != ours:
@@ -212,7 +212,7 @@ def hanging(task):
             signal.pause()
     return really_compute(task)
 
-compute.walkforward_task = hanging
+walkforward.walkforward_task = hanging
 main()
 """
 

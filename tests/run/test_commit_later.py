@@ -26,7 +26,7 @@ from dask_validator.run.run import run_validation
 from dask_validator.store import writer
 from dask_validator.system.interrupts import ENDING
 from dask_validator.views.result import RunResult
-from dask_validator.work import compute, plan
+from dask_validator.work import plan, walkforward
 from tests.conftest import Command, Ran, everything_in
 from tests.store.test_writer import OLD, Opener, commit_replaced
 from tests.support.runs import answers
@@ -208,7 +208,7 @@ def test_what_commit_says(
         raise AssertionError("commit computes")
 
     with monkeypatch.context() as patch:
-        patch.setattr(compute, "walkforward_task", explode)
+        patch.setattr(walkforward, "walkforward_task", explode)
         later = inside("commit", *kept_by(several), "--json")
 
     assert later.code == code, later.stderr

@@ -29,7 +29,7 @@ UNFINISHED = {"waiting", "no-worker", "queued", "processing"}
 # A script for `dask worker --preload`.
 SLOW = """
 import time
-from dask_validator.work import task
+from dask_validator.work import walkforward as task
 def dask_setup(worker):
     compute = task.walkforward_task
     def slow(asked):

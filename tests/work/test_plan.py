@@ -7,8 +7,8 @@ import random
 import pytest
 
 from dask_validator.model import Extent, OutcomeKey, Request
+from dask_validator.work.piece import Group
 from dask_validator.work.plan import OUTCOMES_PER_TASK, SCATTERED_OUTCOMES_PER_TASK, plan
-from dask_validator.work.task import Group
 
 OUTCOMES = 2_500
 Layout = dict[OutcomeKey, Extent]

@@ -15,7 +15,7 @@ from dask_validator.errors import InputError
 PRELOADED = [
     "dask_validator.execution.dask.muted",
     "distributed.nanny",
-    "dask_validator.work.task",
+    "dask_validator.work.walkforward",
     "dask_validator.sources.orb_outcomes",
 ]
 LONGEST_PATH = 100  # of a socket; the kernel takes 107 bytes, on some systems 103

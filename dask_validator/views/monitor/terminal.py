@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from dask_validator.events import (
+    Asking,
     Committed,
     Committing,
     Computed,
@@ -40,7 +41,7 @@ class Terminal:
     def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self.committed = False
         self._quiet = quiet
-        self._to_compute = 0
+        self._to_compute, self._label = 0, "Computing"
         self._foot = Foot(lambda: forgiving(sys.stderr), echo, clock)
 
     def __enter__(self) -> Terminal:
@@ -105,8 +106,10 @@ class Terminal:
                 self.begin("Preparing tasks")
             case TakenOver(answers):
                 self._to_compute -= len(answers)
+            case Asking(what, strategies):
+                self._label, self._to_compute = what, strategies
             case Ready():
-                self.begin("Computing", self._to_compute, announced=True)
+                self.begin(self._label, self._to_compute, announced=True)
             case TaskDone(strategies=strategies):
                 self._foot.advance(strategies)
             case Computed():

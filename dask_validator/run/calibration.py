@@ -1,0 +1,183 @@
+"""How many of a run's promotions luck makes: all canonical strategies of an instrument put into worlds without an edge.
+
+Nothing is written. First comes what a run would decide, for each of the settings; then what every strategy's trades
+come to, of which the gates must say what the run says; then the worlds (docs/statistics.md).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dask_validator.config import RunConfig
+from dask_validator.errors import InputError
+from dask_validator.events import Asking, Listener, Screened, Started, TaskDone
+from dask_validator.journal.blocks import Blocks
+from dask_validator.journal.journal import Journal, Recovered
+from dask_validator.model import Answer, OutcomeKey, Request, Strategy
+from dask_validator.rules.candidates import Candidates, unusable
+from dask_validator.rules.screening import Market
+from dask_validator.rules.verdicts import Verdicts, decide
+from dask_validator.run.calibrating import Calibrating, CalibrationOrder, Seen, Universe, refuse_incomplete, where
+from dask_validator.run.ending import ending_told
+from dask_validator.run.null_worlds import put_into_worlds
+from dask_validator.store.reader import batches
+from dask_validator.system import garbage
+from dask_validator.system.same_file import identity
+from dask_validator.universe.calendars import Observed, joined
+from dask_validator.universe.calibration import Calibration
+from dask_validator.universe.gates import not_simulated
+from dask_validator.work.agenda import agenda, answered
+from dask_validator.work.compute import Computer
+from dask_validator.work.observing import Look, Observing
+from dask_validator.work.piece import Group
+from dask_validator.work.stopwatch import Stopwatch
+from dask_validator.work.walkforward import Walkforwards
+
+if TYPE_CHECKING:
+    from dask_validator.execution.executor import Executor
+    from dask_validator.rules.day_masks import Selector
+
+
+@garbage.thawed()
+def run_calibration(order: CalibrationOrder, executor: Executor, listener: Listener, blocks: Blocks) -> Calibration:
+    """Count the promotions of the data and of the worlds.
+
+    Raises
+    ------
+    InputError
+        A flag is on that no world can judge, nothing can be calibrated, or run and worlds disagree about too much.
+    Incomplete
+        The workers were lost; the journal keeps what went through all worlds.
+    """
+    run_id, watch = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", Stopwatch()
+    computer, database = Computer(executor, listener, watch, run_id), order.database
+    with ending_told(listener), database.kept_open():
+        listener(Started(run_id, order.instrument, str(database.path), dry_run=True))
+        executor.start()
+        found = []
+        for settings in of_one_kind(order.settings):
+            run = Calibrating(order._replace(settings=settings), computer, listener, blocks, watch)
+            found.append(_calibrated(run))
+    return in_order(found, order.settings)
+
+
+def of_one_kind(settings: Sequence[RunConfig]) -> list[list[RunConfig]]:
+    """Settings whose strategies trade the same days in the same windows, together."""
+    kinds: dict[object, list[RunConfig]] = {}
+    for config in settings:
+        kinds.setdefault((config.window_rules, config.strict_filters), []).append(config)
+    return list(kinds.values())
+
+
+def in_order(found: Sequence[Calibration], settings: Sequence[RunConfig]) -> Calibration:
+    """One calibration of all the settings."""
+    by_config = {setting.config: setting for calibration in found for setting in calibration.settings}
+    return replace(found[0], settings=[by_config[config] for config in settings])
+
+
+def _calibrated(run: Calibrating) -> Calibration:
+    seen = _look(run)
+    verdicts = _verdicts(run, seen)
+    return put_into_worlds(run, _observed(run, seen, verdicts))
+
+
+def _look(run: Calibrating) -> Seen:
+    """Read and screen, by each of the settings; beside it a scan of the outcomes."""
+    order, database = run.order, run.order.database
+    of_file = identity(str(database.source.path))
+    facts = database.read_facts(order.instrument)
+    market = Market(order.costs, facts.atr_by_year)
+    candidates = [Candidates(market.terms(judged_in_worlds(config)), market) for config in order.settings]
+    _refuse_what_no_world_judges(candidates)
+    strategies: list[Strategy] = []
+    with database.surveyed(order.instrument, facts.catalogue) as surveying:
+        with run.watch.stage("screening"), closing(database.read_waiting(order.instrument, facts.catalogue)) as rows:
+            for batch in batches(rows):
+                for of_setting in candidates:
+                    of_setting.add(batch)
+                strategies += [row._replace(yearly_results=None, filter_params=None) for row in batch]
+        survey = surveying.result()
+    if not strategies:
+        raise InputError(f"{database.path} has no canonical strategies of {order.instrument}; nothing to calibrate")
+    run.listener(Screened(len(strategies), len(_questions(candidates)[1])))
+    by_id = {row.strategy_id: row for row in sorted(strategies, key=attrgetter("strategy_id"))}
+    return Seen(facts, survey, by_id, candidates, database.read_days(order.instrument), of_file)
+
+
+def judged_in_worlds(config: RunConfig) -> RunConfig:
+    """The setting without the drawdown, which needs the path of each world."""
+    return replace(config, max_drawdown=None)
+
+
+def _refuse_what_no_world_judges(candidates: Sequence[Candidates]) -> None:
+    for of_setting in candidates:
+        if names := not_simulated(of_setting.terms):
+            raise InputError(f"no world can judge {', '.join(names)}; calibrate without the flag that asks for it")
+
+
+def _questions(candidates: Sequence[Candidates]) -> tuple[dict[OutcomeKey, list[Request]], set[str]]:
+    """What any of the settings asks, by key, and about whom."""
+    questions: dict[OutcomeKey, dict[str, Request]] = {}
+    for of_setting in candidates:
+        for key, requests in of_setting.questions.items():
+            of_key = questions.setdefault(key, {})
+            for request in requests:
+                known = of_key.get(request.strategy_id)
+                if known is None or request.asked > known.asked:
+                    of_key[request.strategy_id] = request
+    asked = {name for of_key in questions.values() for name in of_key}
+    return {key: list(of_key.values()) for key, of_key in questions.items()}, asked
+
+
+def _verdicts(run: Calibrating, seen: Seen) -> list[Verdicts]:
+    """What a run would decide, by setting."""
+    order, [first, *_] = run.order, seen.candidates
+    todo = agenda(_questions(seen.candidates)[0], Recovered())
+    work = Walkforwards(where(run, seen, todo.groups), order.config.window_rules)
+    journal = Journal(None, order.database.path, order.instrument)
+    answers = answered(run.computer, todo, work, journal=journal, listener=run.listener, terms=first.terms)
+    refuse_incomplete(run)
+    correction, not_null = seen.facts.correction, seen.facts.setups_not_null
+    return [decide(of_setting, _as_asked(of_setting, answers), correction, not_null) for of_setting in seen.candidates]
+
+
+def _as_asked(candidates: Candidates, answers: Mapping[str, Answer]) -> dict[str, Answer]:
+    """The answers to what this setting asks, where others may have asked more."""
+    return {candidates.ids[position]: answers[candidates.ids[position]] for position in candidates.asked}
+
+
+def _observed(run: Calibrating, seen: Seen, verdicts: Sequence[Verdicts]) -> Universe:
+    """What the trades of every strategy come to."""
+    order = run.order
+    errors = {row.strategy_id: reason for row in seen.strategies.values() if (reason := unusable(row, order.config))}
+    by_key: dict[OutcomeKey, list[Look]] = {}
+    for row in seen.strategies.values():
+        if row.strategy_id not in errors:
+            look = Look(row.strategy_id, str(row.filter_type), row.sample_size)
+            by_key.setdefault(row.outcome_key, []).append(look)
+    groups = [Group(key, tuple(looks)) for key, looks in by_key.items()]
+    run.listener(Asking("Adding up trades", sum(map(len, by_key.values()))))
+    parts: list[Observed] = []
+    rows: dict[str, Selector] = {}
+    for found in run.computer.results(
+        Observing(where(run, seen, groups), order.config.window_rules, seen.days), groups
+    ):
+        parts.append(found.observed)
+        rows |= found.rows
+        errors |= found.errors
+        run.listener(TaskDone(len(found.observed.ids) + len(found.errors), timing=found.timing))
+    refuse_incomplete(run)
+    return Universe(seen, verdicts, _sorted(joined(parts)), rows, errors)
+
+
+def _sorted(observed: Observed) -> Observed:
+    """In order of strategy_id: tasks come in any."""
+    return observed.of(np.argsort(np.array(observed.ids, dtype=object), kind="stable"))

@@ -1,0 +1,308 @@
+"""From a universe of strategies to its calibration: who is calibrated, the worlds, and what they come to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.errors import InputError
+from dask_validator.events import Asking, Said, TaskDone
+from dask_validator.journal.blocks import Arrays, Shape
+from dask_validator.journal.provenance import source_of_the_worlds, versions
+from dask_validator.model import EPOCH, OutcomeKey, Status
+from dask_validator.rules.costs import risk_dollars
+from dask_validator.rules.counting import CODE
+from dask_validator.rules.gates import GATES, POSITION, Terms
+from dask_validator.run.calibrating import Calibrating, Universe, refuse_incomplete, where
+from dask_validator.universe import luck
+from dask_validator.universe.calendars import Observed
+from dask_validator.universe.calibration import Calibration, Setting, Strategies, flags_of
+from dask_validator.universe.evidence import NULLS, Evidence, Rows, evidence, follow, passing_in_data
+from dask_validator.universe.gates import UPPER_BOUND, Circumstances, dormant_years
+from dask_validator.work.piece import Group
+from dask_validator.work.worlds import Block, Entrant, Simulating, Terrain
+
+MOST_APART, SHARE_APART = 5, 0.01  # strategies about which run and worlds may disagree
+MOST_NAMED = 10
+NOT_STORED = "its stored numbers do not follow from its outcomes and filter"
+APART = "the gates of the worlds do not say of its data what the run says"
+
+
+class Calibrated(NamedTuple):
+    """The strategies that are put into worlds, in order of strategy_id."""
+
+    observed: Observed
+    rows: Rows
+    passed: NDArray[np.bool_]  # phases 1 to 6 in the data, by setting, shape (n_settings, n_strategies)
+    left_out: Mapping[str, str]  # by strategy_id, why
+
+
+def put_into_worlds(run: Calibrating, universe: Universe) -> Calibration:
+    """The strategies whose numbers can be trusted, in all worlds. Raises InputError, Incomplete."""
+    calibrated = _calibrated(run, universe)
+    settings = [of_setting.terms for of_setting in universe.seen.candidates]
+    of_data = evidence(calibrated.observed, settings[0].config.min_sample)
+    blocks = _simulated(run, universe, calibrated, of_data, tuple(settings))
+    lost = {calibrated.observed.ids[i]: b.lost for b in blocks if b.lost for i in b.positions.tolist()}
+    blocks = [block for block in blocks if not block.lost]
+    in_worlds = np.sort(np.concatenate([np.empty(0, dtype=np.int32), *(block.positions for block in blocks)]))
+    return _summed(run, universe, calibrated, of_data, _Combined.of(blocks, in_worlds), lost)
+
+
+def _calibrated(run: Calibrating, universe: Universe) -> Calibrated:
+    """Run and worlds must say the same of all of them."""
+    observed, rows = universe.observed, _rows(universe)
+    failed = _with_status(universe, Status.FAILED).any(axis=0)
+    kept = np.flatnonzero(follow(observed, rows) & ~failed)
+    left_out = dict.fromkeys(set(universe.seen.strategies) - {observed.ids[i] for i in kept.tolist()}, NOT_STORED)
+    left_out |= universe.errors
+    left_out |= {observed.ids[i]: "FAILED" for i in np.flatnonzero(failed).tolist()}
+    observed, rows = observed.of(kept), rows.of(kept)
+    passed = _with_status(universe, Status.PASSED)[:, kept]
+    settings = [of_setting.terms for of_setting in universe.seen.candidates]
+    beside = circumstances(run, universe, rows)
+    apart = (passing_in_data(observed, rows, settings, beside) != passed).any(axis=0)
+    named = [observed.ids[i] for i in np.flatnonzero(apart).tolist()]
+    _refuse_apart(named, len(kept))
+    if named:
+        run.listener(Said(f"not calibrated, because {APART}: {_listed(named)}", warning=True))
+    left_out |= dict.fromkeys(named, APART)
+    same = np.flatnonzero(~apart)
+    return Calibrated(observed.of(same), rows.of(same), passed[:, same], left_out)
+
+
+def _refuse_apart(named: Sequence[str], count: int) -> None:
+    most = max(MOST_APART, int(SHARE_APART * count))
+    if len(named) > most:
+        raise InputError(
+            f"the gates of the worlds disagree with the run about {len(named):,} of {count:,} strategies, "
+            f"needed at most {most:,}; the first are {_listed(named)}"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _rows(universe: Universe) -> Rows:
+    rows = [universe.seen.strategies[strategy_id] for strategy_id in universe.observed.ids]
+    return Rows(*(np.array([getattr(row, name) for row in rows], dtype=np.float64) for name in Rows._fields))
+
+
+def _with_status(universe: Universe, status: Status) -> NDArray[np.bool_]:
+    """By setting, whether a run gives it to each strategy that is observed."""
+    found = []
+    for verdicts in universe.verdicts:
+        ids = {verdicts.ids[i] for i in np.flatnonzero(verdicts.status == CODE[status]).tolist()}
+        found.append([strategy_id in ids for strategy_id in universe.observed.ids])
+    return np.array(found, dtype=np.bool_).reshape(len(found), len(universe.observed.ids))
+
+
+def circumstances(run: Calibrating, universe: Universe, rows: Rows) -> Circumstances:
+    """What the gates need beside sums."""
+    dollars = risk_dollars(rows.median_risk_points, rows.avg_risk_points, run.order.costs)
+    return Circumstances(run.order.costs, dollars, dormant_years(universe.seen.facts.atr_by_year))
+
+
+def _simulated(
+    run: Calibrating, universe: Universe, of: Calibrated, of_data: Evidence, settings: tuple[Terms, ...]
+) -> list[Block]:
+    """Blocks that cover every strategy once; those of an earlier calibration hold."""
+    beside = circumstances(run, universe, of.rows)
+    known = of_data.z[of.passed[0] & ~np.isnan(of_data.z)]
+    terrain = Terrain(
+        run.order.design,
+        universe.seen.days,
+        run.order.config.window_rules,
+        settings,
+        run.order.costs,
+        beside.dormant,
+        float(known.min(initial=np.inf)),
+    )
+    entrants = list(_entrants(universe, of, of_data, beside))
+    shapes = _shapes(len(settings), run.order.design.worlds)
+    kept = run.blocks.begin(_inputs(universe, terrain, entrants), shapes)
+    blocks = list(_disjoint(kept, len(entrants)))
+    if blocks:
+        done = {position for block in blocks for position in block.positions.tolist()}
+        run.listener(Said(f"Took over {len(done):,} strategies in all worlds from {run.blocks.path}"))
+        entrants = [entrant for entrant in entrants if entrant.position not in done]
+    by_key: dict[OutcomeKey, list[Entrant]] = {}
+    for entrant in entrants:
+        by_key.setdefault(universe.seen.strategies[entrant.strategy_id].outcome_key, []).append(entrant)
+    groups = [Group(key, tuple(of_key)) for key, of_key in by_key.items()]
+    run.listener(Asking(f"In {run.order.design.worlds:,} worlds", len(entrants)))
+    for block in run.computer.results(Simulating(where(run, universe.seen, groups), terrain), groups):
+        if block.lost is None:
+            run.blocks.done({name: getattr(block, name) for name in shapes})
+        blocks.append(block)
+        run.listener(TaskDone(block.positions.size, timing=block.timing))
+    refuse_incomplete(run)
+    return blocks
+
+
+def _entrants(universe: Universe, of: Calibrated, of_data: Evidence, beside: Circumstances) -> Iterator[Entrant]:
+    for position, strategy_id in enumerate(of.observed.ids):
+        yield Entrant(
+            strategy_id,
+            str(universe.seen.strategies[strategy_id].filter_type),
+            universe.rows[strategy_id],
+            position,
+            float(beside.risk_dollars[position]),
+            tuple(of_data.mus[:, position].tolist()),
+            tuple(of_data.shifts[:, position].tolist()),
+            bool(of_data.candidates[position]),
+        )
+
+
+def _inputs(universe: Universe, terrain: Terrain, entrants: Sequence[Entrant]) -> str:
+    """A digest of all that blocks depend on."""
+    digest = hashlib.sha256()
+    for part in (
+        source_of_the_worlds(),
+        json.dumps([versions(), universe.seen.survey.fingerprints], sort_keys=True),
+        repr([terrain.design, terrain.rules, terrain.costs, sorted(terrain.dormant), terrain.floor]),
+        repr([(flags_of(terms.config), terms.waives) for terms in terrain.settings]),
+        repr(entrants),
+    ):
+        digest.update(part.encode() + b"\0")
+    digest.update(terrain.days.tobytes())
+    return digest.hexdigest()
+
+
+def _shapes(settings: int, worlds: int) -> dict[str, Shape]:
+    """The arrays of a block, as a journal keeps them."""
+    return {
+        "positions": Shape("<i4", (None,)),
+        "promoted": Shape("<i4", (settings, len(NULLS), worlds)),
+        "lucky": Shape("<i4", (settings, None)),
+        "world": Shape("<i4", (None,)),
+        "z": Shape("<f4", (None,)),
+        "maxima": Shape("<f4", (len(NULLS), worlds)),
+        "rest": Shape("<f4", (worlds,)),
+        "candidates": Shape("<i4", (None,)),
+        "candidate_z": Shape("<f4", (None, worlds)),
+    }
+
+
+def _disjoint(kept: Sequence[Arrays], count: int) -> Iterator[Block]:
+    """Blocks as far as each is about strategies that no other one is about."""
+    seen: set[int] = set()
+    for arrays in kept:
+        block = Block(*arrays.values())
+        own, candidates = set(block.positions.tolist()), set(block.candidates.tolist())
+        sound = (
+            own <= set(range(count)) - seen
+            and len(own) == block.positions.size == block.lucky.shape[1]
+            and candidates <= own
+            and len(candidates) == block.candidates.size == len(block.candidate_z)
+            and block.world.size == block.z.size
+        )
+        if sound:
+            seen |= own
+            yield block
+
+
+@dataclass(frozen=True)
+class _Combined:
+    """All blocks added up."""
+
+    positions: NDArray[np.int32]  # of the strategies that went through all worlds, ascending
+    promoted: NDArray[np.int64]  # shape (n_settings, n_nulls, n_worlds)
+    lucky: NDArray[np.int64]  # shape (n_settings, n_strategies)
+    pairs: luck.Pairs
+    maxima: NDArray[np.float32]
+    rest: NDArray[np.float32]
+    candidates: NDArray[np.int32]
+    candidate_z: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block], positions: NDArray[np.int32]) -> _Combined:
+        """Sums and maxima: the same in any order."""
+        if not blocks:
+            raise InputError("no strategy can be calibrated: none has stored numbers that follow from its outcomes")
+        where_from = np.concatenate([block.positions for block in blocks])
+        candidates = np.concatenate([block.candidates for block in blocks])
+        by_candidate = np.argsort(candidates)
+        return cls(
+            positions,
+            np.sum([block.promoted for block in blocks], axis=0, dtype=np.int64),
+            np.concatenate([block.lucky for block in blocks], axis=1)[:, np.argsort(where_from)].astype(np.int64),
+            luck.Pairs(np.concatenate([b.world for b in blocks]), np.concatenate([b.z for b in blocks])),
+            np.max([block.maxima for block in blocks], axis=0),
+            np.max([block.rest for block in blocks], axis=0),
+            candidates[by_candidate],
+            np.concatenate([block.candidate_z for block in blocks])[by_candidate],
+        )
+
+
+def _summed(
+    run: Calibrating,
+    universe: Universe,
+    of: Calibrated,
+    of_data: Evidence,
+    worlds: _Combined,
+    lost: Mapping[str, str],
+) -> Calibration:
+    """What is reported."""
+    left_out = {**of.left_out, **lost}
+    kept = worlds.positions
+    z = of_data.z[kept]
+    promoted = np.array([_with_drawdown(of, terms)[kept] for terms in _terms(run, universe)]) & of.passed[:, kept]
+    settings = [
+        Setting(
+            config,
+            worlds.promoted[i],
+            int(promoted[i].sum()),
+            kept.size,
+            len(left_out),
+            sum(universe.verdicts[i].by_id().get(name) is Status.PASSED for name in left_out),
+            int((z < 0).sum()),
+            config.max_drawdown is not None,
+        )
+        for i, config in enumerate(run.order.settings)
+    ]
+    return Calibration(
+        run.order.instrument,
+        run.order.design,
+        settings,
+        _strategies(run, [of.observed.ids[i] for i in kept.tolist()], promoted[0], z, worlds),
+        left_out,
+        dict(zip(NULLS, luck.best(z[~np.isnan(z)], worlds.maxima), strict=True)),
+        (EPOCH + timedelta(days=int(universe.seen.days[-1]))).isoformat(),
+    )
+
+
+def _terms(run: Calibrating, universe: Universe) -> Iterator[Terms]:
+    for config, of_setting in zip(run.order.settings, universe.seen.candidates, strict=True):
+        yield of_setting.terms._replace(config=config)
+
+
+def _with_drawdown(of: Calibrated, terms: Terms) -> NDArray[np.bool_]:
+    """Whether the gate that no world can judge lets each strategy through."""
+    gate = GATES[POSITION[UPPER_BOUND]]
+    threshold = gate.threshold(terms)
+    drawdown = of.rows.max_drawdown_r
+    return np.ones(drawdown.size, dtype=np.bool_) if threshold is None else gate.holds(drawdown, threshold)
+
+
+def _strategies(
+    run: Calibrating, ids: Sequence[str], promoted: NDArray[np.bool_], z: NDArray[np.float64], worlds: _Combined
+) -> Strategies:
+    """Each strategy's share of luck, under the first setting."""
+    count = run.order.design.worlds
+    known = np.flatnonzero(promoted & ~np.isnan(z))
+    luck_q, luck_bound, stepm_p, maxt_p = np.full((4, len(ids)), np.nan)
+    luck_q[known] = luck.q_values(z[known], worlds.pairs, count)
+    luck_bound[known] = luck.bounds(z[known], worlds.pairs, count)
+    candidates = np.searchsorted(worlds.positions, worlds.candidates)
+    stepm_p[candidates], maxt_p[candidates] = luck.step_down(z[candidates], worlds.candidate_z, worlds.rest)
+    return Strategies(ids, promoted, worlds.lucky[0] / count, z, luck_q, luck_bound, stepm_p, maxt_p)

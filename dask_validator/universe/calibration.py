@@ -1,0 +1,107 @@
+"""What a calibration comes to: promotions of the data beside those of the worlds, and each strategy's share of luck."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.config import RunConfig
+from dask_validator.universe.evidence import NULLS
+from dask_validator.universe.luck import Count, count
+from dask_validator.universe.worlds import Design
+
+BESIDE = {"wf_output", "instruments", "dry_run"}  # flags that no verdict depends on
+
+
+class Strategies(NamedTuple):
+    """The calibrated strategies under the first setting, by `strategy_id`; columns of shape (n_strategies,)."""
+
+    ids: Sequence[str]
+    promoted: NDArray[np.bool_]  # passes phases 1 to 6 in the data
+    luck: NDArray[np.float64]  # share of the worlds that promote it: of its calendar and the gates, not of its result
+    z: NDArray[np.float64]  # normal deviate of its mean; NaN below the least sample
+    luck_q: NDArray[np.float64]  # of promoted ones, else NaN
+    luck_bound: NDArray[np.float64]
+    stepm_p: NDArray[np.float64]  # NaN where z is no more than 1.645
+    maxt_p: NDArray[np.float64]
+
+
+class Setting(NamedTuple):
+    """One setting of the gates."""
+
+    config: RunConfig
+    counts: NDArray[np.int64]  # promotions by null and world, shape (n_nulls, n_worlds)
+    promoted: int  # calibrated strategies that pass in the data
+    strategies: int  # that are calibrated
+    not_calibrated: int
+    promoted_not_calibrated: int
+    losing: int  # of the calibrated, whose deviate is below zero
+    upper_bound: bool  # a gate is on that no world can judge
+
+    @property
+    def numbers(self) -> Count:
+        """Promotions beside those of the worlds."""
+        return count(self.promoted, self.counts[0])
+
+    def to_dict(self, design: Design) -> dict[str, Any]:
+        """As `--json` prints it."""
+        of_count = self.numbers._asdict()
+        return {
+            "settings": flags_of(self.config),
+            "worlds": design.worlds,
+            "seed": design.seed,
+            "block_days": design.block_days,
+            "null": NULLS[0],
+            "strategies": self.strategies,
+            "not_calibrated": self.not_calibrated,
+            **of_count,
+            "null_c_mean": float(self.counts[1].mean()),
+            "null_l_mean": float(self.counts[2].mean()),
+            "promoted_not_calibrated": self.promoted_not_calibrated,
+            "upper_bound": self.upper_bound,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How many promotions luck makes, for each of the settings, which share their worlds.
+
+    Attributes
+    ----------
+    settings
+        In the order in which they were asked.
+    strategies
+        Each calibrated strategy, under the first setting.
+    not_calibrated
+        By strategy_id, why it is left out.
+    spa
+        p-values of the best strategy (Hansen 2005), by null.
+    last_day
+        The last day with an outcome, as ISO date: only days after it are out of sample.
+    """
+
+    instrument: str
+    design: Design
+    settings: Sequence[Setting]
+    strategies: Strategies
+    not_calibrated: Mapping[str, str]
+    spa: Mapping[str, float]
+    last_day: str
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Promotions by setting, null and world, shape (n_settings, n_nulls, n_worlds)."""
+        return np.stack([setting.counts for setting in self.settings])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {"calibration": [setting.to_dict(self.design) for setting in self.settings]}
+
+
+def flags_of(config: RunConfig) -> dict[str, Any]:
+    """The flags that verdicts depend on."""
+    return {name: getattr(config, name) for name in (field.name for field in fields(config)) if name not in BESIDE}

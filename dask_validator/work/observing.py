@@ -1,0 +1,123 @@
+"""What the trades of each strategy come to by year and window: the data, as null worlds see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.config import WindowRules
+from dask_validator.errors import UnusableStrategy
+from dask_validator.model import TaskTiming
+from dask_validator.rules.day_masks import Selector, Strictly
+from dask_validator.rules.filters import STRICT_FILTERS, Mask
+from dask_validator.universe.calendars import Observed, joined
+from dask_validator.universe.cells import Cut, Taken, cut
+from dask_validator.universe.payoffs import Payoffs, payoffs
+from dask_validator.work.piece import GroupDays, Piece, timed
+from dask_validator.work.work import Where, Work
+
+UNUSABLE = "a win or a loss of its outcome key has no usable pnl_r"
+
+
+class Look(NamedTuple):
+    """What is asked about one strategy."""
+
+    strategy_id: str
+    filter_type: str
+    sample_size: float | None  # of its row
+
+    def selectors(self) -> Iterator[Selector]:
+        """The filter as walk-forward applies it and, where its row may have been made otherwise, as that was."""
+        yield self.filter_type
+        if self.filter_type in STRICT_FILTERS:
+            yield Strictly(self.filter_type)
+
+
+class ObservingTask(NamedTuple):
+    """The input of one task."""
+
+    rules: WindowRules
+    days: NDArray[np.int32]  # trading days of the instrument, ascending
+    piece: Piece
+
+
+class Found(NamedTuple):
+    """The strategies of a task as far as they can be seen."""
+
+    observed: Observed
+    rows: Mapping[str, Selector]  # by strategy_id, what selects the trades that its row was made of
+    errors: Mapping[str, str]  # by strategy_id, why it cannot be put into worlds
+    timing: TaskTiming | None
+
+
+class Observing(Work[ObservingTask, Found]):
+    """What strategies' trades come to."""
+
+    kind = "observe"
+
+    def __init__(self, where: Where, rules: WindowRules, days: NDArray[np.int32]) -> None:
+        super().__init__(where)
+        self._rules, self._days = rules, days
+
+    @property
+    def function(self) -> Callable[[ObservingTask], Found]:
+        """What answers a task."""
+        return observing_task
+
+    def task(self, piece: Piece) -> ObservingTask:
+        """With the trading days of the instrument."""
+        return ObservingTask(self._rules, self._days, piece)
+
+    def lost(self, task: ObservingTask, reason: str) -> Found:
+        """What stands for the result of a task that nobody could compute."""
+        return Found(joined([]), {}, {request.strategy_id: reason for request in task.piece.asked}, None)
+
+
+def observing_task(task: ObservingTask) -> Found:
+    """Add up every strategy's trades of the data. Raises InputError where they cannot be read."""
+    found: list[Observed] = []
+    rows: dict[str, Selector] = {}
+    errors: dict[str, str] = {}
+    with timed(len(task.piece.asked)) as timing:
+        for group, days in task.piece.read():
+            paid = payoffs(days.outcomes, task.days)
+            if paid is None:
+                errors |= {request.strategy_id: UNUSABLE for request in group.requests}
+                continue
+            taken: dict[str, Taken] = {}
+            for request in group.requests:
+                try:
+                    rows[request.strategy_id], taken[request.strategy_id] = _taken(days, request)
+                except UnusableStrategy as error:
+                    errors[request.strategy_id] = str(error)
+            pieces = cut(days.outcomes, task.days, list(taken.values()), task.rules)
+            found.append(observed(list(taken), pieces, paid))
+        return Found(joined(found), rows, errors, timing())
+
+
+def _taken(days: GroupDays, request: Look) -> tuple[Selector, Taken]:
+    """What the row was made of: the filter applied strictly, if that makes as many trades as the row says."""
+    walked = days.taken(request.strategy_id, request.filter_type)
+    if request.filter_type in STRICT_FILTERS:
+        row = _strictly(days, request)
+        if row is not None and days.trades(row) == request.sample_size:
+            return Strictly(request.filter_type), Taken(row, walked)
+    return request.filter_type, Taken(walked, walked)
+
+
+def _strictly(days: GroupDays, request: Look) -> Mask | None:
+    try:
+        return days.taken(request.strategy_id, Strictly(request.filter_type))
+    except UnusableStrategy:  # a column that is not there
+        return None
+
+
+def observed(ids: list[str], pieces: Cut, paid: Payoffs) -> Observed:
+    """The sums of one key's strategies in the data."""
+    arranged = pieces.cells.arranged(pieces.strategies)
+    sums = arranged.sums(pieces.paid(paid.pay[:, None]))
+    squares = np.asarray(pieces.rows() @ (paid.pay * paid.pay), dtype=np.float64)
+    return Observed(ids, arranged.calendar, sums, squares)

@@ -1,0 +1,119 @@
+"""The walk-forward and the season split of strategies, one task at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from dask_validator.config import WindowRules
+from dask_validator.errors import UnusableStrategy
+from dask_validator.model import Answer, Request, SeasonSplit, SplitRule, TaskTiming, Walked
+from dask_validator.rules.seasons import season_split
+from dask_validator.rules.walkforward import walkforward
+from dask_validator.work.piece import GroupDays, Piece, once, timed
+from dask_validator.work.work import Where, Work
+
+T = TypeVar("T")
+
+
+class WalkforwardTask(NamedTuple):
+    """The input of one task: small and plain."""
+
+    rules: WindowRules
+    piece: Piece
+
+
+class TaskResult(NamedTuple):
+    """One answer per strategy of the task, and what it cost."""
+
+    answers: tuple[Answer, ...]
+    timing: TaskTiming | None  # None: nobody could compute it
+
+
+class Walkforwards(Work[WalkforwardTask, TaskResult]):
+    """How strategies do in test windows and seasons."""
+
+    kind = "walkforward"
+
+    def __init__(self, where: Where, rules: WindowRules) -> None:
+        super().__init__(where)
+        self._rules = rules
+
+    @property
+    def function(self) -> Callable[[WalkforwardTask], TaskResult]:
+        """What answers a task."""
+        return walkforward_task
+
+    def task(self, piece: Piece) -> WalkforwardTask:
+        """With the rules of windows."""
+        return WalkforwardTask(self._rules, piece)
+
+    def lost(self, task: WalkforwardTask, reason: str) -> TaskResult:
+        """What stands for the result of a task that nobody could compute."""
+        return lost(task.piece.asked, reason)
+
+
+def lost(requests: Sequence[Request], reason: str) -> TaskResult:
+    """Answers that there are none."""
+    answers = [Answer(r.strategy_id, None, None, None, None, 0.0, r.fingerprint, reason, r.asked) for r in requests]
+    return TaskResult(tuple(answers), None)
+
+
+def walkforward_task(task: WalkforwardTask) -> TaskResult:
+    """Answer for every strategy of the task; runs on a worker or, serially, in the main process.
+
+    Raises
+    ------
+    InputError
+        The database cannot be read. What is wrong with one strategy is in its own answer.
+    """
+    answers: list[Answer] = []
+    with timed(len(task.piece.asked)) as timing:
+        for group, days in task.piece.read():
+            of_group = _Answering(days, task.rules)
+            answers += [of_group.answer(request) for request in group.requests]
+        return TaskResult(tuple(answers), timing())
+
+
+class _Answering:
+    """For the strategies of one group; equal days are computed once."""
+
+    def __init__(self, days: GroupDays, rules: WindowRules) -> None:
+        self._days = days
+        self._rules = rules
+        self._walked: dict[bytes, Walked] = {}
+        self._splits: dict[bytes, SeasonSplit] = {}
+
+    def answer(self, request: Request) -> Answer:
+        """Walk forward and split, as far as asked; what is wrong with one strategy is its own error."""
+        started = time.perf_counter()
+        walked: Walked | None = None
+        split: SeasonSplit | None = None
+        error = split_error = None
+        if request.walkforward:
+            walked, error = _guarded(lambda: self._walk_forward(request))
+        if (rule := request.split) is not None and error is None:
+            split, split_error = _guarded(lambda: self._split(rule))
+        seconds = time.perf_counter() - started
+        return Answer(
+            request.strategy_id, walked, split, error, split_error, seconds, request.fingerprint, asked=request.asked
+        )
+
+    def _walk_forward(self, request: Request) -> Walked:
+        taken, outcomes = self._days.taken(request.strategy_id, request.filter_type or ""), self._days.outcomes
+        return once(self._walked, taken.tobytes(), lambda: walkforward(outcomes.where(taken), self._rules))
+
+    def _split(self, rule: SplitRule) -> SeasonSplit:
+        taken, days = self._days.admitted(rule), self._days
+        return once(self._splits, taken.tobytes(), lambda: season_split(days.outcomes.where(taken), days.winter[taken]))
+
+
+def _guarded(compute: Callable[[], T]) -> tuple[T | None, str | None]:
+    """One bad strategy is one error: the others of the task go on."""
+    try:
+        return compute(), None
+    except UnusableStrategy as error:
+        return None, str(error)
+    except Exception as error:
+        return None, f"unexpected {type(error).__name__}: {error}"
