@@ -18,16 +18,17 @@ from typing import Any, NoReturn
 import click
 
 from dask_validator import __version__
-from dask_validator.api import commit_kept, default_workers, grant_access, open_executor, prepared
+from dask_validator.api import commit_kept, default_workers, grant_access, open_executor, prepared, prepared_calibration
 from dask_validator.cli import going_on, options
 from dask_validator.cli.endings import close, keep_dashboard
-from dask_validator.config import RunConfig, Safeguards
+from dask_validator.config import RunConfig, Safeguards, combinations
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.events import Listeners
 from dask_validator.execution.dask.dashboard import open_door
 from dask_validator.execution.dask.encryption import certified
 from dask_validator.journal.journal import Journal, default_path, left_in
 from dask_validator.run import outputs
+from dask_validator.run.calibration import run_calibration
 from dask_validator.run.instruments import costs_of
 from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
@@ -35,8 +36,9 @@ from dask_validator.sources.chosen import source_of
 from dask_validator.store.database import Database
 from dask_validator.system.interrupts import ENDING, INTERRUPTED, Insistent
 from dask_validator.system.surroundings import settle
+from dask_validator.universe.worlds import FEW_WORLDS, Design
 from dask_validator.views.live.sender import Sender
-from dask_validator.views.monitor import summary
+from dask_validator.views.monitor import calibrated, summary
 from dask_validator.views.monitor.streams import forgive, forgiving
 from dask_validator.views.monitor.terminal import Terminal, echo
 
@@ -95,8 +97,7 @@ def run(
     ctx: click.Context, /, db: Path, instrument: str, workers: int | None, scheduler: str | None, **flags: Any
 ) -> None:
     """Validate one instrument's waiting strategies."""
-    if workers is not None and scheduler is not None:
-        raise click.UsageError("--workers and --scheduler exclude each other: give one of them")
+    _refuse_both(workers, scheduler)
     with certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))):
         ctx.exit(_code(_run(ctx, db, instrument, workers, flags, scheduler=scheduler)))
 
@@ -143,6 +144,62 @@ def _build(db: Path, strategies: int, seed: int, *, quiet: bool) -> None:
         build_demo(db, strategies=strategies, seed=seed, listener=terminal.listen)
         terminal.end_progress()
         terminal.say(f"Made in {time.perf_counter() - started:.1f} s")
+
+
+@cli.command(cls=options.ListFlags)
+@options.db
+@options.instrument
+@options.worlds
+@options.workers
+@options.scheduler
+@options.settings
+@options.calibration_safeguards
+@options.surroundings
+@click.pass_context
+def calibrate(
+    ctx: click.Context, /, db: Path, instrument: str, workers: int | None, scheduler: str | None, **flags: Any
+) -> None:
+    """Count the promotions that luck would make; a flag with several numbers is as many settings.
+
+    Changes nothing in the database.
+    """
+    settings = _settings(flags)
+    design = Design.checked(flags["worlds"], flags["block_days"], flags["null_seed"])
+    safeguards, dashboard = _safeguards(flags), None if flags["no_dashboard"] else flags["dashboard_address"]
+    _refuse_both(workers, scheduler)
+    with (
+        certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))),
+        Terminal(quiet=flags["quiet"]) as terminal,
+        prepared_calibration(db, instrument, settings, design, safeguards, terminal.listen) as (order, blocks),
+        open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
+        going_on.calibration_explained(ctx, terminal, blocks),
+    ):
+        terminal.warn(executor.warnings)
+        listeners = Listeners(terminal.listen)
+        with Sender(executor, listeners) as page:
+            found = run_calibration(order, executor, listeners, blocks)
+        if design.worlds < FEW_WORLDS:
+            terminal.warn([f"{design.worlds} worlds are few: quantiles are coarse; {FEW_WORLDS} or more are better"])
+        if not flags["quiet"]:
+            echo(calibrated.render(found), err=flags["as_json"])
+        if flags["as_json"]:
+            echo(json.dumps(found.to_dict()), err=False)
+        keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
+
+
+def _settings(flags: dict[str, Any]) -> list[RunConfig]:
+    """Every combination of the values given."""
+    several = {
+        name: values
+        for name, values in flags.items()
+        if isinstance(values, tuple) and values and name != "exclude_years"
+    }
+    fixed = {
+        name: value
+        for name, value in _fields_of(RunConfig, flags).items()
+        if not isinstance(value, tuple) or name == "exclude_years"
+    }
+    return combinations(RunConfig(**fixed), several)
 
 
 @cli.command()
@@ -258,6 +315,11 @@ def _preflight_of_demo(db: Path, flags: dict[str, Any]) -> None:
     outputs.check_flags(flags, db, "MGC")
     if not flags["no_dashboard"]:
         open_door(flags["dashboard_address"]).close()
+
+
+def _refuse_both(workers: int | None, scheduler: str | None) -> None:
+    if workers is not None and scheduler is not None:
+        raise click.UsageError("--workers and --scheduler exclude each other: give one of them")
 
 
 def _config(flags: dict[str, Any]) -> RunConfig:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,11 +14,14 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
+from dask_validator.errors import Incomplete
+from dask_validator.journal.blocks import Blocks
 from dask_validator.journal.journal import Journal
 from dask_validator.rules.gates import HELD, OF_WINDOWS
 
 if TYPE_CHECKING:
     from dask_validator.run.outcome import Outcome
+    from dask_validator.views.monitor.terminal import Terminal
 
 NAME = "dask-validator"
 
@@ -28,6 +33,22 @@ def next_step(ctx: click.Context, journal: Journal, name: str = "run") -> str:
     what = f"Part of what is computed ({journal.reason})" if journal.reason else "What is computed"
     words = command(ctx, name if journal.computed_all else "run")
     return f"{what} is kept in {journal.path}; go on with\n  {words}"
+
+
+@contextmanager
+def calibration_explained(ctx: click.Context, terminal: Terminal, blocks: Blocks) -> Iterator[None]:
+    """What is kept of a calibration that does not come to its end."""
+    try:
+        yield
+    except (Incomplete, KeyboardInterrupt) as error:
+        terminal.end_progress()
+        kept = f"what went through all worlds is kept in {blocks.path}; go on with\n  {command(ctx, 'calibrate')}"
+        line = kept if blocks.keeps else f"nothing is kept ({blocks.reason or 'nothing went through all worlds yet'})"
+        if isinstance(error, Incomplete):
+            error.details = line.capitalize() if not blocks.keeps else line[0].upper() + line[1:]
+        else:
+            terminal.warn([f"interrupted; {line}"])
+        raise
 
 
 def command(ctx: click.Context, name: str) -> str:

@@ -212,6 +212,14 @@ _SAFEGUARDS = [
 ]
 
 
+_OF_CALIBRATION = [option for option in _SAFEGUARDS if option not in (_SAFEGUARDS[0], _SAFEGUARDS[1])]
+
+
+def calibration_safeguards(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those that a command without verdicts has."""
+    return _apply(_OF_CALIBRATION, command)
+
+
 def access(command: Callable[..., Any]) -> Callable[..., Any]:
     """What connections to the database may take and reach, for commands without safeguards."""
     return _apply([memory_limit, allow_external_views], command)

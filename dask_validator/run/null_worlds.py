@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +197,8 @@ def _disjoint(kept: Sequence[Arrays], count: int) -> Iterator[Block]:
     """Blocks as far as each is about strategies that no other one is about."""
     seen: set[int] = set()
     for arrays in kept:
-        block = Block(*arrays.values())
+        named: dict[str, Any] = dict(arrays)
+        block = Block(**named)
         own, candidates = set(block.positions.tolist()), set(block.candidates.tolist())
         sound = (
             own <= set(range(count)) - seen

@@ -1,0 +1,71 @@
+"""What is said of promotions and luck, worded once for all who say it (docs/statistics.md, section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+WIDE = 5.0  # times: beyond, the interval needs an explanation
+SAME_YEARS = (
+    "All strategies were chosen on the same years as these windows. No window here is out of sample; only days after "
+    "{last_day} are."
+)
+UNRECORDED = (
+    "Counted are the {strategies:,} strategies in the table. Tries that were not recorded make every number here too "
+    "good."
+)
+NOT_CALIBRATED = "their stored numbers do not follow from their outcomes and filter."
+ENDED = "An edge that was there and has ended is not luck; no number here sees it."
+NO_EVIDENCE = "That is no more than luck makes: these promotions are no evidence."
+TOO_HIGH = (
+    "The bound takes every strategy at break-even. Most of yours lose money, so it is too high by an unknown factor."
+)
+CLUSTERS = "Strategies move together: promotions come in clusters, so the number of lucky ones varies widely."
+
+
+def verdict(numbers: Mapping[str, Any], *, losing: int) -> list[str]:
+    """How many promotions luck would make under one setting; `numbers` as `--json` names them."""
+    said = [_counted(numbers)]
+    if numbers["promoted"] <= numbers["null_q95"]:
+        said.append(NO_EVIDENCE)
+    elif 2 * losing > numbers["strategies"]:
+        said.append(TOO_HIGH)
+    if numbers["null_q95"] > WIDE * numbers["null_q05"]:
+        said.append(CLUSTERS)
+    if numbers["upper_bound"]:
+        said.append(
+            "The worlds do not know of drawdowns: with --max-drawdown the number of lucky ones is an upper bound."
+        )
+    if numbers["not_calibrated"]:
+        of_them = f"{numbers['not_calibrated']:,} strategies, {numbers['promoted_not_calibrated']:,} of them promoted,"
+        said.append(f"{of_them} are not calibrated: {NOT_CALIBRATED}")
+    return said
+
+
+def _counted(numbers: Mapping[str, Any]) -> str:
+    worlds = f"{numbers['worlds']:,} worlds, blocks of {numbers['block_days']:g} days"
+    mean, of_all = one_decimal(numbers["null_mean"]), f"of {numbers['strategies']:,}"
+    between = f"90 %: {numbers['null_q05']:,.0f} to {numbers['null_q95']:,.0f}"
+    counted = (
+        f"If no strategy had an edge, a run with these flags on these days would promote {mean} {of_all} "
+        f"({between}; {worlds}). It promoted {numbers['promoted']:,}."
+    )
+    if not numbers["promoted"]:
+        return counted
+    low, high = percent(numbers["false_share_low"]), percent(numbers["false_share_high"])
+    return f"{counted} At most about {percent(numbers['false_share'])} of them ({low} to {high}) would then be luck."
+
+
+def limits(strategies: int, last_day: str) -> list[str]:
+    """What no number here can tell."""
+    return [SAME_YEARS.format(last_day=last_day), UNRECORDED.format(strategies=strategies), ENDED]
+
+
+def one_decimal(number: float) -> str:
+    """A mean number of promotions."""
+    return f"{number:,.1f}"
+
+
+def percent(share: float) -> str:
+    """A share without decimals, unless it is small."""
+    return f"{share:.0%}" if share >= 0.1 or share == 0 else f"{share:.1%}"
