@@ -40,7 +40,6 @@ from dask_validator.system.cores import usable_cores
 from dask_validator.system.interrupts import held_back
 from dask_validator.system.surroundings import settle
 from dask_validator.universe.calibration import Calibration
-from dask_validator.universe.worlds import Design
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor.notebook import Notebook, in_notebook
 from dask_validator.views.result import RunResult
@@ -117,9 +116,6 @@ def calibrate(
     instrument: str = "MGC",
     config: RunConfig | None = None,
     *,
-    worlds: int = 1000,
-    block_days: float = 5.0,
-    null_seed: int = 0,
     workers: int | None = None,
     client: Client | None = None,
     progress: bool = True,
@@ -131,12 +127,10 @@ def calibrate(
     ----------
     db, config, workers, client, progress
         As of `validate`; nothing is written to the database.
-    worlds, block_days, null_seed
-        How many worlds without an edge, the mean length of the blocks of days that they are made of, and the seed: a
-        world depends on seed and number alone (docs/statistics.md).
     flags
-        Fields of RunConfig; a list gives several settings, which share the worlds: `min_sample=[20, 30, 60]`. Also
-        `journal`, `task_timeout`, `wait_for_lock`, `memory_limit` and `allow_external_views` as the command has them.
+        Fields of RunConfig: `worlds`, `block_days` and `null_seed` say how worlds are drawn (docs/statistics.md); of
+        the others a list gives several settings, which share the worlds: `min_sample=[20, 30, 60]`. Also `journal`,
+        `task_timeout`, `wait_for_lock`, `memory_limit` and `allow_external_views` as the command has them.
 
     Raises
     ------
@@ -148,18 +142,15 @@ def calibrate(
     settle()
     several = {name: flags.pop(name) for name in list(flags) if _is_several(name, flags[name])}
     config, safeguards = _with_flags(config or RunConfig(), flags)
-    design = Design.checked(worlds, block_days, null_seed)
     with (
         _display(f"{instrument} in {Path(db).name}", progress, client) as display,
-        prepared_calibration(db, instrument, combinations(config, several), design, safeguards, display.listen) as (
-            order,
-            blocks,
-        ),
+        prepared_calibration(db, instrument, combinations(config, several), safeguards, display.listen) as prepared,
         open_executor(workers, client, say=display.say, task_timeout_s=safeguards.task_timeout) as executor,
     ):
         display.warn(executor.warnings)
         listeners = Listeners(display.listen)
         with Sender(executor, listeners):
+            order, blocks = prepared
             return run_calibration(order, executor, listeners, blocks)
 
 
@@ -175,7 +166,6 @@ def prepared_calibration(
     db: str | Path,
     instrument: str,
     settings: Sequence[RunConfig],
-    design: Design,
     safeguards: Safeguards = NO_SAFEGUARDS,
     listener: Listener = ignore,
 ) -> Iterator[tuple[CalibrationOrder, Blocks]]:
@@ -187,7 +177,7 @@ def prepared_calibration(
     with Blocks(path, Path(db).absolute(), instrument) as blocks:
         database = _database(db, instrument, safeguards, listener, to_write=False)
         database = replace(database, waiting=CANONICAL)
-        yield CalibrationOrder(database, instrument, settings, costs, design), blocks
+        yield CalibrationOrder(database, instrument, settings, costs), blocks
         blocks.forget()
 
 

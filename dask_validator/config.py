@@ -10,12 +10,18 @@ from dataclasses import dataclass, fields, replace
 from itertools import product
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from dask_validator.errors import InputError
 
 DEFAULT_WF_OUTPUT = Path("data/walkforward_results.jsonl")
 MAX_MONTHS = 1200
+GATES_OF_ALL = ("fdr", "luck", "stepm")  # in the order in which they are asked
+FdrMethod = Literal["bh", "by", "raw"]
+FDR_METHODS = get_args(FdrMethod)
+ALPHA = 0.05
+LEAST_WORLDS, MOST_WORLDS, FEW_WORLDS = 20, 100_000, 200  # with fewer than the last, quantiles are coarse
+LONGEST_BLOCK = 1e12  # days
 
 
 def _is_whole(value: object) -> bool:
@@ -37,8 +43,11 @@ _KINDS: dict[str, Callable[[Any], tuple[bool, str]]] = {
     "float": lambda value: (_is_finite(value), "a finite number"),
     "float | None": lambda value: (value is None or _is_finite(value), "a finite number"),
     "bool": lambda value: (isinstance(value, bool), "True or False"),
+    "int | None": lambda value: (value is None or _is_whole(value), "a whole number"),
+    "tuple[str, ...]": lambda value: (isinstance(value, list | tuple), "a list of names"),
     "tuple[int, ...]": lambda value: (isinstance(value, Iterable) and all(map(_is_whole, value)), "years"),
     "str | None": lambda value: (value is None or _is_size(value), "a size such as 800MiB or 4GB"),
+    "FdrMethod | None": lambda value: (value in (None, *FDR_METHODS), f"one of {', '.join(FDR_METHODS)}"),
     "str | Path": lambda value: (isinstance(value, str | Path), "a path"),
     "str | Path | None": lambda value: (value is None or isinstance(value, str | Path), "a path"),
 }
@@ -80,11 +89,21 @@ class RunConfig:
     wf_output: str | Path = DEFAULT_WF_OUTPUT
     instruments: str | Path | None = None
     dry_run: bool = False
+    gate: tuple[str, ...] = ()
+    gate_alpha: float | None = None
+    gate_share: float = 0.10
+    fdr_method: FdrMethod | None = None
+    fdr_sides: int | None = None
+    calibrate: bool = False
+    worlds: int = 1000
+    block_days: float = 5.0
+    null_seed: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             self._need(field.name, *_KINDS[str(field.type)](getattr(self, field.name)))
         object.__setattr__(self, "exclude_years", tuple(sorted(set(self.exclude_years))))
+        self._check_multiplicity()
         for name in ("wf_test_months", "wf_min_train_months"):
             self._need(name, 1 <= getattr(self, name) <= MAX_MONTHS, f"1 to {MAX_MONTHS} months")
         for name in ("min_years_positive_pct", "wf_min_pct_positive"):
@@ -97,6 +116,31 @@ class RunConfig:
     def _need(self, name: str, holds: bool, needed: str) -> None:
         if not holds:
             raise InputError(f"{flag(name)} got {getattr(self, name)!r}; needed {needed}")
+
+    def _check_multiplicity(self) -> None:
+        self._need("gate", set(self.gate) <= {*GATES_OF_ALL, "none"}, f"of {', '.join(GATES_OF_ALL)}, or none")
+        named = () if "none" in self.gate else tuple(name for name in GATES_OF_ALL if name in self.gate)
+        object.__setattr__(self, "gate", named)
+        self._need("gate_alpha", self.gate_alpha is None or 0 < self.gate_alpha < 1, "a share between 0 and 1")
+        self._need("gate_share", 0 <= self.gate_share <= 1, "a share between 0 and 1 (0.1 is 10 %)")
+        self._need("fdr_sides", self.fdr_sides in (None, 1, 2), "1 or 2")
+        few = math.ceil(1 / self.alpha)
+        self._need("worlds", LEAST_WORLDS <= self.worlds <= MOST_WORLDS, f"{LEAST_WORLDS} to {MOST_WORLDS:,}")
+        self._need(
+            "worlds", self.worlds >= few or not self.gate, f"at least {few}: no share of fewer is {self.alpha:g}"
+        )
+        self._need("block_days", 1 <= self.block_days <= LONGEST_BLOCK, f"1 to {LONGEST_BLOCK:g} days")
+        self._need("null_seed", self.null_seed >= 0, "zero or more")
+
+    @property
+    def alpha(self) -> float:
+        """The level of the gates `fdr` and `stepm`."""
+        return ALPHA if self.gate_alpha is None else self.gate_alpha
+
+    @property
+    def needs_worlds(self) -> bool:
+        """Whether the run puts its strategies into worlds without an edge."""
+        return self.calibrate or bool({"luck", "stepm"} & set(self.gate))
 
     @property
     def window_rules(self) -> WindowRules:

@@ -36,7 +36,6 @@ from dask_validator.sources.chosen import source_of
 from dask_validator.store.database import Database
 from dask_validator.system.interrupts import ENDING, INTERRUPTED, Insistent
 from dask_validator.system.surroundings import settle
-from dask_validator.universe.worlds import FEW_WORLDS, Design
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor import calibrated, summary
 from dask_validator.views.monitor.streams import forgive, forgiving
@@ -164,13 +163,12 @@ def calibrate(
     Changes nothing in the database.
     """
     settings = _settings(flags)
-    design = Design.checked(flags["worlds"], flags["block_days"], flags["null_seed"])
     safeguards, dashboard = _safeguards(flags), None if flags["no_dashboard"] else flags["dashboard_address"]
     _refuse_both(workers, scheduler)
     with (
         certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))),
         Terminal(quiet=flags["quiet"]) as terminal,
-        prepared_calibration(db, instrument, settings, design, safeguards, terminal.listen) as (order, blocks),
+        prepared_calibration(db, instrument, settings, safeguards, terminal.listen) as (order, blocks),
         open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
         going_on.calibration_explained(ctx, terminal, blocks),
     ):
@@ -178,8 +176,7 @@ def calibrate(
         listeners = Listeners(terminal.listen)
         with Sender(executor, listeners) as page:
             found = run_calibration(order, executor, listeners, blocks)
-        if design.worlds < FEW_WORLDS:
-            terminal.warn([f"{design.worlds} worlds are few: quantiles are coarse; {FEW_WORLDS} or more are better"])
+        terminal.warn(calibrated.doubts(found))
         if not flags["quiet"]:
             echo(calibrated.render(found), err=flags["as_json"])
         if flags["as_json"]:

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from dask_validator.config import DEFAULT_WF_OUTPUT, RunConfig
-from dask_validator.universe.worlds import LEAST_WORLDS, MOST_WORLDS, Design
+from dask_validator.config import DEFAULT_WF_OUTPUT, FDR_METHODS, GATES_OF_ALL, RunConfig
 
 UNTIL_INTERRUPT = float("inf")
 
@@ -21,7 +20,7 @@ class ListFlags(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does, each list spelled out."""
         for param in self.params:
-            if isinstance(param, click.Option) and param.multiple and param.name != "instrument":
+            if isinstance(param, click.Option) and param.multiple and param.name not in ("instrument", "gate"):
                 args = _repeat_flag(param.opts[0], args)
         return super().parse_args(ctx, args)
 
@@ -130,8 +129,30 @@ def _numbers(rule: Callable[..., Any]) -> list[Callable[..., Any]]:
     ]
 
 
+_WORLDS = [
+    _rule("--worlds", int, "How many worlds without an edge."),
+    _rule("--block-days", float, "Mean length of the blocks of days that worlds are made of."),
+    _rule("--null-seed", int, "The same seed draws the same worlds."),
+]
+_GATES_OF_ALL = [
+    click.option(
+        "--gate",
+        type=click.Choice([*GATES_OF_ALL, "none"]),
+        multiple=True,
+        help="Phase 7: also ask for evidence that holds over all strategies; may be repeated.",
+    ),
+    _rule("--gate-alpha", float, "Level of the gates fdr and stepm.  [default: 0.05]"),
+    _rule("--gate-share", float, "Gate luck: largest share of luck among promotions as strong."),
+    click.option(
+        "--fdr-method", type=click.Choice(FDR_METHODS), help="Gate fdr: how p-values are corrected.  [default: bh]"
+    ),
+    click.option("--fdr-sides", type=click.IntRange(1, 2), help="Gate fdr: sides of the p-values.  [default: 1]"),
+    click.option("--calibrate", is_flag=True, help="Also count the promotions that luck would make."),
+    *_WORLDS,
+]
 _RULES = [
     *_numbers(_rule),
+    *_GATES_OF_ALL,
     wf_output,
     strict_filters,
     instruments,
@@ -147,25 +168,6 @@ def rules(command: Callable[..., Any]) -> Callable[..., Any]:
 def settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that verdicts depend on, numbers each with as many values as are wanted."""
     return _apply([*_numbers(_several), strict_filters, instruments], command)
-
-
-_WORLDS = [
-    click.option(
-        "--worlds",
-        type=click.IntRange(min=LEAST_WORLDS, max=MOST_WORLDS),
-        default=Design().worlds,
-        help="How many worlds without an edge.",
-    ),
-    click.option(
-        "--block-days",
-        type=click.FloatRange(min=1),
-        default=Design().block_days,
-        help="Mean length of the blocks of days that worlds are made of.",
-    ),
-    click.option(
-        "--null-seed", type=click.IntRange(min=0), default=Design().seed, help="The same seed, the same worlds."
-    ),
-]
 
 
 def worlds(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -38,12 +38,16 @@ class CalibrationOrder(NamedTuple):
     instrument: str
     settings: Sequence[RunConfig]
     costs: Costs
-    design: Design
 
     @property
     def config(self) -> RunConfig:
         """The first of the settings; those that are looked at together have its windows and filters."""
         return self.settings[0]
+
+    @property
+    def design(self) -> Design:
+        """The worlds."""
+        return Design.of(self.config)
 
 
 class Calibrating(NamedTuple):

@@ -18,8 +18,8 @@ from dask_validator.journal.blocks import Arrays, Shape
 from dask_validator.journal.provenance import source_of_the_worlds, versions
 from dask_validator.model import EPOCH, OutcomeKey, Status
 from dask_validator.rules.costs import risk_dollars
-from dask_validator.rules.counting import CODE
 from dask_validator.rules.gates import GATES, POSITION, Terms
+from dask_validator.rules.verdicts import Verdicts
 from dask_validator.run.calibrating import Calibrating, Universe, refuse_incomplete, where
 from dask_validator.universe import luck
 from dask_validator.universe.calendars import Observed
@@ -101,9 +101,13 @@ def _with_status(universe: Universe, status: Status) -> NDArray[np.bool_]:
     """By setting, whether a run gives it to each strategy that is observed."""
     found = []
     for verdicts in universe.verdicts:
-        ids = {verdicts.ids[i] for i in np.flatnonzero(verdicts.status == CODE[status]).tolist()}
+        ids = _ids_with(verdicts, status)
         found.append([strategy_id in ids for strategy_id in universe.observed.ids])
     return np.array(found, dtype=np.bool_).reshape(len(found), len(universe.observed.ids))
+
+
+def _ids_with(verdicts: Verdicts, status: Status) -> set[str]:
+    return {verdicts.ids[i] for i in verdicts.of(status)}
 
 
 def circumstances(run: Calibrating, universe: Universe, rows: Rows) -> Circumstances:
@@ -265,7 +269,7 @@ def _summed(
             int(promoted[i].sum()),
             kept.size,
             len(left_out),
-            sum(universe.verdicts[i].by_id().get(name) is Status.PASSED for name in left_out),
+            len(left_out.keys() & _ids_with(universe.verdicts[i], Status.PASSED)),
             int((z < 0).sum()),
             config.max_drawdown is not None,
         )

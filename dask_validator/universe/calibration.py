@@ -14,7 +14,10 @@ from dask_validator.universe.evidence import NULLS
 from dask_validator.universe.luck import Count, count
 from dask_validator.universe.worlds import Design
 
-BESIDE = {"wf_output", "instruments", "dry_run"}  # flags that no verdict depends on
+BESIDE = {  # flags that no gate of phases 1 to 6 depends on
+    *("wf_output", "instruments", "dry_run", "calibrate", "worlds", "block_days", "null_seed"),
+    *("gate", "gate_alpha", "gate_share", "fdr_method", "fdr_sides"),
+}
 
 
 class Strategies(NamedTuple):
@@ -103,5 +106,5 @@ class Calibration:
 
 
 def flags_of(config: RunConfig) -> dict[str, Any]:
-    """The flags that verdicts depend on."""
+    """The flags that phases 1 to 6 depend on."""
     return {name: getattr(config, name) for name in (field.name for field in fields(config)) if name not in BESIDE}

@@ -6,17 +6,13 @@ Politis, D. N. and Romano, J. P. (1994), The Stationary Bootstrap, Journal of th
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.errors import InputError
+from dask_validator.config import RunConfig
 
-LEAST_WORLDS, MOST_WORLDS = 20, 100_000  # with fewer no p-value could be 5 %
-LONGEST_BLOCK = 1e12
-FEW_WORLDS = 200  # with fewer, quantiles are coarse
 LEAST_POOL = 250  # days that a later era must have to draw from
 
 
@@ -28,15 +24,9 @@ class Design(NamedTuple):
     seed: int = 0
 
     @classmethod
-    def checked(cls, worlds: int, block_days: float, seed: int) -> Design:
-        """Raise InputError for what nobody could draw."""
-        if not (isinstance(worlds, Integral) and LEAST_WORLDS <= worlds <= MOST_WORLDS):
-            raise InputError(f"worlds got {worlds!r}; needed a whole number from {LEAST_WORLDS} to {MOST_WORLDS:,}")
-        if not (isinstance(block_days, Real) and 1 <= block_days <= LONGEST_BLOCK):
-            raise InputError(f"block_days got {block_days!r}; needed a number from 1 to {LONGEST_BLOCK:g}")
-        if not (isinstance(seed, Integral) and seed >= 0):
-            raise InputError(f"null_seed got {seed!r}; needed a whole number, zero or more")
-        return cls(int(worlds), float(block_days), int(seed))
+    def of(cls, config: RunConfig) -> Design:
+        """As the flags ask for it."""
+        return cls(config.worlds, config.block_days, config.null_seed)
 
 
 def era_starts(days: int) -> list[int]:

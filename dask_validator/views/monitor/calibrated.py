@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dask_validator.config import RunConfig, flag
+from dask_validator.config import FEW_WORLDS, RunConfig, flag
 from dask_validator.universe.calibration import Calibration, flags_of
 from dask_validator.wording import luck
 
@@ -26,6 +26,13 @@ def render(calibration: Calibration) -> str:
     if len(rows) > 1:
         said[0] = f"{names[0]}: {said[0]}"
     return "\n".join([head, *lines, "", *said, *luck.limits(first["strategies"], calibration.last_day)])
+
+
+def doubts(calibration: Calibration) -> list[str]:
+    """What makes its numbers coarse."""
+    worlds = calibration.design.worlds
+    few = f"{worlds} worlds are few: quantiles are coarse; {FEW_WORLDS} or more are better"
+    return [few] if worlds < FEW_WORLDS else []
 
 
 def _lines(name: str, cells: Sequence[str]) -> list[str]:
