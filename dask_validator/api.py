@@ -173,7 +173,7 @@ def prepared_calibration(
     costs = costs_of(instrument, settings[0].instruments)
     check_is_file(db)
     grant_access(db, safeguards)
-    path = Path(safeguards.journal or calibration_path(Path(db).absolute(), instrument))
+    path = Path(safeguards.journal) if safeguards.journal else _blocks_path(db, instrument)
     with Blocks(path, Path(db).absolute(), instrument) as blocks:
         database = _database(db, instrument, safeguards, listener, to_write=False)
         database = replace(database, waiting=CANONICAL)
@@ -234,7 +234,8 @@ def prepared(
         if said := finish_append(database, journal, instrument, config.wf_output):
             listener(Said(said))
         commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
-        yield Order(database, instrument, config, costs, safeguards.resume, commit_wait_s), journal
+        blocks = _blocks_path(db, instrument) if writes else None
+        yield Order(database, instrument, config, costs, safeguards.resume, commit_wait_s, blocks), journal
 
 
 def commit_kept(
@@ -280,8 +281,10 @@ def commit_kept(
         if not config.no_walkforward:
             refuse_other_output(journal, wf_output)
         config = replace(config, wf_output=wf_output)
-        order = Order(database, instrument, config, costs, safeguards.resume, commit_wait_s)
-        return run_validation(order, NoExecutor(), listener, journal, only_commits=True)
+        blocks = _blocks_path(db, instrument)
+        order = Order(database, instrument, config, costs, safeguards.resume, commit_wait_s, blocks)
+        worlds_on = SerialExecutor(safeguards.task_timeout)
+        return run_validation(order, NoExecutor(), listener, journal, only_commits=True, worlds_on=worlds_on)
 
 
 def grant_access(db: str | Path, safeguards: Safeguards) -> None:
@@ -302,6 +305,10 @@ def _journal(db: str | Path, instrument: str, safeguards: Safeguards, *, keeps: 
 
 def _journal_path(db: str | Path, instrument: str, safeguards: Safeguards) -> Path:
     return Path(safeguards.journal or default_path(Path(db).absolute(), instrument))
+
+
+def _blocks_path(db: str | Path, instrument: str) -> Path:
+    return calibration_path(Path(db).absolute(), instrument)
 
 
 def _discard(db: str | Path, instrument: str, safeguards: Safeguards, listener: Listener) -> None:

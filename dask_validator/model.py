@@ -244,6 +244,16 @@ class Request(NamedTuple):
         """The question as bits: walk-forward, season split."""
         return self.walkforward + 2 * (self.split is not None)
 
+    def also(self, other: Request | None) -> Request:
+        """What this one asks, and what the other one asks about the same strategy."""
+        if other is None:
+            return self
+        return self._replace(
+            filter_type=self.filter_type if self.walkforward else other.filter_type,
+            walkforward=self.walkforward or other.walkforward,
+            split=self.split or other.split,
+        )
+
     def selectors(self) -> Iterator[str | SplitRule]:
         """What picks the days that matter to it."""
         if self.split is not None:

@@ -12,7 +12,7 @@ from dask_validator.cli.options import UNTIL_INTERRUPT
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError
 from dask_validator.run.outcome import Outcome
-from dask_validator.views.monitor import summary
+from dask_validator.views.monitor import calibrated, summary
 from dask_validator.views.monitor.terminal import Terminal, echo
 
 Flags = dict[str, Any]
@@ -36,6 +36,9 @@ def close(
     else:
         terminal.say("")
         tell(summary.render(result.summary))
+        if result.calibration:
+            tell(f"\n{calibrated.render(result.calibration)}\n")
+            terminal.warn(calibrated.doubts(result.calibration))
         if appendix:
             tell(appendix(result))
         terminal.warn(result.warnings)

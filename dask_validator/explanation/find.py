@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError, UnusableStrategy
 from dask_validator.execution.alone import alone
 from dask_validator.explanation.words import Explanation
-from dask_validator.model import Answer, Judged, Request, SplitRule, Status, Strategy, Verdict, Walked, window_results
+from dask_validator.model import (
+    Answer,
+    Discovery,
+    Judged,
+    Request,
+    SplitRule,
+    Status,
+    Strategy,
+    Verdict,
+    Walked,
+    window_results,
+)
 from dask_validator.rules import notes
-from dask_validator.rules.candidates import Candidates, corrected_p_value, split_of, unknown_filter, unusable
+from dask_validator.rules.candidates import Candidates, split_of, unknown_filter, unusable
 from dask_validator.rules.counting import CODE
-from dask_validator.rules.gates import OF_ROWS, OF_WINDOWS, Terms, every_judged
-from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
+from dask_validator.rules.gates import GATES, OF_ROWS, OF_UNIVERSE, OF_WINDOWS, Terms, every_judged
+from dask_validator.rules.of_all import NOTHING, OfAll
+from dask_validator.rules.remedies import Remedy, screening_remedy, universe_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen, year_words
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
@@ -73,14 +87,39 @@ def explain(
         return explanation._replace(source=f"the flags of {explanation.source}: no run that is kept has judged it")
     config = RunConfig()
     order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments))
-    return _explain(order, stored, None, "the default flags: no run is stored")
+    return _explain(order, stored, NOTHING_KEPT, "the default flags: no run is stored")
 
 
 def explain_verdict(order: Order, verdicts: Verdicts, position: int, run_id: str) -> Explanation:
     """Explain one verdict of a run that is still in memory, committed or not."""
     stored = order.database.read_strategy(verdicts.ids[position])
     apart = verdicts.status[position] == CODE[Status.FAILED]
-    return _explain(order, stored, verdicts.walked[position], f"run {run_id}", apart=apart)
+    return _explain(order, stored, _Kept.of(verdicts, position), f"run {run_id}", apart=apart)
+
+
+class _Kept(NamedTuple):
+    """What a run has kept of the strategy; None where it has not come so far, or is of an earlier version."""
+
+    walked: Walked | None = None
+    of_all: OfAll = NOTHING
+    p_value: float | None = None  # that is corrected for the others
+    discovery: Discovery | None = None
+    earns: bool | None = None
+
+    @classmethod
+    def of(cls, verdicts: Verdicts, i: int) -> _Kept:
+        """From its verdict."""
+        tested = not np.isnan(verdicts.p_value[i])
+        return cls(
+            verdicts.walked[i],
+            verdicts.of_all(i),
+            float(verdicts.p_value[i]) if tested else None,
+            verdicts.discovery(i),
+            bool(verdicts.earns[i]) if tested else None,
+        )
+
+
+NOTHING_KEPT = _Kept()
 
 
 def _runs(database: Database, stored: Stored, run_id: str | None) -> Iterator[PastRun]:
@@ -99,12 +138,16 @@ def _runs(database: Database, stored: Stored, run_id: str | None) -> Iterator[Pa
 def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Path | None) -> Explanation:
     """By the flags of a run, and its windows if the strategy came so far in it."""
     config = run.config
-    walked = None if config.no_walkforward else run.walked(stored.strategy.strategy_id)
+    verdicts = None if run.lines else run.verdicts(stored.strategy.strategy_id)
+    if verdicts is not None:
+        kept = _Kept.of(verdicts, 0) if len(verdicts) else NOTHING_KEPT
+    else:
+        kept = _Kept(None if config.no_walkforward else run.walked(stored.strategy.strategy_id))
     order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments or config.instruments))
-    return _explain(order, stored, walked, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
+    return _explain(order, stored, kept, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
 
 
-def _explain(order: Order, stored: Stored, walked: Walked | None, source: str, *, apart: bool = False) -> Explanation:
+def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: bool = False) -> Explanation:
     strategy, config = stored.strategy, order.config
     facts = order.database.read_facts(order.instrument)
     market = Market(order.costs, facts.atr_by_year)
@@ -114,11 +157,14 @@ def _explain(order: Order, stored: Stored, walked: Walked | None, source: str, *
         [verdict] = decide(candidates, {}, facts.correction)
         return _alias(order, stored, verdict, source)
     # What has failed may kill or hang whoever computes it.
-    answer = _answer(order, strategy, walked, apart=apart or stored.status == Status.FAILED)
-    if walked is None and answer.walkforward is not None:
+    answer = _answer(order, strategy, kept.walked, apart=apart or stored.status == Status.FAILED)
+    if kept.walked is None and answer.walkforward is not None:
         source += "; walk-forward computed now"
-    [verdict] = decide(candidates, {strategy.strategy_id: answer}, facts.correction, facts.setups_not_null)
-    p_value = corrected_p_value(strategy)
+    answers = {strategy.strategy_id: answer}
+    verdicts = decide(candidates, answers, facts.correction, facts.setups_not_null, kept.of_all)
+    verdict = verdicts[0]
+    if kept.discovery is None:  # else of the day of the run
+        kept = kept._replace(**_Kept.of(verdicts, 0)._replace(walked=kept.walked, of_all=kept.of_all)._asdict())
     min_trades = config.wf_min_trades
     return Explanation(
         strategy.strategy_id,
@@ -127,14 +173,23 @@ def _explain(order: Order, stored: Stored, walked: Walked | None, source: str, *
         (stored.status, stored.note) if stored.status else None,
         source,
         config,
-        _gates(strategy, candidates.terms, market, answer),
+        _gates(strategy, candidates.terms, market, answer, kept.of_all),
         window_results(answer.walkforward.windows, min_trades) if answer.walkforward else (),
         verdict.split or answer.split or strategy.stored_split,
-        strategy.p_value,
-        None if p_value is None else facts.correction.of(p_value),
-        Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(config, strategy, market, answer, verdict),
+        strategy.p_value if kept.p_value is None else kept.p_value,
+        kept.discovery,
+        Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(config, strategy, market, answer, verdicts),
         unknown_filter(strategy, config) if answer.walkforward else None,
+        earns=kept.earns,
+        luck=_of_worlds(kept.of_all),
     )
+
+
+def _of_worlds(of_all: OfAll) -> dict[str, float | None]:
+    """What null worlds say of the strategy, by name; empty where the run did not ask them."""
+    if not len(of_all.columns.get("z", ())):
+        return {}
+    return {name: None if np.isnan(column[0]) else float(column[0]) for name, column in of_all.columns.items()}
 
 
 def _alias(order: Order, stored: Stored, verdict: Verdict, source: str) -> Explanation:
@@ -190,7 +245,7 @@ def _lost(task: WalkforwardTask, reason: str) -> TaskResult:
     return lost(task.piece.asked, reason)
 
 
-def _gates(strategy: Strategy, terms: Terms, market: Market, answer: Answer) -> tuple[Judged, ...]:
+def _gates(strategy: Strategy, terms: Terms, market: Market, answer: Answer, of_all: OfAll) -> tuple[Judged, ...]:
     """All that can be applied, also those behind one that rejects."""
     screened = screen([strategy], terms, market, all_years=True)
     observed, gates = screened.observed[0], []
@@ -199,11 +254,15 @@ def _gates(strategy: Strategy, terms: Terms, market: Market, answer: Answer) -> 
     if answer.walkforward is not None:
         observe([answer.walkforward], terms.config.wf_min_trades, screened.observed, [0])
         gates += every_judged(observed, terms, {}, OF_WINDOWS)
+    for position in OF_UNIVERSE:
+        observed[position] = of_all.about([strategy.strategy_id])[GATES[position].name][0]
+    gates += every_judged(observed, terms, {}, OF_UNIVERSE)
     return tuple(gates)
 
 
-def _remedy(config: RunConfig, strategy: Strategy, market: Market, answer: Answer, verdict: Verdict) -> Remedy:
+def _remedy(config: RunConfig, strategy: Strategy, market: Market, answer: Answer, verdicts: Verdicts) -> Remedy:
     """The changes to all gates together, and all that no flag changes."""
+    verdict = verdicts[0]
     failed = verdict.status is Status.FAILED
     blocks: list[str | None] = [
         verdict.note if failed else None,
@@ -222,4 +281,6 @@ def _remedy(config: RunConfig, strategy: Strategy, market: Market, answer: Answe
     if answer.walkforward is not None:
         walking = walkforward_remedy(answer.walkforward, config)
         changes, blocks = changes | walking.changes, [*blocks, *walking.lacking]
+    against_all = universe_remedy(verdicts.observed[0], verdicts.terms)
+    changes, blocks = changes | against_all.changes, [*blocks, *against_all.lacking]
     return Remedy(changes, tuple(dict.fromkeys(filter(None, blocks))))

@@ -11,11 +11,11 @@ from dask_validator.config import RunConfig
 from dask_validator.model import Discovery, Judged, SeasonSplit, Verdict, WindowResult
 from dask_validator.rules.gates import GATES, POSITION
 from dask_validator.rules.remedies import Remedy
-from dask_validator.wording import sentences
+from dask_validator.wording import luck, sentences
 from dask_validator.wording.harmless import escaped, plain
 
 DEFAULT = RunConfig()
-_NO_RULES = {"wf_output", "instruments", "dry_run"}  # fields that no verdict depends on
+_NO_RULES = {"wf_output", "instruments", "dry_run", "calibrate"}  # fields that no verdict depends on
 
 
 class Explanation(NamedTuple):
@@ -39,6 +39,10 @@ class Explanation(NamedTuple):
         The filter in whose place walk-forward took every day, if it did.
     canonical_id
         Of an alias the strategy that it stands for, where the database tells.
+    earns
+        Whether it earns significantly, one-sided; None without a p-value.
+    luck
+        What null worlds say of it, by the names of `dask_validator_results`; empty where the run did not ask them.
     """
 
     strategy_id: str
@@ -55,6 +59,8 @@ class Explanation(NamedTuple):
     remedy: Remedy
     unknown_filter: str | None = None
     canonical_id: str | None = None
+    earns: bool | None = None
+    luck: Mapping[str, float | None] = {}
 
     @property
     def agrees(self) -> bool:
@@ -111,6 +117,8 @@ def _as_dict(explanation: Explanation) -> dict[str, Any]:
         "p_value": _finite({"": explanation.p_value})[""],
         "adjusted_p": discovery.adjusted_p if discovery else None,
         "significant": discovery.significant if discovery else None,
+        "earns": explanation.earns,
+        "luck": dict(explanation.luck),
         "remedy": explanation.remedy._asdict() | {"flags": explanation.remedy.flags},
     }
 
@@ -241,10 +249,23 @@ def _ending(explanation: Explanation) -> list[str]:
     if explanation.split is not None and explanation.split.verdict is not None:
         lines.append(f"Season split: {_split(explanation.split)}")
     if (discovery := explanation.discovery) is not None:
-        verdict = "significant" if discovery.significant else "not significant"
         adjusted = sentences.p_text(discovery.adjusted_p)
-        lines.append(f"p {sentences.p_text(explanation.p_value)} (two-sided), after BH {adjusted}: {verdict} at 5 %")
+        of_both = f"p {sentences.p_text(explanation.p_value)} (two-sided), after BH {adjusted}"
+        lines.append(f"{of_both}: {_significance(explanation)} at 5 %")
+    lines += luck.of_strategy(explanation.luck)
     return lines + _remedy(explanation)
+
+
+def _significance(explanation: Explanation) -> str:
+    """Which way: of the two-sided ones, losers are as many as the others."""
+    discovery = explanation.discovery
+    if discovery is None or not discovery.significant:
+        way = "differs from zero not significantly"
+    else:
+        way = "differs from zero significantly"
+    if explanation.earns is None:
+        return way
+    return f"{way}, {'earns' if explanation.earns else 'does not earn'} significantly (one-sided)"
 
 
 def _split(split: SeasonSplit) -> str:

@@ -88,7 +88,7 @@ class Blocks:
         self._worth_keeping |= self._add({"block": {name: _encoded(array) for name, array in block.items()}})
 
     def forget(self) -> None:
-        """Everything was told."""
+        """Everything was told, or is committed."""
         self._worth_keeping = False
 
     def _add(self, record: Any) -> bool:

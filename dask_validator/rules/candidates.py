@@ -90,7 +90,7 @@ class Candidates:
     def counts(self) -> dict[str, Any]:
         """What is decided so far, counted; a strategy whose season split is open may be rejected already."""
         codes = np.array([-1 if status is None else CODE[status] for status in self.status], dtype=np.int8)
-        return counted(codes, np.concatenate(self.gate))
+        return counted(codes, np.concatenate(self.gate), self.terms)
 
     def failures(self) -> list[tuple[str, str]]:
         """`strategy_id` and reason of all that FAILED."""

@@ -28,10 +28,13 @@ PHASES = {
     4: "cost stress",
     5: "quality gates",
     6: "walk-forward",
+    7: "multiple testing",
 }
+OPT_IN = {7}  # phases that count only where a gate of theirs is on
 _HOLDS: Mapping[str, Callable[[NDArray[np.float64], float], NDArray[np.bool_]]] = {
     ">=": operator.ge,
     ">": operator.gt,
+    "<": operator.lt,
     "<=": operator.le,
 }
 
@@ -41,6 +44,7 @@ class Scope(StrEnum):
 
     ROW = "row"  # the strategy's own row
     WINDOWS = "windows"  # its walk-forward
+    UNIVERSE = "universe"  # all strategies of the instrument at once
 
 
 class Terms(NamedTuple):
@@ -66,6 +70,8 @@ class Gate:
         Of `experimental_strategies`, where the number stands there as it is.
     words
         Why it does not hold, for the note; may name other gates' numbers.
+    unknown
+        The same where nobody knows the number; default: `words`.
     flags
         Fields of RunConfig that can let a strategy through.
     lacking
@@ -86,6 +92,7 @@ class Gate:
     scope: Scope = Scope.ROW
     column: str | None = None
     flags: tuple[str, ...] = ()
+    unknown: str = ""
     lacking: str = ""
     whole: bool = False
     unknown_holds: bool = False
@@ -107,10 +114,15 @@ class Gate:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
+def _if_asked(name: str, threshold: Callable[[Terms], float]) -> Callable[[Terms], float | None]:
+    return lambda terms: threshold(terms) if name in terms.config.gate else None
+
+
 def _if_waiving(threshold: Callable[[Terms], float], *, waives: bool) -> Callable[[Terms], float | None]:
     return lambda terms: threshold(terms) if terms.waives is waives else None
 
 
+NOT_CALIBRATED = "not calibrated"
 _NO_YEARS = "there must be yearly results of a year with trades; there are none"
 GATES = (
     Gate(
@@ -288,9 +300,45 @@ GATES = (
         flags=("wf_min_trades", "wf_min_windows"),
         whole=True,
     ),
+    Gate(
+        phase=7,
+        name="fdr_p",
+        label="corrected p",
+        scope=Scope.UNIVERSE,
+        comparison="<",
+        threshold=_if_asked("fdr", lambda terms: terms.config.alpha),
+        words="p {observed:.6f} after correction, needed < {threshold}",
+        unknown="{unknown}",
+        flags=("gate_alpha",),
+        lacking="it needs a p-value among those of all canonical strategies; it has none",
+    ),
+    Gate(
+        phase=7,
+        name="luck_bound",
+        label="share of luck, at most",
+        scope=Scope.UNIVERSE,
+        comparison="<=",
+        threshold=_if_asked("luck", lambda terms: terms.config.gate_share),
+        words="up to {observed:.1%} of the promotions as strong are luck (95 %), needed <= {threshold:.1%}",
+        unknown="{unknown}",
+        flags=("gate_share",),
+        lacking="it must be calibrated: its stored numbers must follow from its outcomes and filter",
+    ),
+    Gate(
+        phase=7,
+        name="stepm_p",
+        label="step-down p",
+        scope=Scope.UNIVERSE,
+        comparison="<=",
+        threshold=_if_asked("stepm", lambda terms: terms.config.alpha),
+        words="p {observed:.6f} in the step-down over all strategies, needed <= {threshold}",
+        unknown="{unknown}",
+        flags=("gate_alpha",),
+        lacking="it must be calibrated, and its z above 1.645: no weaker one can be told from luck",
+    ),
 )
 POSITION = {gate.name: position for position, gate in enumerate(GATES)}
-OF_ROWS, OF_WINDOWS = ([i for i, gate in enumerate(GATES) if gate.scope is scope] for scope in Scope)
+OF_ROWS, OF_WINDOWS, OF_UNIVERSE = ([i for i, gate in enumerate(GATES) if gate.scope is scope] for scope in Scope)
 HELD = -1  # in place of a position: no gate rejects
 
 
@@ -314,6 +362,12 @@ def first_failing(observed: NDArray[np.float64], terms: Terms, positions: Sequen
         if (threshold := GATES[position].threshold(terms)) is not None:
             found[(found == HELD) & ~GATES[position].holds(observed[:, position], threshold)] = position
     return found
+
+
+def phases(terms: Terms) -> dict[int, str]:
+    """Names of the phases that count, by number."""
+    on = {gate.phase for gate in GATES if gate.threshold(terms) is not None}
+    return {phase: name for phase, name in PHASES.items() if phase in on or phase not in OPT_IN}
 
 
 def judged(position: int, observed: NDArray[np.float64], terms: Terms, reason: str) -> Judged:
@@ -341,7 +395,9 @@ def every_judged(
 
 def why(position: int, observed: NDArray[np.float64], terms: Terms, texts: Mapping[str, str]) -> str:
     """The reason of a gate that does not hold; `texts` is what its words name beside numbers."""
-    return said(GATES[position].words, position, observed, terms, texts)
+    gate = GATES[position]
+    template = gate.unknown if gate.unknown and math.isnan(observed[position]) else gate.words
+    return said(template, position, observed, terms, {"unknown": NOT_CALIBRATED, **texts})
 
 
 def said(template: str, position: int, observed: NDArray[np.float64], terms: Terms, texts: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dask_validator.model import EPOCH, UNKNOWN, WINDOW_TABLE, Walked, WindowResult, window_results
-from dask_validator.rules.gates import HELD
+from dask_validator.rules.gates import GATES, OF_WINDOWS, OPT_IN, Gate, Terms
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.rules.window_gates import window_columns
 
@@ -55,6 +55,8 @@ def records(verdicts: Verdicts, run_id: str, instrument: str, now: datetime) -> 
         "min_pct_positive": config.wf_min_pct_positive,
     }
     columns = window_columns([facts for _, facts in windowed], config.wf_min_trades)._asdict()
+    asked = {gate.name: (position, gate) for position, gate in enumerate(GATES) if _is_asked(gate, verdicts.terms)}
+    falls = np.isin(verdicts.gate, OF_WINDOWS).tolist()
     last = {name: columns.pop(name) for name in ("window_imbalance_ratio", "window_imbalanced")}
     for row, (i, facts) in enumerate(windowed):
         windows = window_results(facts.windows, config.wf_min_trades)
@@ -62,14 +64,19 @@ def records(verdicts: Verdicts, run_id: str, instrument: str, now: datetime) -> 
             "strategy_id": verdicts.ids[i],
             "instrument": instrument,
             **{name: column[row] for name, column in columns.items()},
-            "passed": bool(verdicts.gate[i] == HELD),
-            "rejection_reason": verdicts.reasons[i] or None,
+            "passed": not falls[i],
+            "rejection_reason": verdicts.reasons[i] if falls[i] else None,
             "windows": [dict(zip(WindowResult._fields, window, strict=True)) for window in windows],
             "params": params,
             **{name: column[row] for name, column in last.items()},
             "timestamp": timestamp,
             "run_id": run_id,
+            **{name: gate.number(float(verdicts.observed[i, position])) for name, (position, gate) in asked.items()},
         }
+
+
+def _is_asked(gate: Gate, terms: Terms) -> bool:
+    return gate.phase in OPT_IN and gate.threshold(terms) is not None
 
 
 def walked_of(record: Mapping[str, Any]) -> Walked:

@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 from dask_validator.config import RunConfig, flag
 from dask_validator.errors import InputError, UnusableStrategy
 from dask_validator.model import Strategy, Walked
-from dask_validator.rules.gates import GATES, HELD, OF_ROWS, OF_WINDOWS, POSITION, Gate, Terms, first_failing, said
+from dask_validator.rules.gates import (
+    GATES,
+    HELD,
+    OF_ROWS,
+    OF_UNIVERSE,
+    OF_WINDOWS,
+    POSITION,
+    Gate,
+    Terms,
+    first_failing,
+    said,
+)
 from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.window_gates import observe, pooled
 from dask_validator.rules.yearly import parse_years
@@ -188,6 +199,36 @@ def walkforward_remedy(walked: Walked, config: RunConfig) -> Remedy:
     if not ways:
         return Remedy({}, (_lacking(walked, config),))
     return Remedy(min(ways, key=lambda changes: (len(changes), _distance(changes, config))), ())
+
+
+def universe_remedy(observed: NDArray[np.float64], terms: Terms) -> Remedy:
+    """The thresholds of phase 7 moved to what there is; a strategy without the number is helped by none.
+
+    Parameters
+    ----------
+    observed
+        All numbers of the strategy, shape (n_gates,).
+    """
+    changes: dict[str, Any] = {}
+    lacking: list[str] = []
+    for position in OF_UNIVERSE:
+        gate, threshold = GATES[position], GATES[position].threshold(terms)
+        if threshold is None or gate.holds(observed[position], threshold):
+            continue
+        if math.isnan(observed[position]):
+            lacking.append(gate.lacking)
+            continue
+        [name] = gate.flags
+        needed = _ceiling(float(observed[position]), steps_above=int(gate.comparison == "<"))
+        changes[name] = max(needed, changes.get(name, 0.0))
+    return Remedy(changes, tuple(lacking))
+
+
+def _ceiling(value: float, steps_above: int = 0) -> float:
+    """Not below the value, to four decimals."""
+    return (
+        -_floor(-value, steps_above) if value < 0 else round((math.ceil(value / STEP - 1e-9) + steps_above) * STEP, 4)
+    )
 
 
 def _lacking(walked: Walked, config: RunConfig) -> str:

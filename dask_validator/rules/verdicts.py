@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import MutableMapping, Sequence, Set
+from collections.abc import Mapping, MutableMapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any, overload
@@ -16,7 +16,19 @@ from dask_validator.rules import notes
 from dask_validator.rules.candidates import Candidates, Survivor
 from dask_validator.rules.counting import CODE, STATUSES, counted
 from dask_validator.rules.fdr import ALPHA, Correction
-from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, POSITION, Terms, first_failing, judged, why
+from dask_validator.rules.gates import (
+    GATES,
+    HELD,
+    NOT_CALIBRATED,
+    OF_UNIVERSE,
+    OF_WINDOWS,
+    POSITION,
+    Terms,
+    first_failing,
+    judged,
+    why,
+)
+from dask_validator.rules.of_all import NOTHING, SHOWN, WEAK, OfAll
 from dask_validator.rules.promotion import Standing, computed_columns, split_columns
 from dask_validator.rules.window_gates import observe, result_of
 
@@ -45,6 +57,8 @@ class Verdicts(Sequence[Verdict]):
         By position, of those that passed.
     every_day
         Positions of those whose walk-forward took every day, because the filter is unknown.
+    shown
+        What null worlds say beside what gates observe: `of_all.SHOWN` by name, shape (n,); empty without worlds.
     """
 
     terms: Terms
@@ -63,6 +77,7 @@ class Verdicts(Sequence[Verdict]):
     earns: NDArray[np.bool_]
     standings: dict[int, Standing] = field(default_factory=dict)
     every_day: Set[int] = frozenset()
+    shown: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -76,6 +91,7 @@ class Verdicts(Sequence[Verdict]):
             return [self[i] for i in range(*index.indices(len(self)))]
         i = range(len(self))[index]
         facts, failed, standing = self.walked[i], self.judged(i), self.standings.get(i)
+        in_windows = failed if self.gate[i] in OF_WINDOWS else None
         return Verdict(
             self.ids[i],
             STATUSES[self.status[i]],
@@ -83,7 +99,7 @@ class Verdicts(Sequence[Verdict]):
             failed,
             self.splits[i],
             bool(self.keeps_split[i]),
-            None if facts is None else result_of(facts, failed, self.terms.config.wf_min_trades),
+            None if facts is None else result_of(facts, in_windows, self.terms.config.wf_min_trades),
             standing.years_tested if standing else None,
             standing.all_years_positive if standing else None,
             standing.regime_waivers if standing else (),
@@ -97,6 +113,13 @@ class Verdicts(Sequence[Verdict]):
         if np.isnan(self.p_value[i]):
             return None
         return Discovery(bool(self.significant[i]), float(self.adjusted_p[i]))
+
+    def of_all(self, i: int) -> OfAll:
+        """What phase 7 saw of one strategy."""
+        if not self.shown and np.isnan(self.observed[i, OF_UNIVERSE]).all():
+            return NOTHING
+        columns = {GATES[position].name: self.observed[i : i + 1, position] for position in OF_UNIVERSE}
+        return OfAll(self.ids[i : i + 1], columns | {name: column[i : i + 1] for name, column in self.shown.items()})
 
     def judged(self, i: int) -> Judged | None:
         """The gate that rejected."""
@@ -137,7 +160,7 @@ class Verdicts(Sequence[Verdict]):
 
     def counts(self) -> dict[str, Any]:
         """`rows = passed + rejected + skipped + failed`, and the rejections by phase."""
-        return counted(self.status, self.gate)
+        return counted(self.status, self.gate, self.terms)
 
 
 def decide(
@@ -145,6 +168,7 @@ def decide(
     answers: MutableMapping[str, Answer],
     correction: Correction,
     not_null: Set[str] = frozenset(),
+    of_all: OfAll = NOTHING,
 ) -> Verdicts:
     """All verdicts; a strategy whose question has no answer has none. The answers are given up, for memory's sake.
 
@@ -152,14 +176,17 @@ def decide(
     ----------
     not_null
         Columns that the user's `validated_setups` declares NOT NULL.
+    of_all
+        The facts of phase 7.
     """
-    made = _Made(candidates, correction)
+    made = _Made(candidates, correction, of_all)
     for position in candidates.asked:
         if (answer := answers.pop(candidates.ids[position], None)) is None:
             made.unanswered.add(position)
         else:
             made.hear(position, answer)
     made.judge_windows()
+    made.judge_against_all()
     for position, survivor in candidates.survivors.items():
         if made.status[position] is None and position not in made.unanswered:
             made.promote(position, survivor, not_null)
@@ -169,11 +196,15 @@ def decide(
 class _Made:
     """Verdicts in the making, in the order of the candidates."""
 
-    def __init__(self, candidates: Candidates, correction: Correction) -> None:
+    def __init__(self, candidates: Candidates, correction: Correction, of_all: OfAll) -> None:
         self._of = candidates
+        about = of_all.about(candidates.ids) if of_all.columns else {}
+        self._shown = {name: about[name] for name in SHOWN if name in about}
         self.status, self.remarks = list(candidates.status), list(candidates.remarks)
         self._reasons = list(candidates.reasons)
         self._observed = _joined(candidates.observed, (0, len(GATES)), np.float64)
+        for position in OF_UNIVERSE if about else ():
+            self._observed[:, position] = about[GATES[position].name]
         self._gate = _joined(candidates.gate, (0,), np.int8)
         self._splits = [split if isinstance(split, SeasonSplit) else None for split in candidates.splits]
         self._p_value = np.array(candidates.p_values, dtype=np.float64)
@@ -221,6 +252,22 @@ class _Made:
             self._reasons[position] = why(int(self._gate[position]), self._observed[position], terms, {})
             self.remarks[position] = self._doubt(self._of.survivors[position])
 
+    def judge_against_all(self) -> None:
+        """Phase 7: of those that all other phases let through."""
+        terms = self._of.terms
+        rows = [p for p in self._of.survivors if self.status[p] is None and p not in self.unanswered]
+        self._gate[rows] = first_failing(self._observed[rows], terms, OF_UNIVERSE)
+        for position in compress(rows, self._gate[rows] != HELD):
+            self.status[position] = Status.REJECTED
+            texts = {"unknown": self._unknown(position)}
+            self._reasons[position] = why(int(self._gate[position]), self._observed[position], terms, texts)
+            self.remarks[position] = self._doubt(self._of.survivors[position])
+
+    def _unknown(self, position: int) -> str:
+        """Why a gate of phase 7 has no number of a strategy."""
+        calibrated = "z" in self._shown and not np.isnan(self._shown["z"][position])
+        return WEAK if calibrated and GATES[self._gate[position]].name == "stepm_p" else NOT_CALIBRATED
+
     def _doubt(self, survivor: Survivor) -> str:
         return notes.every_day(survivor.filter_type) if survivor.every_day else ""
 
@@ -261,6 +308,7 @@ class _Made:
             self._earns[order],
             {place[i]: standing for i, standing in self._standings.items()},
             {place[i] for i in every_day if i in judged_ones},
+            {name: column[order] for name, column in self._shown.items()},
         )
 
 

@@ -20,7 +20,6 @@ from dask_validator.universe.calendars import Observed
 from dask_validator.universe.worlds import Design
 from dask_validator.work.compute import Computer
 from dask_validator.work.piece import Group
-from dask_validator.work.stopwatch import Stopwatch
 from dask_validator.work.work import Where, columns, days_by_session, selectors
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ class Calibrating(NamedTuple):
     computer: Computer
     listener: Listener
     blocks: Blocks
-    watch: Stopwatch
 
 
 class Seen(NamedTuple):

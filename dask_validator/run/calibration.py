@@ -20,7 +20,6 @@ from dask_validator.config import RunConfig
 from dask_validator.errors import InputError
 from dask_validator.events import Asking, Listener, Screened, Started, TaskDone
 from dask_validator.journal.blocks import Blocks
-from dask_validator.journal.journal import Journal, Recovered
 from dask_validator.model import Answer, OutcomeKey, Request, Strategy
 from dask_validator.rules.candidates import Candidates, unusable
 from dask_validator.rules.screening import Market
@@ -34,7 +33,6 @@ from dask_validator.system.same_file import identity
 from dask_validator.universe.calendars import Observed, joined
 from dask_validator.universe.calibration import Calibration
 from dask_validator.universe.gates import not_simulated
-from dask_validator.work.agenda import agenda, answered
 from dask_validator.work.compute import Computer
 from dask_validator.work.observing import Look, Observing
 from dask_validator.work.piece import Group
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
 
 @garbage.thawed()
 def run_calibration(order: CalibrationOrder, executor: Executor, listener: Listener, blocks: Blocks) -> Calibration:
-    """Count the promotions of the data and of the worlds.
+    """Count the promotions of the data and of the worlds: a command of its own.
 
     Raises
     ------
@@ -57,16 +55,23 @@ def run_calibration(order: CalibrationOrder, executor: Executor, listener: Liste
     Incomplete
         The workers were lost; the journal keeps what went through all worlds.
     """
-    run_id, watch = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", Stopwatch()
-    computer, database = Computer(executor, listener, watch, run_id), order.database
+    run_id, database = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", order.database
+    run = Calibrating(order, Computer(executor, listener, Stopwatch(), run_id), listener, blocks)
     with ending_told(listener), database.kept_open():
         listener(Started(run_id, order.instrument, str(database.path), dry_run=True))
         executor.start()
-        found = []
-        for settings in of_one_kind(order.settings):
-            run = Calibrating(order._replace(settings=settings), computer, listener, blocks, watch)
-            found.append(_calibrated(run))
-    return in_order(found, order.settings)
+        return calibrated(run)
+
+
+def calibrated(run: Calibrating) -> Calibration:
+    """The same as a part of something else, which has the database open. Raises InputError, Incomplete."""
+    found = []
+    for settings in of_one_kind(run.order.settings):
+        of_kind = run._replace(order=run.order._replace(settings=settings))
+        seen = _look(of_kind)
+        verdicts = _verdicts(of_kind, seen)
+        found.append(put_into_worlds(of_kind, _observed(of_kind, seen, verdicts)))
+    return in_order(found, run.order.settings)
 
 
 def of_one_kind(settings: Sequence[RunConfig]) -> list[list[RunConfig]]:
@@ -83,12 +88,6 @@ def in_order(found: Sequence[Calibration], settings: Sequence[RunConfig]) -> Cal
     return replace(found[0], settings=[by_config[config] for config in settings])
 
 
-def _calibrated(run: Calibrating) -> Calibration:
-    seen = _look(run)
-    verdicts = _verdicts(run, seen)
-    return put_into_worlds(run, _observed(run, seen, verdicts))
-
-
 def _look(run: Calibrating) -> Seen:
     """Read and screen, by each of the settings; beside it a scan of the outcomes."""
     order, database = run.order, run.order.database
@@ -99,7 +98,7 @@ def _look(run: Calibrating) -> Seen:
     _refuse_what_no_world_judges(candidates)
     strategies: list[Strategy] = []
     with database.surveyed(order.instrument, facts.catalogue) as surveying:
-        with run.watch.stage("screening"), closing(database.read_waiting(order.instrument, facts.catalogue)) as rows:
+        with closing(database.read_waiting(order.instrument, facts.catalogue)) as rows:
             for batch in batches(rows):
                 for of_setting in candidates:
                     of_setting.add(batch)
@@ -107,14 +106,14 @@ def _look(run: Calibrating) -> Seen:
         survey = surveying.result()
     if not strategies:
         raise InputError(f"{database.path} has no canonical strategies of {order.instrument}; nothing to calibrate")
-    run.listener(Screened(len(strategies), len(_questions(candidates)[1])))
+    run.listener(Screened(len(strategies), _count(_questions(candidates))))
     by_id = {row.strategy_id: row for row in sorted(strategies, key=attrgetter("strategy_id"))}
     return Seen(facts, survey, by_id, candidates, database.read_days(order.instrument), of_file)
 
 
 def judged_in_worlds(config: RunConfig) -> RunConfig:
-    """The setting without the drawdown, which needs the path of each world."""
-    return replace(config, max_drawdown=None)
+    """The setting without phase 7, and without the drawdown, which needs the path of each world."""
+    return replace(config, max_drawdown=None, gate=())
 
 
 def _refuse_what_no_world_judges(candidates: Sequence[Candidates]) -> None:
@@ -123,30 +122,32 @@ def _refuse_what_no_world_judges(candidates: Sequence[Candidates]) -> None:
             raise InputError(f"no world can judge {', '.join(names)}; calibrate without the flag that asks for it")
 
 
-def _questions(candidates: Sequence[Candidates]) -> tuple[dict[OutcomeKey, list[Request]], set[str]]:
-    """What any of the settings asks, by key, and about whom."""
+def _questions(candidates: Sequence[Candidates]) -> list[Group]:
+    """All that any of the settings asks, by key."""
     questions: dict[OutcomeKey, dict[str, Request]] = {}
     for of_setting in candidates:
         for key, requests in of_setting.questions.items():
             of_key = questions.setdefault(key, {})
             for request in requests:
-                known = of_key.get(request.strategy_id)
-                if known is None or request.asked > known.asked:
-                    of_key[request.strategy_id] = request
-    asked = {name for of_key in questions.values() for name in of_key}
-    return {key: list(of_key.values()) for key, of_key in questions.items()}, asked
+                of_key[request.strategy_id] = request.also(of_key.get(request.strategy_id))
+    return [Group(key, tuple(of_key.values())) for key, of_key in questions.items()]
 
 
 def _verdicts(run: Calibrating, seen: Seen) -> list[Verdicts]:
     """What a run would decide, by setting."""
-    order, [first, *_] = run.order, seen.candidates
-    todo = agenda(_questions(seen.candidates)[0], Recovered())
-    work = Walkforwards(where(run, seen, todo.groups), order.config.window_rules)
-    journal = Journal(None, order.database.path, order.instrument)
-    answers = answered(run.computer, todo, work, journal=journal, listener=run.listener, terms=first.terms)
+    groups, answers = _questions(seen.candidates), dict[str, Answer]()
+    run.listener(Asking("Judging all strategies", _count(groups)))
+    work = Walkforwards(where(run, seen, groups), run.order.config.window_rules)
+    for result in run.computer.results(work, groups):
+        answers.update((answer.strategy_id, answer) for answer in result.answers)
+        run.listener(TaskDone(len(result.answers), timing=result.timing))
     refuse_incomplete(run)
     correction, not_null = seen.facts.correction, seen.facts.setups_not_null
     return [decide(of_setting, _as_asked(of_setting, answers), correction, not_null) for of_setting in seen.candidates]
+
+
+def _count(groups: Sequence[Group]) -> int:
+    return sum(len(group.requests) for group in groups)
 
 
 def _as_asked(candidates: Candidates, answers: Mapping[str, Answer]) -> dict[str, Answer]:
@@ -164,7 +165,7 @@ def _observed(run: Calibrating, seen: Seen, verdicts: Sequence[Verdicts]) -> Uni
             look = Look(row.strategy_id, str(row.filter_type), row.sample_size)
             by_key.setdefault(row.outcome_key, []).append(look)
     groups = [Group(key, tuple(looks)) for key, looks in by_key.items()]
-    run.listener(Asking("Adding up trades", sum(map(len, by_key.values()))))
+    run.listener(Asking("Adding up trades", _count(groups)))
     parts: list[Observed] = []
     rows: dict[str, Selector] = {}
     for found in run.computer.results(

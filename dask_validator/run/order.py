@@ -8,6 +8,8 @@ from dask_validator.config import RunConfig
 from dask_validator.rules.costs import Costs
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dask_validator.store.database import Database
 
 
@@ -20,3 +22,4 @@ class Order(NamedTuple):
     costs: Costs
     resume: bool = False  # FAILED strategies are waiting too
     commit_wait_s: float = 10.0  # for somebody else's lock
+    blocks: Path | None = None  # the journal of null worlds; None: nothing is kept

@@ -15,6 +15,7 @@ from dask_validator.work.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from dask_validator.run.order import Order
     from dask_validator.store.past_runs import LastRun
+    from dask_validator.universe.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Outcome:
         The run before this one; known only when nothing was waiting.
     cores
         That the workers had between them; None where they are this machine's, and nobody has counted.
+    calibration
+        What null worlds say, where the run was asked for them.
     """
 
     summary: Mapping[str, Any]
@@ -55,6 +58,7 @@ class Outcome:
     waiting: int | None = None
     last_run: LastRun | None = None
     cores: int | None = None
+    calibration: Calibration | None = None
 
     def ended(self, watch: Stopwatch, *, committed: bool) -> Self:
         """The same run some seconds later, with what the commit has come to."""

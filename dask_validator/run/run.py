@@ -28,6 +28,7 @@ from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.run import totals
 from dask_validator.run.commit import settings, write
 from dask_validator.run.ending import ending_told
+from dask_validator.run.of_all import facts_of_phase_7, in_worlds
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.fingerprints import Seen
@@ -43,6 +44,7 @@ from dask_validator.work.work import Where, columns, days_by_session, selectors
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
     from dask_validator.store.reader import Facts, Survey
+    from dask_validator.universe.calibration import Calibration
     from dask_validator.work.agenda import Agenda
 
 TOLD_EVERY = 10_000  # strategies
@@ -51,7 +53,13 @@ ATTEMPTS = 3  # to commit before others change the database again
 
 @garbage.thawed()
 def run_validation(
-    order: Order, executor: Executor, listener: Listener, journal: Journal, *, only_commits: bool = False
+    order: Order,
+    executor: Executor,
+    listener: Listener,
+    journal: Journal,
+    *,
+    only_commits: bool = False,
+    worlds_on: Executor | None = None,
 ) -> Outcome:
     """Validate the waiting strategies of one instrument and, unless it is a dry run, write the verdicts.
 
@@ -59,6 +67,8 @@ def run_validation(
     ----------
     only_commits
         Whether all answers have to come from the journal.
+    worlds_on
+        Where null worlds are computed, if not with the rest.
 
     Raises
     ------
@@ -67,7 +77,9 @@ def run_validation(
     NotCommitted, Incomplete
         With what is decided so far; the journal keeps what is computed.
     """
-    run = _Run.of(order, executor, listener, journal, only_commits=only_commits)
+    run = replace(
+        _Run.of(order, executor, listener, journal), only_commits=only_commits, worlds_on=worlds_on or executor
+    )
     with ending_told(listener):
         return _validated(run)
 
@@ -84,17 +96,18 @@ class _Run:
     journal: Journal
     watch: Stopwatch
     computer: Computer
-    only_commits: bool
+    worlds_on: Executor
     warned: int  # by the executor, before
+    only_commits: bool = False
 
     @classmethod
-    def of(cls, order: Order, executor: Executor, listener: Listener, journal: Journal, *, only_commits: bool) -> _Run:
+    def of(cls, order: Order, executor: Executor, listener: Listener, journal: Journal) -> _Run:
         """A run that begins now."""
         now, watch = datetime.now(UTC), Stopwatch()
         run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         computer = Computer(executor, listener, watch, run_id)
         warned = len(executor.warnings)
-        return cls(run_id, now, order, executor, listener, journal, watch, computer, only_commits, warned)
+        return cls(run_id, now, order, executor, listener, journal, watch, computer, executor, warned)
 
     def say(self, text: str | None, *, warning: bool = False) -> None:
         """Tell it, if there is anything to tell."""
@@ -148,9 +161,10 @@ def _decided(run: _Run, *, first: bool) -> tuple[Outcome, Seen]:
     with database.kept_open():
         look = _looked(run)
         answers = _answered(run, look, of_file, first=first)
+        calibration = _calibrated(run, look)
     # Closed here, before anything is written: a reader would lock the commit out.
     seen = Seen(state, look.survey.fingerprints, database.source, look.survey.outcomes.hashes)
-    return _judged(run, look, answers), seen
+    return _judged(run, look, answers, calibration), seen
 
 
 def _looked(run: _Run) -> _Look:
@@ -226,15 +240,24 @@ def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> 
     return todo, work
 
 
-def _judged(run: _Run, look: _Look, answers: dict[str, Answer]) -> Outcome:
+def _calibrated(run: _Run, look: _Look) -> Calibration | None:
+    """All strategies in null worlds, where a gate or the user asks for it."""
+    if not (run.order.config.needs_worlds and look.facts.waiting) or run.computer.ended_early is not None:
+        return None
+    with run.watch.stage("worlds"):
+        return in_worlds(run.order, run.worlds_on, run.listener, run.id)
+
+
+def _judged(run: _Run, look: _Look, answers: dict[str, Answer], calibration: Calibration | None) -> Outcome:
     """All verdicts, nothing written. Raises Incomplete, with those that there are."""
     facts, unanswered = look.facts, len(look.candidates.asked) - len(answers)  # which `decide` takes one by one
     with run.watch.stage("deciding"), garbage.paused():
         correction = facts.correction
-        verdicts = decide(look.candidates, answers, correction, facts.setups_not_null)
+        of_all = facts_of_phase_7(run.order.config, look.candidates, facts, calibration)
+        verdicts = decide(look.candidates, answers, correction, facts.setups_not_null, of_all)
     if verdicts and not unanswered:
         run.journal.computed()
-    summary = _summary(run, verdicts, totals.fdr_summary(verdicts, correction), facts)
+    summary = _summary(run, verdicts, totals.fdr_summary(verdicts, correction), facts) | _of_worlds(calibration)
     run.listener(Decided(summary, verdicts.failures()))
     outcome = Outcome(
         summary=summary,
@@ -247,6 +270,7 @@ def _judged(run: _Run, look: _Look, answers: dict[str, Answer]) -> Outcome:
         waiting=facts.waiting,
         last_run=facts.last_run,
         cores=run.executor.cores,
+        calibration=calibration,
     )
     if (ended := run.computer.ended_early) is not None:
         raise Incomplete(str(ended), outcome) from ended
@@ -267,6 +291,10 @@ def _summary(run: _Run, verdicts: Verdicts, fdr: Mapping[str, int], facts: Facts
         "total_s": round(run.watch.total_s, 3),
         "committed": False,
     }
+
+
+def _of_worlds(calibration: Calibration | None) -> dict[str, Any]:
+    return calibration.to_dict() if calibration else {}
 
 
 def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dask_validator.rules.gates import GATES
+from dask_validator.rules.of_all import SHOWN
 
 SPLIT = {
     "dst_winter_n": "INTEGER",
@@ -32,6 +33,7 @@ RESULTS = {  # one row a run and strategy
     "reason": "VARCHAR",  # in words
     "remark": "VARCHAR",  # what the note says beside that
     **GATE_NUMBERS,  # what every gate saw; NULL where that is unknown or was not looked at
+    **dict.fromkeys(SHOWN, "DOUBLE"),  # what null worlds say beside the gates of phase 7
     "p_value": "DOUBLE",  # two-sided, as far as it is corrected
     "adjusted_p": "DOUBLE",
     "significant": "BOOLEAN",  # two-sided

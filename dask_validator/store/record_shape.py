@@ -16,7 +16,17 @@ from dask_validator.model import TaskTiming, WindowResult
 LARGEST = 2**63
 DAYS = {"window_start", "window_end"}
 USED = {"strict_filters", "wf_min_trades", "wf_min_pct_positive"}  # of the parameters, though others may not be known
-LATER = {"stages", "start_up_s", "cores", "passed_on_unknown_filters", "earning", "losing", "passed_earning", *USED}
+LATER = {
+    "stages",
+    "start_up_s",
+    "cores",
+    "passed_on_unknown_filters",
+    "earning",
+    "losing",
+    "passed_earning",
+    "7",
+    *USED,
+}
 
 TEXT, FLAG, WHOLE, NUMBER, NOTHING = {str}, {bool}, {int}, {int, float}, {NoneType}
 R = {int, float, NoneType, ...}
@@ -29,7 +39,7 @@ SUMMARY = {
     **dict.fromkeys(("dry_run", "committed"), FLAG),
     **dict.fromkeys(("rows", "passed", "rejected", "skipped", "failed", "retired"), WHOLE),
     "total_s": NUMBER,
-    "rejected_by_phase": dict.fromkeys("123456", WHOLE),
+    "rejected_by_phase": dict.fromkeys("1234567", WHOLE),
     "fdr": dict.fromkeys(("tested", "significant", "passed_significant", "earning", "losing", "passed_earning"), WHOLE),
     "stages": {...: NUMBER},
     "start_up_s": NUMBER | NOTHING,

@@ -14,6 +14,7 @@ from dask_validator.errors import InputError
 from dask_validator.model import EPOCH, WINDOW_TABLE, OutcomeKey, SeasonSplit, Status, Walked, check_windows
 from dask_validator.rules.counting import CODE
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
+from dask_validator.rules.of_all import SHOWN
 from dask_validator.rules.promotion import Standing
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.contract import TABLES
@@ -24,9 +25,11 @@ from dask_validator.store.our_tables import GATE_NUMBERS, RESULTS, SPLIT, WINDOW
 def numbers(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
     """The numeric columns of `dask_validator_results`, each of shape (n_strategies,), and the row they belong to."""
     gates = {gate.name: verdicts.observed[:, position] for position, gate in enumerate(GATES)}
+    unknown = np.full(len(verdicts), np.nan)
     return {
         "row": np.arange(len(verdicts)),
         **gates,
+        **{name: verdicts.shown.get(name, unknown) for name in SHOWN},
         "p_value": verdicts.p_value,
         "adjusted_p": verdicts.adjusted_p,
         "significant": verdicts.significant,
@@ -57,7 +60,7 @@ _HASHED_ROWS = f"""
 
 def insert_results(run_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """SQL and its parameters, from the computed tables; before any row of the user's is changed."""
-    columns = {name: f"n.{name}" for name in (*GATE_NUMBERS, "p_value", "adjusted_p")}
+    columns = {name: f"n.{name}" for name in (*GATE_NUMBERS, *SHOWN, "p_value", "adjusted_p")}
     columns = {name: f"CASE WHEN NOT isnan({source}) THEN {source} END" for name, source in columns.items()}
     columns |= {name: f"CASE WHEN NOT isnan(n.p_value) THEN n.{name} END" for name in ("significant", "earns")}
     columns |= {name: f"s.{name}" for name in SPLIT}
@@ -132,7 +135,12 @@ def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, stra
         np.array([bool(value) for value in columns["earns"]], dtype=np.bool_),
         _standings(columns, status),
         set(np.flatnonzero(columns["every_day"].astype(np.bool_)).tolist()),
+        {name: doubles(found[name]) for name in SHOWN if not _is_empty(found[name])},
     )
+
+
+def _is_empty(column: Any) -> bool:
+    return bool(np.isnan(doubles(column)).all())
 
 
 def _columns_there(connection: duckdb.DuckDBPyConnection) -> set[str]:

@@ -14,10 +14,18 @@ def funnel(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [
         ("processed", summary["rows"]),
         ("skipped (aliases)", summary["skipped"]),
-        *((f"rejected in phase {phase} ({name})", rejected[str(phase)]) for phase, name in PHASES.items()),
+        *(
+            (f"rejected in phase {phase} ({name})", rejected[str(phase)])
+            for phase, name in counted_phases(summary).items()
+        ),
         ("failed", summary["failed"]),
         ("passed", summary["passed"]),
     ]
+
+
+def counted_phases(summary: Mapping[str, Any]) -> dict[int, str]:
+    """Names of the phases that the run counts, by number."""
+    return {phase: name for phase, name in PHASES.items() if str(phase) in summary["rejected_by_phase"]}
 
 
 class Step(NamedTuple):

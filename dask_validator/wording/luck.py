@@ -56,6 +56,20 @@ def _counted(numbers: Mapping[str, Any]) -> str:
     return f"{counted} At most about {percent(numbers['false_share'])} of them ({low} to {high}) would then be luck."
 
 
+def of_strategy(known: Mapping[str, float | None]) -> list[str]:
+    """What null worlds say of one strategy, by the names of `dask_validator_results`."""
+    if not known or known.get("z") is None:
+        return ["Not calibrated: no world without an edge says anything of it"] if known else []
+    parts = [f"z {known['z']:.2f}"]
+    if known.get("luck_bound") is not None:
+        mean, most = percent(known["luck_q"] or 0.0), percent(known["luck_bound"] or 0.0)
+        parts.append(f"of the promotions as strong luck makes {mean} on average, up to {most} (95 %)")
+    if (p_value := known.get("stepm_p")) is not None:
+        parts.append(f"p {p_value:.4f} in the step-down over all strategies")
+    calendar = f"Worlds without an edge promote its calendar in {percent(known['luck'] or 0.0)} of the cases"
+    return [f"Luck: {', '.join(parts)}", f"{calendar}: that is of the calendar and the gates, not of its result"]
+
+
 def limits(strategies: int, last_day: str) -> list[str]:
     """What no number here can tell."""
     return [SAME_YEARS.format(last_day=last_day), UNRECORDED.format(strategies=strategies), ENDED]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 from dask_validator.events import Ending
-from dask_validator.rules.gates import PHASES
+from dask_validator.rules.gates import OPT_IN, PHASES
 from dask_validator.views.live.progress import COUNTED, Message, State
 from dask_validator.wording.harmless import plain
 
@@ -135,7 +135,11 @@ def awaited(message: Message) -> str:
 def phases(message: Message) -> list[tuple[str, int]]:
     """What each phase has rejected."""
     rejected = message["counts"]["rejected_by_phase"]
-    return [(f"{phase} {name}", rejected.get(str(phase), 0)) for phase, name in PHASES.items()]
+    return [
+        (f"{phase} {name}", rejected.get(str(phase), 0))
+        for phase, name in PHASES.items()
+        if phase not in OPT_IN or str(phase) in rejected
+    ]
 
 
 def throughput(message: Message) -> Columns:

@@ -16,7 +16,6 @@ from dask_validator.config import RunConfig
 from dask_validator.model import SeasonSplit, TaskTiming
 from dask_validator.rules.fdr import ALPHA, Correction
 from dask_validator.rules.filters import is_known
-from dask_validator.rules.gates import PHASES
 from dask_validator.views import funnel
 from dask_validator.views.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
 from dask_validator.views.report.words import SEASONS
@@ -46,8 +45,8 @@ class Step(NamedTuple):
 
 def funnel_steps(summary: Mapping[str, Any]) -> list[Step]:
     """From all processed rows to the passed ones; FAILED ones, which fall at different places, leave last."""
-    names = {phase: f"phase {phase}: {name}" for phase, name in PHASES.items()}
-    phases = [None, None, *PHASES, None]
+    names = {phase: f"phase {phase}: {name}" for phase, name in funnel.counted_phases(summary).items()}
+    phases = [None, None, *names, None]
     of_run = funnel.steps(summary)[:-1]
     return [
         Step(phase, step.name if phase is None else names[phase], step.removed, step.left)
