@@ -319,3 +319,8 @@ class Verdict(NamedTuple):
     def phase(self) -> int | None:
         """The phase that rejected the strategy."""
         return self.gate.phase if self.gate else None
+
+    @property
+    def reached_phase_7(self) -> bool:
+        """Whether all phases on its own numbers let it through."""
+        return self.status is Status.PASSED or self.phase == 7

@@ -173,7 +173,7 @@ def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: b
         (stored.status, stored.note) if stored.status else None,
         source,
         config,
-        _gates(strategy, candidates.terms, market, answer, kept.of_all),
+        _gates(strategy, candidates.terms, market, answer, kept.of_all, reached=verdict.reached_phase_7),
         window_results(answer.walkforward.windows, min_trades) if answer.walkforward else (),
         verdict.split or answer.split or strategy.stored_split,
         strategy.p_value if kept.p_value is None else kept.p_value,
@@ -245,7 +245,9 @@ def _lost(task: WalkforwardTask, reason: str) -> TaskResult:
     return lost(task.piece.asked, reason)
 
 
-def _gates(strategy: Strategy, terms: Terms, market: Market, answer: Answer, of_all: OfAll) -> tuple[Judged, ...]:
+def _gates(
+    strategy: Strategy, terms: Terms, market: Market, answer: Answer, of_all: OfAll, *, reached: bool
+) -> tuple[Judged, ...]:
     """All that can be applied, also those behind one that rejects."""
     screened = screen([strategy], terms, market, all_years=True)
     observed, gates = screened.observed[0], []
@@ -254,9 +256,10 @@ def _gates(strategy: Strategy, terms: Terms, market: Market, answer: Answer, of_
     if answer.walkforward is not None:
         observe([answer.walkforward], terms.config.wf_min_trades, screened.observed, [0])
         gates += every_judged(observed, terms, {}, OF_WINDOWS)
-    for position in OF_UNIVERSE:
-        observed[position] = of_all.about([strategy.strategy_id])[GATES[position].name][0]
-    gates += every_judged(observed, terms, {}, OF_UNIVERSE)
+    if reached:
+        for position in OF_UNIVERSE:
+            observed[position] = of_all.about([strategy.strategy_id])[GATES[position].name][0]
+        gates += every_judged(observed, terms, {}, OF_UNIVERSE)
     return tuple(gates)
 
 
@@ -281,6 +284,7 @@ def _remedy(config: RunConfig, strategy: Strategy, market: Market, answer: Answe
     if answer.walkforward is not None:
         walking = walkforward_remedy(answer.walkforward, config)
         changes, blocks = changes | walking.changes, [*blocks, *walking.lacking]
-    against_all = universe_remedy(verdicts.observed[0], verdicts.terms)
-    changes, blocks = changes | against_all.changes, [*blocks, *against_all.lacking]
+    if verdict.reached_phase_7:
+        against_all = universe_remedy(verdicts.observed[0], verdicts.terms)
+        changes, blocks = changes | against_all.changes, [*blocks, *against_all.lacking]
     return Remedy(changes, tuple(dict.fromkeys(filter(None, blocks))))

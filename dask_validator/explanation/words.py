@@ -251,21 +251,17 @@ def _ending(explanation: Explanation) -> list[str]:
     if (discovery := explanation.discovery) is not None:
         adjusted = sentences.p_text(discovery.adjusted_p)
         of_both = f"p {sentences.p_text(explanation.p_value)} (two-sided), after BH {adjusted}"
-        lines.append(f"{of_both}: {_significance(explanation)} at 5 %")
+        verdict = "significant" if discovery.significant else "not significant"
+        lines.append(f"{of_both}: {verdict} at 5 %{_way(explanation)}")
     lines += luck.of_strategy(explanation.luck)
     return lines + _remedy(explanation)
 
 
-def _significance(explanation: Explanation) -> str:
-    """Which way: of the two-sided ones, losers are as many as the others."""
-    discovery = explanation.discovery
-    if discovery is None or not discovery.significant:
-        way = "differs from zero not significantly"
-    else:
-        way = "differs from zero significantly"
+def _way(explanation: Explanation) -> str:
+    """Of those that are significant on two sides, losers are as many as the others."""
     if explanation.earns is None:
-        return way
-    return f"{way}, {'earns' if explanation.earns else 'does not earn'} significantly (one-sided)"
+        return ""
+    return f", and one-sided it {'earns' if explanation.earns else 'does not earn'} significantly"
 
 
 def _split(split: SeasonSplit) -> str:
@@ -279,7 +275,8 @@ def _remedy(explanation: Explanation) -> list[str]:
     remedy = explanation.remedy
     if remedy.helps:
         beside = ", and otherwise the flags above" if _flags(explanation.config) else ""
-        return [f"It would pass with {remedy.flags}{beside}"]
+        later = explanation.config.gate and not explanation.verdict.reached_phase_7
+        return [f"It would {'reach phase 7' if later else 'pass'} with {remedy.flags}{beside}"]
     if not remedy.lacking:
         return ["It passes: nothing has to change"]
     lines = [

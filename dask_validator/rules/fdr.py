@@ -1,6 +1,8 @@
 """False discovery rate over all canonical strategies of an instrument (rules.md, section 6).
 
 Benjamini, Y. & Hochberg, Y. (1995), Controlling the False Discovery Rate, J. R. Statist. Soc. B 57, 289-300.
+Benjamini, Y. & Yekutieli, D. (2001), The Control of the False Discovery Rate in Multiple Testing under Dependency,
+Annals of Statistics 29, 1165-1188.
 """
 
 from __future__ import annotations
@@ -10,28 +12,39 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.config import FdrMethod
 from dask_validator.model import Discovery
 
 ALPHA = 0.05
 
 
-def adjusted_p_values(p_values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Benjamini-Hochberg adjusted p-values, unrounded, in the order given.
+def adjusted_p_values(
+    p_values: NDArray[np.float64], method: FdrMethod = "bh", tests: int | None = None
+) -> NDArray[np.float64]:
+    """Adjusted p-values, unrounded, in the order given.
 
     Parameters
     ----------
     p_values
         Shape (n_strategies,), no NaN.
+    method
+        `bh`, valid where tests are independent or go together; `by`, valid whatever they do; `raw`, none.
+    tests
+        How many there were, m, when that is more than there are p-values.
 
     Returns
     -------
-    Shape (n_strategies,): the running minimum, from the largest p down, of `min(p * m / rank, 1)`.
+    Shape (n_strategies,): the running minimum, from the largest p down, of `min(p * m / rank, 1)`; for `by`, of that
+    with p times `1 + 1/2 + ... + 1/m`.
     """
-    m = p_values.size
+    if method == "raw":
+        return p_values.copy()
+    m = p_values.size if tests is None else tests
+    penalty = float((1 / np.arange(1, m + 1)).sum()) if method == "by" else 1.0
     ascending = np.argsort(p_values, kind="stable")
     with np.errstate(over="ignore"):
-        scaled = np.minimum(p_values[ascending] * m / np.arange(1, m + 1), 1.0)
-    adjusted = np.empty(m)
+        scaled = np.minimum(p_values[ascending] * m / np.arange(1, p_values.size + 1) * penalty, 1.0)
+    adjusted = np.empty(p_values.size)
     adjusted[ascending] = np.minimum.accumulate(scaled[::-1])[::-1]
     return adjusted
 

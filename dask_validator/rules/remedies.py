@@ -220,15 +220,18 @@ def universe_remedy(observed: NDArray[np.float64], terms: Terms) -> Remedy:
             continue
         [name] = gate.flags
         needed = _ceiling(float(observed[position]), steps_above=int(gate.comparison == "<"))
-        changes[name] = max(needed, changes.get(name, 0.0))
+        if _is_possible(terms.config, {name: needed}):
+            changes[name] = max(needed, changes.get(name, 0.0))
+        else:
+            lacking.append(f"no value of {flag(name)} helps")
     return Remedy(changes, tuple(lacking))
 
 
 def _ceiling(value: float, steps_above: int = 0) -> float:
-    """Not below the value, to four decimals."""
-    return (
-        -_floor(-value, steps_above) if value < 0 else round((math.ceil(value / STEP - 1e-9) + steps_above) * STEP, 4)
-    )
+    """Not below the value, which is a share, to four decimals."""
+    steps = math.ceil(value / STEP)
+    above = round((steps - 1) * STEP, 4) >= value  # by an error of the division
+    return round((steps - above + steps_above) * STEP, 4)
 
 
 def _lacking(walked: Walked, config: RunConfig) -> str:

@@ -157,6 +157,10 @@ def screen(
         max_drawdown_r = row["max_drawdown_r"]
         if max_drawdown_r is not None and not max_drawdown_r <= settings.max_drawdown:
             return rejected(5)
+    if settings.min_win_rate is not None:
+        win_rate = row["win_rate"]
+        if win_rate is None or not win_rate >= settings.min_win_rate:
+            return rejected(5)
 
     all_years_positive = all(year.avg_r > 0 for year in years.values())
     return Screened(None, waived, len(years), all_years_positive)

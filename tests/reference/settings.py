@@ -13,6 +13,7 @@ class Settings:
     stress_multiplier: float = 1.5
     min_sharpe: float | None = None
     max_drawdown: float | None = None
+    min_win_rate: float | None = None
     exclude_years: tuple[int, ...] = ()
     min_years_positive_pct: float = 1.0
     min_trades_per_year: int = 1

@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from dask_validator import RunConfig, explain, validate
-from dask_validator.config import flag
+from dask_validator.config import GATES_OF_ALL, flag
 from dask_validator.rules.gates import (
     GATES,
     HELD,
     OF_ROWS,
+    OF_UNIVERSE,
     OF_WINDOWS,
     PHASES,
     POSITION,
@@ -30,7 +31,7 @@ from dask_validator.views.report.tables import funnel_steps
 from tests.documents.pages import page
 from tests.support.tiny import rows_by_id, tiny_database
 
-EVERY = RunConfig(min_sharpe=0.1, max_drawdown=20.0, min_win_rate=0.4)
+EVERY = RunConfig(min_sharpe=0.1, max_drawdown=20.0, min_win_rate=0.4, gate=GATES_OF_ALL)
 TEXTS = {"no_years": "no yearly data", "negative": "2019"}
 by_name = pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
 
@@ -43,14 +44,14 @@ def terms_for(gate: Gate) -> Terms:
 
 def holding(terms: Terms) -> NDArray[np.float64]:
     """Numbers at which every gate holds, shape (n_gates,)."""
-    off = {">=": 0.0, ">": 1.0, "<=": 0.0}
+    off = {">=": 0.0, ">": 1.0, "<=": 0.0, "<": -0.01}
     return np.array([(gate.threshold(terms) or 0.0) + off[gate.comparison] for gate in GATES])
 
 
 def failing(gate: Gate, terms: Terms) -> NDArray[np.float64]:
     """Numbers at which this gate alone does not hold."""
     observed = holding(terms)
-    observed[POSITION[gate.name]] += {">=": -1.0, ">": -2.0, "<=": 1.0}[gate.comparison]
+    observed[POSITION[gate.name]] += {">=": -1.0, ">": -2.0, "<=": 1.0, "<": 1.0}[gate.comparison]
     return observed
 
 
@@ -61,7 +62,7 @@ def test_it_is_judged(gate: Gate) -> None:
     unknown = failing(gate, terms)
     unknown[position] = np.nan
     observed = np.array([holding(terms), failing(gate, terms), unknown])
-    mine = OF_ROWS if position in OF_ROWS else OF_WINDOWS
+    mine = next(of_scope for of_scope in (OF_ROWS, OF_WINDOWS, OF_UNIVERSE) if position in of_scope)
 
     assert first_failing(observed, terms, mine).tolist() == [
         *(HELD, position),
@@ -84,7 +85,7 @@ def test_it_is_worded(gate: Gate) -> None:
 def test_it_is_explained(gate: Gate) -> None:
     """It stands among the gates that are explained, with what is seen and needed, and why it does not hold."""
     terms, position = terms_for(gate), POSITION[gate.name]
-    mine = OF_ROWS if position in OF_ROWS else OF_WINDOWS
+    mine = next(of_scope for of_scope in (OF_ROWS, OF_WINDOWS, OF_UNIVERSE) if position in of_scope)
     judged = {one.name: one for one in every_judged(failing(gate, terms), terms, TEXTS, mine)}
 
     assert gate.label

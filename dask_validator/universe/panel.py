@@ -1,0 +1,49 @@
+"""Strategies by day: what each was paid, in whole units, stored for the days on which it traded and for no others.
+
+Several trades of a day are one payoff (docs/statistics.md, section 2); one that pays nothing is stored as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+AT_ONCE = 512  # strategies, so that their days fit into the memory of a worker
+
+
+def panel(rows: csr_matrix, pay: NDArray[np.float64]) -> csr_matrix:
+    """The strategies of one key with what their days paid, shape (n_strategies, n_days).
+
+    Parameters
+    ----------
+    rows
+        Their days, of that shape; only where something is stored counts.
+    pay
+        Units of the key by day, shape (n_days,).
+    """
+    return with_data(rows, pay[rows.indices])
+
+
+def with_data(rows: csr_matrix, data: NDArray[Any]) -> csr_matrix:
+    """Something else on the same days."""
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((data, rows.indices, rows.indptr), shape=rows.shape)
+
+
+def parts(of: csr_matrix, at_once: int = AT_ONCE) -> Iterator[csr_matrix]:
+    """Some strategies at a time, as doubles: sums and products of whole units are exact in any order."""
+    for first in range(0, of.shape[0], at_once):
+        yield of[first : first + at_once].astype(np.float64)
+
+
+def squared_lengths(of: csr_matrix) -> NDArray[np.float64]:
+    """Sum of squares of each strategy, shape (n_strategies,)."""
+    data = of.data.astype(np.float64)
+    return np.asarray(with_data(of, data * data).sum(axis=1), dtype=np.float64).ravel()
