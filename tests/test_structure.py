@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "work": GROUND | {"execution", "journal", "rules", "sources", "store", "universe"},
     "run": GROUND | {"journal", "rules", "sources", "store", "universe", "work"},
     "explanation": GROUND | {"execution", "rules", "run", "sources", "store", "work"},
-    "views": GROUND | {"__version__", "explanation", "journal", "rules", "run", "store"},
+    "views": GROUND | {"__version__", "explanation", "journal", "rules", "run", "store", "universe"},
     "demo": GROUND | {"rules", "run", "sources", "store"},
 }
 MAY_IMPORT["api"] = {*MAY_IMPORT} - {"demo"}

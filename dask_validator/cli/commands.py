@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -125,8 +126,12 @@ def demo(
         return
 
     def compare_with_truth(result: Outcome) -> str:
-        return summary.truth(truth_report(db, result.verdicts.by_id()))
+        said = [summary.truth(truth_report(db, result.verdicts.by_id()))]
+        if result.calibration is not None:
+            said += calibrated.kept_promises(result.calibration, flags["gate_share"], partial(truth_report, db))
+        return "\n".join(said)
 
+    flags["calibrate"] = True
     result = _run(ctx, db, "MGC", workers or max(2, default_workers()), flags, appendix=compare_with_truth)
     if not flags["quiet"]:
         echo(going_on.after_demo(db, result))

@@ -70,9 +70,10 @@ def leaders(of: csr_matrix) -> int:
     found = np.empty(0, dtype=np.int64)
     for first in range(0, by_trades.size, AT_ONCE):
         rows = by_trades[first : first + AT_ONCE]
-        for some in parts(of[found]):
-            rows = rows[~_alike(of[rows], some).any(axis=1)]
-        found = np.append(found, rows[_leading(_alike(of[rows], of[rows]))])
+        for leading in parts(of, found):
+            rows = rows[~_alike(of[rows], leading).any(axis=1)]
+        own = of[rows]
+        found = np.append(found, rows[_leading(_alike(own, own))])
     return found.size
 
 
@@ -85,10 +86,11 @@ def _leading(alike: NDArray[np.bool_]) -> list[int]:
     return found
 
 
-def _alike(rows: csr_matrix, others: csr_matrix) -> NDArray[np.bool_]:
+def _alike(some: csr_matrix, others: csr_matrix) -> NDArray[np.bool_]:
     """Whether correlations are large; products of whole units are exact, hence the same on every machine."""
-    products = _dense(rows) @ _dense(others).T
-    alike: NDArray[np.bool_] = products >= ALIKE * np.sqrt(np.outer(squared_lengths(rows), squared_lengths(others)))
+    rows, columns = _dense(some), _dense(others)
+    squares = np.outer(np.square(rows).sum(axis=1), np.square(columns).sum(axis=1))
+    alike: NDArray[np.bool_] = rows @ columns.T >= ALIKE * np.sqrt(squares)
     return alike
 
 

@@ -37,13 +37,14 @@ def with_data(rows: csr_matrix, data: NDArray[Any]) -> csr_matrix:
     return csr_matrix((data, rows.indices, rows.indptr), shape=rows.shape)
 
 
-def parts(of: csr_matrix, at_once: int = AT_ONCE) -> Iterator[csr_matrix]:
-    """Some strategies at a time, as doubles: sums and products of whole units are exact in any order."""
-    for first in range(0, of.shape[0], at_once):
-        yield of[first : first + at_once].astype(np.float64)
+def parts(of: csr_matrix, rows: NDArray[np.int64] | None = None) -> Iterator[csr_matrix]:
+    """Some strategies at a time, or some of these rows: sums and products of whole units are exact in any order."""
+    count = of.shape[0] if rows is None else rows.size
+    for first in range(0, count, AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        yield of[some if rows is None else rows[some]].astype(np.float64)
 
 
 def squared_lengths(of: csr_matrix) -> NDArray[np.float64]:
-    """Sum of squares of each strategy, shape (n_strategies,)."""
-    data = of.data.astype(np.float64)
-    return np.asarray(with_data(of, data * data).sum(axis=1), dtype=np.float64).ravel()
+    """Sum of squares of each strategy of a part, shape (n_strategies,)."""
+    return np.asarray(with_data(of, of.data * of.data).sum(axis=1), dtype=np.float64).ravel()

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dask_validator.rules.costs import KNOWN_COSTS
@@ -51,7 +50,7 @@ class Fast:
         universe = case.universe
         waives = bool(universe.atr_by_year)
         self.days = days_of(universe.days)
-        self.design = Design(*case.worlds._replace(seed=case.worlds.block_days, block_days=case.worlds.seed))
+        self.design = Design(case.worlds.count, case.worlds.block_days, case.worlds.seed)
         self.terms = [Terms(config, waives and not config.no_regime_waivers) for config in case.settings]
         self.risk_dollars = np.array([trader.risk_dollars for trader in universe.traders])
         self.dormant = dormant_years(universe.atr_by_year)
@@ -104,7 +103,7 @@ def mask_of(days: NDArray[np.int32], taken: object) -> NDArray[np.bool_]:
     return np.isin(days, days_of([day for day, _, _ in taken]))  # type: ignore[attr-defined]
 
 
-def slow(case: Case, fast: Fast) -> list[list[twin.InWorld]]:
+def slow(case: Case) -> list[list[twin.InWorld]]:
     """The twin's worlds, from the twin's nulls."""
     universe, settings = case.universe, [twin.as_settings(config) for config in case.settings]
     found = [twin.evidence(of, universe.keys[of.key], case.settings[0].min_sample) for of in universe.traders]
@@ -117,7 +116,7 @@ def test_every_gate_in_every_world(case: Case) -> None:
     fast = Fast(case)
     passed, _ = fast.worlds()
 
-    expected = np.array([[strategy.passed for strategy in world] for world in slow(case, fast)])
+    expected = np.array([[strategy.passed for strategy in world] for world in slow(case)])
     assert np.array_equal(passed, expected.transpose(2, 3, 1, 0))
 
 
@@ -127,7 +126,7 @@ def test_every_deviate_in_every_world(case: Case) -> None:
     fast = Fast(case)
     _, z = fast.worlds()
 
-    expected = np.array([[strategy.z for strategy in world] for world in slow(case, fast)]).T.astype(np.float32)
+    expected = np.array([[strategy.z for strategy in world] for world in slow(case)]).T.astype(np.float32)
     assert np.array_equal(np.isfinite(z), np.isfinite(expected))
     known = np.isfinite(z)
     assert (np.abs(z[known] - expected[known]) <= np.spacing(np.abs(expected[known]))).all()

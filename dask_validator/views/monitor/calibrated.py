@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dask_validator.config import FEW_WORLDS, RunConfig, flag
+from dask_validator.model import Status
 from dask_validator.universe.calibration import Calibration, flags_of
 from dask_validator.wording import luck
+
+if TYPE_CHECKING:
+    from dask_validator.demo import DemoTruth
 
 _HEAD = ("", "promoted", "by luck", "90 % of worlds", "of them luck")
 _WIDTHS = (9, 9, 16, 16)
@@ -26,6 +32,25 @@ def render(calibration: Calibration) -> str:
     if len(rows) > 1:
         said[0] = f"{names[0]}: {said[0]}"
     return "\n".join([head, *lines, "", *said, *luck.limits(first["strategies"], calibration.last_day)])
+
+
+def kept_promises(
+    calibration: Calibration, share: float, truth_of: Callable[[Mapping[str, str]], DemoTruth]
+) -> list[str]:
+    """What the worlds promise of a demonstration, beside what it knows of its calibrated strategies."""
+    numbers, strategies = calibration.settings[0].numbers, calibration.strategies
+    between = f"90 %: {numbers.null_q05:,.0f} to {numbers.null_q95:,.0f}"
+    promise = f"Luck would promote about {luck.one_decimal(numbers.null_mean)} ({between})"
+    gated = strategies.promoted & (strategies.luck_bound <= share)
+    lines = []
+    for name, promoted in (
+        ("of the", strategies.promoted),
+        (f"with --gate luck --gate-share {share:g}, of the", gated),
+    ):
+        ids = {strategies.ids[i]: str(Status.PASSED) for i in np.flatnonzero(promoted).tolist()}
+        found = truth_of(ids)
+        lines.append(f"{name} {found.promoted:,} promoted {found.noise - found.decayed:,} never had an edge")
+    return [f"{promise}; {lines[0]}", lines[1][0].upper() + lines[1][1:]]
 
 
 def doubts(calibration: Calibration) -> list[str]:
