@@ -1,17 +1,18 @@
-"""Whether what a calibration predicts comes true, tried on noise: `make null`. Never a test: by chance alone it may fail.
+"""Whether what calibrations predict comes true, tried on noise: `make null`. Never a test: by chance alone it may fail.
 
 usage: null.py [--calendars N] [--payoffs N] [--keys N] [--worlds N] [--seed N] [--results FILE]
 
 No strategy of these databases has an edge. What is made up, and how:
 
-- Days, volatility (four of ten years are DORMANT), opening ranges, which days a plan was recorded on, how its trades
-  ended, its filters and the rows of its strategies are those of a demonstration; one plan in eight starts late. All
-  that is the calendar.
-- A trade wins `rr_target` R (1 to 4) with probability 1 / (1 + `rr_target`) and loses 1 R otherwise, whatever the day:
-  its mean is 0 for every filter and season, and skewed the more the larger the target is.
+- Days, volatility (four of ten years are DORMANT), opening ranges, costs, which days a plan was recorded on, which of
+  its trades were scratched, its filters and how rows follow from trades are those of a demonstration; about one plan in
+  eight starts late. All that is the calendar.
+- A trade pays `rr_target` R (1 to 4) when it wins and -1 R when it loses, less its costs, which fall with volatility.
+  It wins with probability (1 + costs) / (1 + `rr_target`): its mean is 0 on every day, hence for every filter and
+  season, and it is skewed the more the larger the target is.
 - Trades of a day go together: whether one wins is decided by a normal deviate that correlates by 0.7 with that of
   another plan of the session, by 0.2 with that of a plan of another session, and not at all with another day.
-- Strategies whose numbers a calibration could not follow (filters that only the researcher knew) are left out.
+- Strategies whose rows a calibration could not follow (of filters that only the researcher knew) are left out.
 
 Each calendar gets several draws of payoffs, each of them a database of its own, calibrated by itself. Its interval is
 compared with its own number of promotions, and with those of the other payoffs of its calendar.
@@ -25,13 +26,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import NormalDist, mean, stdev
+from statistics import mean, stdev
 from typing import NamedTuple
 
 import click
 import duckdb
 import numpy as np
 from bench import Report, machine
+from scipy.special import ndtr
 
 from dask_validator import calibrate
 from dask_validator.demo import schema
@@ -75,25 +77,19 @@ class Predicted(NamedTuple):
         return self.low <= promoted <= self.high
 
 
-def won(calendar: Calendar, key: Key, days: Floats, rng: np.random.Generator) -> np.ndarray:
-    """Whether a trade of the plan on each day wins, shape (n_days,); `days` has the deviates of the session's days."""
-    own = rng.standard_normal(days.size)
-    deviate = math.sqrt(OF_DAY + OF_SESSION) * days + math.sqrt(1 - OF_DAY - OF_SESSION) * own
-    return deviate < NormalDist().inv_cdf(1 / (1 + key.rr_target))
-
-
 def sessions(days: int, rng: np.random.Generator) -> dict[str, Floats]:
-    """By session, standard normal deviates by day, which correlate between sessions."""
-    whole = OF_DAY + OF_SESSION
-    shared = math.sqrt(OF_DAY / whole) * rng.standard_normal(days)
-    return {label: shared + math.sqrt(OF_SESSION / whole) * rng.standard_normal(days) for label in RANGE_SHARE}
+    """By session what its plans share, by day; of variance OF_DAY + OF_SESSION."""
+    shared = math.sqrt(OF_DAY) * rng.standard_normal(days)
+    return {label: shared + math.sqrt(OF_SESSION) * rng.standard_normal(days) for label in RANGE_SHARE}
 
 
-def without_edge(recorded: KeyOutcomes, wins: np.ndarray) -> KeyOutcomes:
-    """The same days and endings, but wins and losses of mean 0."""
+def without_edge(recorded: KeyOutcomes, deviates: Floats) -> KeyOutcomes:
+    """The same days, costs and endings, but wins and losses of mean 0; `deviates` are standard normal, by day."""
     traded, target = recorded.code <= LOSS, recorded.key.rr_target
+    cost = np.where(recorded.code == WIN, target, -1.0) - recorded.pnl_r
+    wins = ndtr(deviates[recorded.day_index]) < (1 + cost) / (1 + target)
     code = np.where(traded, np.where(wins, WIN, LOSS), recorded.code)
-    pnl_r = np.where(traded, np.where(wins, target, -1.0), recorded.pnl_r)
+    pnl_r = np.where(traded, np.round(np.where(wins, target, -1.0) - cost, 4), recorded.pnl_r)
     return recorded._replace(kind=Kind.NOISE, code=code, pnl_r=pnl_r)
 
 
@@ -104,9 +100,8 @@ def noise(calendar: Calendar, payoffs: int) -> Iterator[tuple[Columns, Columns]]
     of_session = sessions(market.days.size, fresh)
     for index, key in enumerate(keys):
         rng = np.random.default_rng([seed, 10, index])  # the same for all payoffs of the calendar
-        wins = won(calendar, key, of_session[key.orb_label], fresh)
-        recorded = make_outcomes(market, key, costs, rng)
-        outcomes = without_edge(recorded, wins[recorded.day_index])
+        own = math.sqrt(1 - OF_DAY - OF_SESSION) * fresh.standard_normal(market.days.size)
+        outcomes = without_edge(make_outcomes(market, key, costs, rng), of_session[key.orb_label] + own)
         rows = backtest(INSTRUMENT, market, outcomes, costs, rng)
         followed = np.array([name in FOLLOWED for name in rows["filter_type"]])
         columns = {

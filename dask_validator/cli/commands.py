@@ -183,7 +183,7 @@ def calibrate(
             found = run_calibration(order, executor, listeners, blocks)
         terminal.warn(calibrated.doubts(found))
         if not flags["quiet"]:
-            echo(calibrated.render(found), err=flags["as_json"])
+            echo(calibrated.render(instrument, found.to_dict()["calibration"]), err=flags["as_json"])
         if flags["as_json"]:
             echo(json.dumps(found.to_dict()), err=False)
         keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])

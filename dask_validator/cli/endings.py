@@ -37,7 +37,8 @@ def close(
         terminal.say("")
         tell(summary.render(result.summary))
         if result.calibration:
-            tell(f"\n{calibrated.render(result.calibration)}\n")
+            of_worlds = calibrated.render(result.summary["instrument"], result.summary["calibration"])
+            tell(f"\n{of_worlds}\n")
             terminal.warn(calibrated.doubts(result.calibration))
         if appendix:
             tell(appendix(result))

@@ -50,8 +50,8 @@ class Setting(NamedTuple):
         """Promotions beside those of the worlds."""
         return count(self.promoted, self.counts[0])
 
-    def to_dict(self, design: Design) -> dict[str, Any]:
-        """As `--json` prints it."""
+    def to_dict(self, design: Design, last_day: str) -> dict[str, Any]:
+        """As `--json` prints it; `last_day` is that of the outcomes."""
         of_count = self.numbers._asdict()
         return {
             "settings": flags_of(self.config),
@@ -65,7 +65,9 @@ class Setting(NamedTuple):
             "null_c_mean": float(self.counts[1].mean()),
             "null_l_mean": float(self.counts[2].mean()),
             "promoted_not_calibrated": self.promoted_not_calibrated,
+            "losing": self.losing,
             "upper_bound": self.upper_bound,
+            "last_day": last_day,
         }
 
 
@@ -102,7 +104,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
-        return {"calibration": [setting.to_dict(self.design) for setting in self.settings]}
+        return {"calibration": [setting.to_dict(self.design, self.last_day) for setting in self.settings]}
 
 
 def flags_of(config: RunConfig) -> dict[str, Any]:

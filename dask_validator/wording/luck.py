@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 WIDE = 5.0  # times: beyond, the interval needs an explanation
@@ -23,12 +23,12 @@ TOO_HIGH = (
 CLUSTERS = "Strategies move together: promotions come in clusters, so the number of lucky ones varies widely."
 
 
-def verdict(numbers: Mapping[str, Any], *, losing: int) -> list[str]:
+def verdict(numbers: Mapping[str, Any]) -> list[str]:
     """How many promotions luck would make under one setting; `numbers` as `--json` names them."""
     said = [_counted(numbers)]
     if numbers["promoted"] <= numbers["null_q95"]:
         said.append(NO_EVIDENCE)
-    elif 2 * losing > numbers["strategies"]:
+    elif 2 * numbers["losing"] > numbers["strategies"]:
         said.append(TOO_HIGH)
     if numbers["null_q95"] > WIDE * numbers["null_q05"]:
         said.append(CLUSTERS)
@@ -70,9 +70,30 @@ def of_strategy(known: Mapping[str, float | None]) -> list[str]:
     return [f"Luck: {', '.join(parts)}", f"{calendar}: that is of the calendar and the gates, not of its result"]
 
 
-def limits(strategies: int, last_day: str) -> list[str]:
+def limits(numbers: Mapping[str, Any]) -> list[str]:
     """What no number here can tell."""
-    return [SAME_YEARS.format(last_day=last_day), UNRECORDED.format(strategies=strategies), ENDED]
+    return [SAME_YEARS.format(**numbers), UNRECORDED.format(**numbers), ENDED]
+
+
+HEAD = ("", "promoted", "by luck", "90 % of worlds", "of them luck")
+
+
+def row(numbers: Mapping[str, Any]) -> list[str]:
+    """One setting, below HEAD but for its name."""
+    share = "-"
+    if numbers["false_share"] is not None:
+        low, high = percent(numbers["false_share_low"]), percent(numbers["false_share_high"])
+        share = f"{percent(numbers['false_share'])} ({low}-{high})"
+    between = f"{numbers['null_q05']:,.0f} to {numbers['null_q95']:,.0f}"
+    return [f"{numbers['promoted']:,}", one_decimal(numbers["null_mean"]), between, share]
+
+
+def names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """By setting, the flags in which it differs from another one, as one types them."""
+    settings = [numbers["settings"] for numbers in rows]
+    varied = [name for name in settings[0] if len({str(of[name]) for of in settings}) > 1]
+    spelled = [" ".join(f"--{name.replace('_', '-')} {of[name]}" for name in varied) for of in settings]
+    return [name or "as asked" for name in spelled]
 
 
 def one_decimal(number: float) -> str:

@@ -7,31 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dask_validator.config import FEW_WORLDS, RunConfig, flag
+from dask_validator.config import FEW_WORLDS
 from dask_validator.model import Status
-from dask_validator.universe.calibration import Calibration, flags_of
+from dask_validator.universe.calibration import Calibration
 from dask_validator.wording import luck
 
 if TYPE_CHECKING:
     from dask_validator.demo import DemoTruth
 
-_HEAD = ("", "promoted", "by luck", "90 % of worlds", "of them luck")
 _WIDTHS = (9, 9, 16, 16)
 _NAME = 26  # so that 80 columns hold a row
 
 
-def render(calibration: Calibration) -> str:
-    """The table, what it says of the first setting, and what no number here can tell."""
-    rows = [setting.to_dict(calibration.design) for setting in calibration.settings]
-    first, losing = rows[0], calibration.settings[0].losing
-    names = [name or "as asked" for name in differing([setting.config for setting in calibration.settings])]
-    table = [_HEAD, *((name, *_cells(row)) for name, row in zip(names, rows, strict=True))]
+def render(instrument: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """The table, what it says of the first setting, and what no number here can tell; rows as `--json` has them."""
+    names = luck.names(rows)
+    table = [luck.HEAD, *((name, *luck.row(row)) for name, row in zip(names, rows, strict=True))]
     lines = [line for name, *cells in table for line in _lines(name, cells)]
-    head = f"Promotions of {calibration.instrument} in the data, and in worlds without an edge"
-    said = luck.verdict(first, losing=losing)
+    head = f"Promotions of {instrument} in the data, and in worlds without an edge"
+    said = luck.verdict(rows[0])
     if len(rows) > 1:
         said[0] = f"{names[0]}: {said[0]}"
-    return "\n".join([head, *lines, "", *said, *luck.limits(first["strategies"], calibration.last_day)])
+    return "\n".join([head, *lines, "", *said, *luck.limits(rows[0])])
 
 
 def kept_promises(
@@ -66,19 +63,3 @@ def _lines(name: str, cells: Sequence[str]) -> list[str]:
     if len(name) <= _NAME:
         return [f"  {name:<{_NAME}}{numbers}"]
     return [f"  {name}", f"  {'':<{_NAME}}{numbers}"]
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    share = "-"
-    if row["false_share"] is not None:
-        low, high = luck.percent(row["false_share_low"]), luck.percent(row["false_share_high"])
-        share = f"{luck.percent(row['false_share'])} ({low}-{high})"
-    between = f"{row['null_q05']:,.0f} to {row['null_q95']:,.0f}"
-    return [f"{row['promoted']:,}", luck.one_decimal(row["null_mean"]), between, share]
-
-
-def differing(settings: Sequence[RunConfig]) -> list[str]:
-    """By setting, the flags in which it differs from another one."""
-    all_flags = [flags_of(config) for config in settings]
-    varied = [name for name in all_flags[0] if len({str(flags[name]) for flags in all_flags}) > 1]
-    return [" ".join(f"{flag(name)} {flags[name]}" for name in varied) for flags in all_flags]
