@@ -168,9 +168,9 @@ def summed(name: str, rows: Sequence[Predicted]) -> Sequence[str]:
         of_own = f"**{of_own}: outside 80 to 100 %**"
         click.secho(f"{name}: the 90 % interval holds in only {inside} of {len(rows)}", fg="red", bold=True)
     realised = [row.promoted for row in rows]
-    error = stdev(realised) / math.sqrt(len(realised))
+    error = stdev(realised) / math.sqrt(len(rows))
     means = (f"{mean(row.null_mean for row in rows):.1f}", f"{mean(realised):.1f} ({error:.1f})")
-    return name, *means, of_own, f"{sum(others)} of {len(others)} ({sum(others) / max(1, len(others)):.0%})"
+    return name, *means, of_own, f"{sum(others)} of {len(others)} ({sum(others) / len(others):.0%})"
 
 
 def table(report: Report, name: str, rows: Sequence[Predicted]) -> None:
@@ -185,34 +185,37 @@ def table(report: Report, name: str, rows: Sequence[Predicted]) -> None:
     report.table(f"Each database, {name}", header, lines)
 
 
+def tried(seeds: Sequence[int], payoffs: int, keys: int, worlds: int) -> Iterator[dict[str, Predicted]]:
+    """Every database of every calendar."""
+    for seed in seeds:
+        calendar = Calendar(seed, make_market(seed), outcome_keys(keys, seed))
+        for number in range(payoffs):
+            yield predicted(calendar, number, worlds)
+            print(f"Calendar {seed}: {number + 1} of {payoffs} databases", flush=True)
+
+
 def main() -> None:
     """Make, calibrate, compare."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--calendars", type=int, default=5)
-    parser.add_argument("--payoffs", type=int, default=4)
+    parser.add_argument("--payoffs", type=int, default=4, help="of each calendar, 2 or more")
     parser.add_argument("--keys", type=int, default=200, help=f"{VARIANTS_PER_KEY} strategies of each are tried")
     parser.add_argument("--worlds", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0, help="of the first calendar")
     parser.add_argument("--results", type=Path)
     chosen = parser.parse_args()
-    report, clock, found = Report(), time.perf_counter(), []
+    report, clock = Report(), time.process_time()
     report.add(machine())
-    for seed in range(chosen.seed, chosen.seed + chosen.calendars):
-        calendar = Calendar(seed, make_market(seed), outcome_keys(chosen.keys, seed))
-        for payoffs in range(chosen.payoffs):
-            found.append(predicted(calendar, payoffs, chosen.worlds))
-            print(
-                f"{len(found)} of {chosen.calendars * chosen.payoffs}, {time.perf_counter() - clock:.0f} s", flush=True
-            )
+    seeds = range(chosen.seed, chosen.seed + chosen.calendars)
+    found = list(tried(seeds, chosen.payoffs, chosen.keys, chosen.worlds))
     of_settings = {name: [rows[name] for rows in found] for name in SETTINGS}
-    header = ("flags", "predicted", "promoted (standard error)", "databases inside", "others of the calendar inside")
     report.table(
         f"{len(found)} databases of noise, {chosen.worlds:,} worlds each, 90 % intervals (80 to 100 % is asked)",
-        header,
+        ("flags", "predicted", "promoted (standard error)", "databases inside", "others of the calendar inside"),
         [summed(name, rows) for name, rows in of_settings.items()],
     )
-    left_out = sum(row.not_calibrated for row in of_settings[next(iter(SETTINGS))])
-    report.add(f"\nNot calibrated: {left_out} strategies. {time.perf_counter() - clock:.0f} s, one process.")
+    left_out = sum(row.not_calibrated for row in next(iter(of_settings.values())))
+    report.add(f"\nNot calibrated, in all: {left_out}. {time.process_time() - clock:.0f} CPU seconds, one process.")
     for name, rows in of_settings.items():
         table(report, name, rows)
     if chosen.results:

@@ -7,6 +7,7 @@ Annals of Statistics 29, 1165-1188.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -61,21 +62,28 @@ def one_sided(p_values: NDArray[np.float64], expectancy_r: NDArray[np.float64]) 
 class Correction(NamedTuple):
     """All tested strategies of an instrument: two ascending columns of shape (n_strategies,), and where they point."""
 
-    p_values: NDArray[np.float64]  # two-sided
+    p_values: NDArray[np.float64]  # as given; two-sided, where expectancies come along
     adjusted: NDArray[np.float64]  # unrounded
     earning: int = 0  # earn significantly, one-sided
     losing: int = 0  # of the discoveries, which are two-sided, those that lose
     earns_up_to: float = -np.inf  # the largest one-sided p-value of who earns significantly
 
     @classmethod
-    def over(cls, p_values: NDArray[np.float64], expectancy_r: NDArray[np.float64] | None = None) -> Correction:
+    def over(
+        cls,
+        p_values: NDArray[np.float64],
+        expectancy_r: NDArray[np.float64] | None = None,
+        method: FdrMethod = "bh",
+        tests: int | None = None,
+    ) -> Correction:
         """Correct these p-values (no NaN, any order) for each other; expectancies (R) say which way."""
+        adjust = partial(adjusted_p_values, method=method, tests=tests)
         ascending = np.sort(p_values)
-        correction = cls(ascending, adjusted_p_values(ascending))
+        correction = cls(ascending, adjust(ascending))
         if expectancy_r is None:
             return correction
         earns = one_sided(p_values, expectancy_r)
-        found = earns[adjusted_p_values(earns) < ALPHA]
+        found = earns[adjust(earns) < ALPHA]
         losing = p_values[expectancy_r < 0]
         discovered = correction.adjusted[np.searchsorted(ascending, losing)] < ALPHA
         return correction._replace(

@@ -17,6 +17,7 @@ LARGEST = 2**63
 DAYS = {"window_start", "window_end"}
 USED = {"strict_filters", "wf_min_trades", "wf_min_pct_positive"}  # of the parameters, though others may not be known
 LATER = {
+    "calibration",
     "stages",
     "start_up_s",
     "cores",
@@ -34,6 +35,14 @@ _OF = {"str": TEXT, "bool": FLAG, "int": WHOLE, "float": NUMBER, "float | None":
 TEXTS = {...: TEXT}
 PARAMETERS = {"strict_filters": FLAG, "wf_min_trades": WHOLE, "wf_min_pct_positive": NUMBER}
 TIMINGS = [{name: _OF[declared.__forward_arg__] for name, declared in TaskTiming.__annotations__.items()}]
+CALIBRATION = {
+    "settings": {...: {str, bool, int, float, list, NoneType, ...}},
+    **dict.fromkeys(("worlds", "strategies", "not_calibrated", "promoted", "promoted_not_calibrated", "losing"), WHOLE),
+    **dict.fromkeys(("block_days", "null_mean", "null_q05", "null_q50", "null_q95", "null_sd", "p_value"), NUMBER),
+    **dict.fromkeys(("false_share", "false_share_low", "false_share_high"), NUMBER | NOTHING),
+    "upper_bound": FLAG,
+    "last_day": TEXT,
+}
 SUMMARY = {
     **dict.fromkeys(("run_id", "instrument", "db"), TEXT),
     **dict.fromkeys(("dry_run", "committed"), FLAG),
@@ -41,6 +50,7 @@ SUMMARY = {
     "total_s": NUMBER,
     "rejected_by_phase": dict.fromkeys("1234567", WHOLE),
     "fdr": dict.fromkeys(("tested", "significant", "passed_significant", "earning", "losing", "passed_earning"), WHOLE),
+    "calibration": [CALIBRATION],
     "stages": {...: NUMBER},
     "start_up_s": NUMBER | NOTHING,
     "cores": WHOLE | NOTHING,

@@ -59,7 +59,7 @@ def by_average(of: csr_matrix) -> float:
     strategies = of.shape[0]
     if strategies < 2:
         return float(strategies)
-    together = np.sum([_scaled(part).sum(axis=0) for part in parts(of)], axis=0)
+    together = np.asarray(np.sum([_scaled(part).sum(axis=0) for part in parts(of)], axis=0))
     average = (float(np.square(together).sum()) - strategies) / (strategies * (strategies - 1))
     return average + (1 - average) * strategies
 

@@ -7,19 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.rules.gates import GATES, Terms
 from dask_validator.universe import deviates
-from dask_validator.universe.calendars import Sums
+from dask_validator.universe.calendars import Calendar, Sums
 from dask_validator.universe.cells import Cut
 from dask_validator.universe.gates import MOMENTS, Circumstances, Observed, passing
 from dask_validator.universe.payoffs import Payoffs, without_edge
 from dask_validator.universe.worlds import Design, era_of, source_days
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Doubles = NDArray[np.float64]
 EXACT = 2**24  # whole numbers below are those of a float32
 AT_ONCE = 256  # worlds
 
@@ -61,6 +65,18 @@ class Worlds(NamedTuple):
     z: NDArray[np.float32] | None  # shape (n_strategies, n_worlds), -inf where it is not defined; None: not asked for
 
 
+class Moments(NamedTuple):
+    """What is no sum; arrays of shape (n_strategies, n_worlds)."""
+
+    variance: Doubles  # R^2; NaN where it is none, or so small that the squares' rounding is all of it
+    win_rate: Doubles | None  # None: not asked for
+
+    def of(self, strategy: NDArray[np.int64], world: NDArray[np.int64]) -> Moments:
+        """Of some pairs, as if each were a strategy of its own in one world."""
+        win_rate = None if self.win_rate is None else self.win_rate[strategy, world][:, None]
+        return Moments(self.variance[strategy, world][:, None], win_rate)
+
+
 class Simulation:
     """One key, ready to be put into worlds.
 
@@ -84,8 +100,8 @@ class Simulation:
     ) -> None:
         self._cut, self._beside, self._settings, self._mus = cut, beside, settings, mus
         self._arranged = cut.cells.arranged(cut.strategies)
-        self._moments = _moments_of(settings)
-        self._rows = cut.rows() if with_z or self._moments else None
+        self._asked = _moments_of(settings)
+        self._rows = cut.rows() if with_z or self._asked else None
         self._with_z = with_z
         tables = without_edge(of)
         self._wins = (tables > 0).astype(np.float32)
@@ -96,32 +112,28 @@ class Simulation:
         """Put into these worlds."""
         paid = self._cut.paid(self._pay.take(drawn.sources))
         sums = self._arranged.sums(paid)
-        z, moments = self._deviates(sums.total, drawn)
+        moments = None if self._rows is None else self._moments(self._rows, sums.total, drawn)
         passed = [self._passed(paid, sums, terms, moments) for terms in self._settings]
+        z = self._deviates(sums.total, moments.variance) if moments is not None and self._with_z else None
         return Worlds(passed, z)
 
-    def _deviates(self, total: NDArray[np.float64], drawn: Draws) -> tuple[NDArray[np.float32] | None, Observed]:
-        """z, and what gates ask for beside sums."""
-        if self._rows is None:
-            return None, {}
-        trades, found = self._arranged.calendar.trades[:, None], {}
-        squares = np.asarray(self._rows @ self._squares.take(drawn.sources), dtype=np.float64)
+    def _moments(self, rows: csr_matrix, total: Doubles, drawn: Draws) -> Moments:
+        trades = self._arranged.calendar.trades[:, None]
+        squares = np.asarray(rows @ self._squares.take(drawn.sources), dtype=np.float64)
         variance = deviates.variance(total, squares * (deviates.COARSE / deviates.SQUARED), trades)
-        if "win_rate" in self._moments:
-            found["win_rate"] = (self._rows @ self._wins.take(drawn.sources)) / trades
-        if "sharpe_ratio" in self._moments:
-            found["sharpe_ratio"] = deviates.sharpe_ratio(total, variance, trades)
-        if not self._with_z:
-            return None, found
-        defined = (variance > deviates.LEAST_VARIANCE) & (trades >= self._settings[0].config.min_sample)
-        z = deviates.normal(deviates.student(total, variance, trades), trades)
-        return np.where(defined, z, -np.inf).astype(np.float32), found
+        win_rate = (rows @ self._wins.take(drawn.sources)) / trades if "win_rate" in self._asked else None
+        return Moments(np.where(variance > deviates.LEAST_VARIANCE, variance, np.nan), win_rate)
 
-    def _passed(
-        self, paid: NDArray[np.float64], sums: Sums, terms: Terms, moments: Observed
-    ) -> list[NDArray[np.bool_]]:
+    def _deviates(self, total: Doubles, variance: Doubles) -> NDArray[np.float32]:
+        trades = self._arranged.calendar.trades[:, None]
+        defined = ~np.isnan(variance) & (trades >= self._settings[0].config.min_sample)
+        z = deviates.normal(deviates.student(total, variance, trades), trades)
+        return np.where(defined, z, -np.inf).astype(np.float32)
+
+    def _passed(self, paid: Doubles, sums: Sums, terms: Terms, moments: Moments | None) -> list[NDArray[np.bool_]]:
         """By null: whoever passes where it loses would pass where it breaks even too, so only those are looked at."""
-        free = passing(self._arranged.calendar, sums, terms, self._beside, moments)
+        calendar = self._arranged.calendar
+        free = passing(calendar, sums, terms, self._beside, self._quality(calendar, sums, moments))
         found = []
         for mu in self._mus:
             of_null = free.copy()
@@ -133,20 +145,30 @@ class Simulation:
 
     def _pairs(
         self,
-        paid: NDArray[np.float64],
+        paid: Doubles,
         strategy: NDArray[np.int64],
         world: NDArray[np.int64],
-        mu: NDArray[np.float64],
+        mu: Doubles,
         terms: Terms,
-        moments: Observed,
+        moments: Moments | None,
     ) -> NDArray[np.bool_]:
         """Whether each strategy passes in its world once every trade pays `mu` more."""
         cells, place = self._cut.cells.repeated(strategy)
         shifted = paid[place, world[cells.owner]] + cells.trades * mu[strategy[cells.owner]]
         arranged = cells.arranged(strategy.size)
+        calendar, sums = arranged.calendar, arranged.sums(shifted[:, None])
         beside = self._beside._replace(risk_dollars=self._beside.risk_dollars[strategy])
-        observed = {name: values[strategy, world][:, None] for name, values in moments.items()}
-        return passing(arranged.calendar, arranged.sums(shifted[:, None]), terms, beside, observed)[:, 0]
+        quality = self._quality(calendar, sums, moments and moments.of(strategy, world))
+        return passing(calendar, sums, terms, beside, quality)[:, 0]
+
+    def _quality(self, calendar: Calendar, sums: Sums, moments: Moments | None) -> Observed:
+        """What the gates of phase 5 look at, as far as they are on."""
+        found: dict[str, Doubles] = {}
+        if moments is not None and "sharpe_ratio" in self._asked:
+            found["sharpe_ratio"] = deviates.sharpe_ratio(sums.total, moments.variance, calendar.trades[:, None])
+        if moments is not None and moments.win_rate is not None:
+            found["win_rate"] = moments.win_rate
+        return found
 
 
 def _moments_of(settings: Sequence[Terms]) -> set[str]:

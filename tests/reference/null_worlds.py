@@ -192,7 +192,9 @@ def cells(trader: Trader, payoff: Payoff, settings: Settings) -> Cells:
     )
 
 
-def summed(cells: Mapping[tuple[int, int | None], Cell], mu: float, part: Callable[[int, int | None], L]) -> dict[L, Cell]:
+def summed(
+    cells: Mapping[tuple[int, int | None], Cell], mu: float, part: Callable[[int, int | None], L]
+) -> dict[L, Cell]:
     """Cells added in their order, after each trade was given `mu` (section 3.5)."""
     found: dict[L, Cell] = {}
     for (year, window), cell in cells.items():
@@ -224,9 +226,7 @@ def robust_years(years: Mapping[int, Cell], settings: Settings, atr_by_year: Map
     if settings.no_regime_waivers or not atr_by_year:
         return len(good) / len(included) >= settings.min_years_positive_pct
     bad = [year for year in included if year not in good]
-    waived = [
-        year for year in bad if atr_by_year.get(year, math.inf) < 20 and included[year].trades <= DORMANT_TRADES
-    ]
+    waived = [year for year in bad if atr_by_year.get(year, math.inf) < 20 and included[year].trades <= DORMANT_TRADES]
     return waived == bad and len(good) > 0
 
 
@@ -292,7 +292,7 @@ def student(total: int, variance: float, trades: int) -> float:
 def wallace(t: float, trades: int) -> float:
     """The normal deviate of t (Wallace 1959)."""
     d = trades - 1
-    size = (8 * d + 1) / (8 * d + 3) * math.sqrt(d * math.log(1 + t * t / d))
+    size = (8 * d + 1) / (8 * d + 3) * math.sqrt(d * math.log1p(t * t / d))
     return math.copysign(size, t) if t else 0.0
 
 

@@ -82,9 +82,7 @@ SETTINGS = st.fixed_dictionaries(
         "wf_min_pct_positive": st.sampled_from([0.0, 0.5, 0.6, 1.0]),
     }
 )
-STORED = st.builds(
-    Moments, st.none(), st.sampled_from([None, -0.2, 0.1, 0.5]), st.sampled_from([None, 0.25, 0.4, 0.7])
-)
+STORED = st.builds(Moments, st.none(), st.sampled_from([None, -0.2, 0.1, 0.5]), st.sampled_from([None, 0.25, 0.4, 0.7]))
 
 
 @st.composite

@@ -237,6 +237,47 @@ def speedup_figure(workers: int, speedup: float, cpu_speedup: float) -> Figure:
     )
 
 
+class Luck(NamedTuple):
+    """Promotions of one setting, in the data and in worlds without an edge."""
+
+    name: str
+    promoted: float
+    mean: float
+    low: float
+    high: float
+
+
+def luck_figure(settings: Sequence[Luck]) -> Figure:
+    """Two bars a setting, and a line for 90 % of the worlds."""
+    height = TOP + 48 * len(settings) + BOTTOM
+    x = _Scale(0, max(1.0, *(max(of.promoted, of.high) for of in settings)), LEFT, WIDTH - RIGHT)
+    bars, lines, texts = [], [], []
+    for i, of in enumerate(settings):
+        top = TOP + 48 * i
+        tip = f"{of.name}: luck promotes {of.mean:,.1f}, in 90 % of the worlds {of.low:,.0f} to {of.high:,.0f}"
+        bars.append(
+            Bar(
+                LEFT, top + 14, round(x(of.promoted) - LEFT, 2), 13, "passed", f"{of.name}: {of.promoted:,.0f} promoted"
+            )
+        )
+        bars.append(Bar(LEFT, top + 29, round(x(of.mean) - LEFT, 2), 13, "rejected", tip))
+        lines.append(Line(f"M{x(of.low)} {top + 35.5}H{x(of.high)}", "mark"))
+        texts.append(Text(LEFT, top + 10, of.name if len(settings) > 1 else "", "mark-start"))
+    ticks = [(14, "promoted"), (29, "by luck")]
+    return Figure(
+        f"promotions of {len(settings)} setting(s), in the data and by luck",
+        WIDTH,
+        height,
+        "promoted strategies",
+        "",
+        x.ticks(5, lambda value: f"{value:,.0f}"),
+        [Tick(TOP + 48 * i + at + 7, name) for i in range(len(settings)) for at, name in ticks],
+        bars,
+        lines,
+        texts,
+    )
+
+
 def forecast_figure(forecasts: Sequence[tuple[int, float, bool]]) -> Figure:
     """Seconds that the run would take, by number of workers."""
     height = TOP + PLOT + BOTTOM

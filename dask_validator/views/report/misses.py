@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from dask_validator.config import RunConfig
 from dask_validator.model import Strategy
 from dask_validator.rules.costs import Doubles
-from dask_validator.rules.gates import GATES, OF_ROWS, PHASES, Terms, why
+from dask_validator.rules.gates import GATES, OF_ROWS, OF_UNIVERSE, PHASES, Terms, why
 from dask_validator.rules.jsonl import walked_of
-from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
+from dask_validator.rules.remedies import Remedy, screening_remedy, universe_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen, year_words
+from dask_validator.rules.verdicts import Verdicts
 
 MOST_MISSES = 10  # a phase
 
@@ -90,6 +91,18 @@ def screening_misses(
                 why_not = why(int(screened.gate[i]), screened.observed[i], terms, texts)
                 of_phase.add(key, Miss(rows[i].strategy_id, why_not, remedy))
     return {phase: found.items() for phase, found in nearest.items()}
+
+
+def evidence_misses(verdicts: Verdicts) -> list[Miss]:
+    """The nearest ones of phase 7; one more than is shown."""
+    found: Smallest[Miss] = Smallest(MOST_MISSES + 1)
+    terms = verdicts.terms
+    for i in np.flatnonzero(np.isin(verdicts.gate, OF_UNIVERSE)).tolist():
+        remedy = universe_remedy(verdicts.observed[i], terms)
+        if len(remedy.changes) == 1 and remedy.helps:
+            key = (distance(remedy, terms.config), verdicts.ids[i])
+            found.add(key, Miss(verdicts.ids[i], verdicts.reasons[i], remedy))
+    return found.items()
 
 
 def _single_failures(observed: Doubles, terms: Terms) -> tuple[NDArray[np.bool_], list[float]]:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dask_validator.config import RunConfig, flag
 from dask_validator.errors import InputError
 from dask_validator.journal.provenance import versions
@@ -26,10 +28,11 @@ from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
 from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, count_statuses, read_present
 from dask_validator.store.reader import WAITING, batches, read_facts, read_waiting
 from dask_validator.views.report import tables
-from dask_validator.views.report.misses import Miss, screening_misses
+from dask_validator.views.report.misses import Miss, evidence_misses, screening_misses
 from dask_validator.views.report.page import View, render
 
 if TYPE_CHECKING:
+    from dask_validator.rules.verdicts import Verdicts
     from dask_validator.store.database import Database
 
 __all__ = ["report_past_run", "report_result"]
@@ -128,6 +131,10 @@ class _Tables:
         """One object per strategy that reached walk-forward."""
         return self._run.records()
 
+    def verdicts(self) -> Verdicts:
+        """As they were made."""
+        return self._run.verdicts()
+
     def rows(self, ids: list[str]) -> dict[str, Present]:
         """By `strategy_id`."""
         return read_present(self._path, ids)
@@ -153,6 +160,10 @@ class _TablesBeforeCommit(_Tables):
     def records(self) -> Iterator[dict[str, Any]]:
         """One object per strategy that reached walk-forward."""
         return jsonl.records(self._verdicts, self._run.run_id, self._run.instrument, self._run.finished_at)
+
+    def verdicts(self) -> Verdicts:
+        """Those of this run."""
+        return self._verdicts
 
     def rows(self, ids: list[str]) -> dict[str, Present]:
         """By `strategy_id`, with the verdicts of this run."""
@@ -202,6 +213,11 @@ def _view(run: PastRun, present: _Tables) -> View:
             misses = present.misses(config, atr_by_year)
             rescreened = True
     listed = tables.listed_strategies(judged.listed, rows, correction, run.parameters)
+    with _missing("what null worlds say of each strategy", gaps):
+        if run.summary.get("calibration"):
+            verdicts = present.verdicts()
+            listed = [row._replace(**_of_worlds(verdicts, row.strategy_id)) for row in listed]
+            misses[7] = evidence_misses(verdicts)
     changed = 0
     with _missing("what has changed since the run", gaps):
         changed = present.changed(listed)
@@ -221,6 +237,15 @@ def _view(run: PastRun, present: _Tables) -> View:
         gaps,
         changed,
     )
+
+
+def _of_worlds(verdicts: Verdicts, strategy_id: str) -> dict[str, Any]:
+    i = verdicts.find(strategy_id)
+    if i is None:
+        return {}
+    columns = {name: column[0] for name, column in verdicts.of_all(i).columns.items()}
+    wanted = ("z", "luck_bound", "stepm_p")
+    return {name: float(columns[name]) for name in wanted if name in columns and not np.isnan(columns[name])}
 
 
 @contextmanager

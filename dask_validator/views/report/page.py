@@ -15,14 +15,14 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from dask_validator.rules.gates import PHASES
 from dask_validator.run.report_file import FIRST_WORDS
+from dask_validator.views.funnel import counted_phases
 from dask_validator.views.palette import DARK, LIGHT, variables
 from dask_validator.views.report import figures, tables
 from dask_validator.views.report.distributions import histogram, round_step, share_histogram, shared_edges
 from dask_validator.views.report.misses import MOST_MISSES, Miss
 from dask_validator.views.report.words import SEASONS, WORDS
-from dask_validator.wording import sentences
+from dask_validator.wording import luck, sentences
 from dask_validator.wording.harmless import breakable, plain, shell_word
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def render(view: View) -> str:
     script = _source("page.js")
     return (
         _environment()
-        .from_string(_source("template.html.j2"))
+        .from_string(_source("macros.html.j2") + _source("template.html.j2"))
         .render(
             first_line=Markup(FIRST_WORDS.decode()),
             style=Markup(_style()),
@@ -68,7 +68,8 @@ def render(view: View) -> str:
             summary=view.run.summary,
             walkforward=view.run.summary["walkforward"],
             steps=tables.funnel_steps(view.run.summary),
-            phase_names=PHASES,
+            phase_names=counted_phases(view.run.summary),
+            luck=_luck(view.run.summary),
             most_listed=tables.MOST_LISTED,
             most_misses=MOST_MISSES,
             min_pct_positive=view.run.parameters.get("wf_min_pct_positive", 0.0),
@@ -109,6 +110,8 @@ def _environment() -> Environment:
         "share": _share,
         "p": sentences.p_text,
         "nested": _nested,
+        "zip": zip,
+        "percent": lambda share: "" if share is None else luck.percent(share),
     }
     return environment
 
@@ -167,6 +170,43 @@ def _details(view: View) -> list[dict[str, Any]]:
     ]
 
 
+class Luck(NamedTuple):
+    """What is said of luck."""
+
+    rows: Sequence[Sequence[str]]
+    names: Sequence[str]
+    head: Sequence[str]
+    said: Sequence[str]
+    limits: Sequence[str]
+
+
+def luck_of(rows: Sequence[Mapping[str, Any]]) -> Luck:
+    """From settings as `--json` has them."""
+    cells = [luck.row(row) for row in rows]
+    return Luck(cells, luck.names(rows), luck.HEAD, luck.verdict(rows[0]), luck.limits(rows[0]))
+
+
+def _luck(summary: Mapping[str, Any]) -> Luck | None:
+    return luck_of(summary["calibration"]) if summary.get("calibration") else None
+
+
+def luck_figures(rows: Sequence[Mapping[str, Any]]) -> list[figures.Figure]:
+    """One figure of all settings, none without any."""
+    return (
+        [
+            figures.luck_figure(
+                [figures.Luck(name, *_numbers(row)) for name, row in zip(luck.names(rows), rows, strict=True)]
+            )
+        ]
+        if rows
+        else []
+    )
+
+
+def _numbers(row: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    return row["promoted"], row["null_mean"], row["null_q05"], row["null_q95"]
+
+
 def _figures(view: View, stream: tables.Stream) -> dict[str, list[figures.Figure]]:
     """By what they show; empty where there is nothing to show."""
     walkforward, curve = view.run.summary["walkforward"], view.curve
@@ -178,6 +218,7 @@ def _figures(view: View, stream: tables.Stream) -> dict[str, list[figures.Figure
         "stream": [figures.stream_figure(stream)] if view.run.timings else [],
         "durations": [_durations(view)] if view.run.timings else [],
         "speedup": [],
+        "luck": luck_figures(view.run.summary.get("calibration") or []),
     }
     if walkforward and walkforward["tasks"]:
         found["speedup"].append(

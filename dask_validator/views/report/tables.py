@@ -125,6 +125,9 @@ class Listed(NamedTuple):
     end: str  # of the last window, exclusive
     cumulative: Sequence[float] = ()  # R until the end of each window, of those that count
     every_day: bool = False  # walk-forward took every day, because the filter is unknown
+    z: float | None = None  # what null worlds say, where the run asked them
+    luck_bound: float | None = None
+    stepm_p: float | None = None
 
 
 def listed_strategies(
