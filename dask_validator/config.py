@@ -138,6 +138,11 @@ class RunConfig:
         return ALPHA if self.gate_alpha is None else self.gate_alpha
 
     @property
+    def says_how_to_correct(self) -> bool:
+        """Whether p-values are to be corrected otherwise than rules.md, section 6 says."""
+        return any(given is not None for given in (self.fdr_method, self.fdr_sides, self.gate_alpha))
+
+    @property
     def needs_worlds(self) -> bool:
         """Whether the run puts its strategies into worlds without an edge."""
         return self.calibrate or bool({"luck", "stepm"} & set(self.gate))

@@ -13,10 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.config import FdrMethod
+from dask_validator.config import ALPHA, FdrMethod
 from dask_validator.model import Discovery
-
-ALPHA = 0.05
 
 
 def adjusted_p_values(

@@ -11,11 +11,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.config import ALPHA
 from dask_validator.model import Answer, Discovery, Judged, SeasonSplit, Status, Verdict, Walked
 from dask_validator.rules import notes
 from dask_validator.rules.candidates import Candidates, Survivor
 from dask_validator.rules.counting import CODE, STATUSES, counted
-from dask_validator.rules.fdr import ALPHA, Correction
+from dask_validator.rules.fdr import Correction
 from dask_validator.rules.gates import (
     GATES,
     HELD,
@@ -208,15 +209,24 @@ class _Made:
         self._gate = _joined(candidates.gate, (0,), np.int8)
         self._splits = [split if isinstance(split, SeasonSplit) else None for split in candidates.splits]
         self._p_value = np.array(candidates.p_values, dtype=np.float64)
-        adjusted = correction.adjusted_of(self._p_value)
-        self._significant = adjusted < ALPHA
-        self._adjusted_p = np.array([round(value, 6) for value in adjusted.tolist()], dtype=np.float64)
+        self._significant, self._adjusted_p = self._corrected(correction, about)
         self._earns = correction.earns(self._p_value, self._observed[:, POSITION["expectancy_r"]])
         self._walked: dict[int, Walked] = {}
         self._standings: dict[int, Standing] = {}
         self.unanswered: set[int] = set()
         for position in np.flatnonzero(self._gate != HELD).tolist():
             self.status[position] = Status.REJECTED
+
+    def _corrected(
+        self, correction: Correction, about: Mapping[str, NDArray[np.float64]]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """Discoveries, judged unrounded, and adjusted p to 6 decimals, but that of no correction as it is."""
+        config = self._of.terms.config
+        if not config.says_how_to_correct or "fdr_p" not in about:
+            adjusted, alpha, digits = correction.adjusted_of(self._p_value), ALPHA, 6
+        else:
+            adjusted, alpha, digits = about["fdr_p"], config.alpha, 6 if config.fdr_method != "raw" else 17
+        return adjusted < alpha, np.array([round(value, digits) for value in adjusted.tolist()], dtype=np.float64)
 
     def hear(self, position: int, answer: Answer) -> None:
         """What a worker has answered; a rejected strategy stays rejected, whatever became of its season split."""

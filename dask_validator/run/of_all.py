@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dask_validator.config import RunConfig
 from dask_validator.events import Event, Listener, Screened
 from dask_validator.journal.blocks import Blocks
 from dask_validator.rules.candidates import Candidates
-from dask_validator.rules.of_all import NOTHING, OfAll
+from dask_validator.rules.fdr import Correction, adjusted_p_values, one_sided
+from dask_validator.rules.gates import POSITION
+from dask_validator.rules.of_all import COLUMNS, NOTHING, OfAll
 from dask_validator.run.calibrating import CANONICAL, Calibrating, CalibrationOrder
 from dask_validator.run.calibration import calibrated
 from dask_validator.run.order import Order
-from dask_validator.universe.calibration import Calibration
+from dask_validator.universe.calibration import Calibration, Strategies
 from dask_validator.work.compute import Computer
 from dask_validator.work.stopwatch import Stopwatch
 
@@ -43,13 +48,26 @@ def _beside(listener: Listener) -> Listener:
 
 def facts_of_phase_7(config: RunConfig, candidates: Candidates, facts: Facts, calibration: Calibration | None) -> OfAll:
     """What gates over all strategies see of the candidates; nothing where none is asked for."""
-    if calibration is None and "fdr" not in config.gate:
-        return NOTHING
-    columns = {}
+    columns: dict[str, NDArray[np.float64]] = {}
     if calibration is not None:
-        of_worlds = calibration.strategies._asdict()
-        shared = OfAll(
-            of_worlds["ids"], {name: of_worlds[name] for name in ("luck_bound", "stepm_p", "z", "luck", "luck_q")}
-        )
-        columns = shared.about(candidates.ids)
-    return OfAll(candidates.ids, columns)
+        columns |= of_worlds(calibration.strategies).about(candidates.ids)
+    if "fdr" in config.gate or config.says_how_to_correct:
+        columns["fdr_p"] = _corrected(config, candidates, facts)
+    return OfAll(candidates.ids, columns) if columns else NOTHING
+
+
+def of_worlds(strategies: Strategies) -> OfAll:
+    """What null worlds say of each strategy."""
+    known = strategies._asdict()
+    return OfAll(strategies.ids, {name: known[name] for name in COLUMNS if name in known})
+
+
+def _corrected(config: RunConfig, candidates: Candidates, facts: Facts) -> NDArray[np.float64]:
+    """p of each candidate, corrected for all canonical strategies of the instrument, shape (n_strategies,)."""
+    p_values = np.array(candidates.p_values, dtype=np.float64)
+    expectancies = np.concatenate(candidates.observed)[:, POSITION["expectancy_r"]]
+    family = facts.p_values
+    if config.fdr_sides != 2:
+        family, p_values = one_sided(family, facts.expectancies), one_sided(p_values, expectancies)
+    ascending = np.sort(family)
+    return Correction(ascending, adjusted_p_values(ascending, config.fdr_method or "bh")).adjusted_of(p_values)

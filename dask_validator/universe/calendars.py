@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 
 class Segments(NamedTuple):
@@ -24,7 +24,7 @@ class Segments(NamedTuple):
         if self.owner.size:
             first = np.flatnonzero(np.diff(self.owner, prepend=-1))
             plain = values.view(np.int8) if flags else values
-            found[self.owner[first]] = np.add.reduceat(plain, first, axis=0, dtype=found.dtype)
+            found[self.owner[first]] = added(plain, first, found.dtype)
         return found
 
     def places(self, rows: NDArray[np.int64], strategies: int) -> tuple[Segments, NDArray[np.int64]]:
@@ -35,6 +35,21 @@ class Segments(NamedTuple):
         order = np.argsort(owner, kind="stable")
         place = order[owner[order] >= 0]
         return Segments(owner[place], self.label[place], self.trades[place]), place
+
+
+def added(values: NDArray[Any], starts: NDArray[np.int64], kind: DTypeLike) -> NDArray[Any]:
+    """Runs of rows that begin at `starts` added up: one column left to right, more of them, which are whole, in any way.
+
+    Parameters
+    ----------
+    values
+        Shape (n_rows, ...); doubles that are no whole numbers must be one column, because `reduceat` adds in pairs.
+    """
+    if values.dtype == np.float64 and values.shape[1:] == (1,):
+        run = np.repeat(np.arange(starts.size), np.diff(starts, append=len(values)))
+        return np.bincount(run, weights=values[:, 0])[:, None]
+    found: NDArray[Any] = np.add.reduceat(values, starts, axis=0, dtype=kind)
+    return found
 
 
 class Calendar(NamedTuple):

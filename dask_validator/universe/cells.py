@@ -16,7 +16,7 @@ from dask_validator.config import WindowRules
 from dask_validator.model import OTHER, Outcomes
 from dask_validator.rules.filters import Mask
 from dask_validator.rules.walkforward import bounds_within
-from dask_validator.universe.calendars import Calendar, Segments, Sums
+from dask_validator.universe.calendars import Calendar, Segments, Sums, added
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -38,10 +38,10 @@ class Runs(NamedTuple):
     kept: NDArray[np.int64]  # of the sums those that count
 
     def sums(self, paid: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Cells of shape (n_cells, n_worlds) added up, left to right, shape (n_kept, n_worlds)."""
+        """Cells of shape (n_cells, n_worlds) added up in their order, shape (n_kept, n_worlds)."""
         if not self.kept.size:
             return np.zeros((0, paid.shape[1]))
-        summed: NDArray[np.float64] = np.add.reduceat(paid, self.starts, axis=0)
+        summed: NDArray[np.float64] = added(paid, self.starts, np.float64)
         return summed if self.kept.size == self.starts.size else summed[self.kept]
 
 

@@ -120,7 +120,8 @@ def deflated_t(of: Moments, trials: float) -> Doubles:
 
 
 def _deviate(of: Moments, benchmark: float) -> Doubles:
-    deviate: Doubles = (of.sharpe - benchmark) * np.sqrt(of.trades - 1) / of.spread
+    with np.errstate(invalid="ignore"):
+        deviate: Doubles = (of.sharpe - benchmark) * np.sqrt(of.trades - 1) / of.spread
     return deviate
 
 

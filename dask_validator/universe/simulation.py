@@ -16,6 +16,7 @@ from dask_validator.rules.gates import GATES, Terms
 from dask_validator.universe import deviates
 from dask_validator.universe.calendars import Calendar, Sums
 from dask_validator.universe.cells import Cut
+from dask_validator.universe.deviates import Doubles
 from dask_validator.universe.gates import MOMENTS, Circumstances, Observed, passing
 from dask_validator.universe.payoffs import Payoffs, without_edge
 from dask_validator.universe.worlds import Design, era_of, source_days
@@ -23,7 +24,6 @@ from dask_validator.universe.worlds import Design, era_of, source_days
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Doubles = NDArray[np.float64]
 EXACT = 2**24  # whole numbers below are those of a float32
 AT_ONCE = 256  # worlds
 

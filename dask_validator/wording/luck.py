@@ -91,8 +91,8 @@ def row(numbers: Mapping[str, Any]) -> list[str]:
 def names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """By setting, the flags in which it differs from another one, as one types them."""
     settings = [numbers["settings"] for numbers in rows]
-    varied = [name for name in settings[0] if len({str(of[name]) for of in settings}) > 1]
-    spelled = [" ".join(f"--{name.replace('_', '-')} {of[name]}" for name in varied) for of in settings]
+    varied = [name for name in settings[0] if len({str(of.get(name)) for of in settings}) > 1]
+    spelled = [" ".join(f"--{name.replace('_', '-')} {of.get(name)}" for name in varied) for of in settings]
     return [name or "as asked" for name in spelled]
 
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
+from statsmodels.stats.multitest import multipletests
 
-from dask_validator.rules.fdr import Correction, adjusted_p_values
+from dask_validator.config import FdrMethod
+from dask_validator.rules.fdr import Correction, adjusted_p_values, one_sided
 from tests.reference.fdr import benjamini_hochberg, earning_and_losing
 
 # Benjamini & Hochberg (1995), section 4: fifteen endpoints of a study of thrombolytic therapy.
@@ -37,6 +39,62 @@ def test_equals_the_slow_twin_and_scipy(p_values: list[float]) -> None:
     assert [correction.of(p).adjusted_p for p in p_values] == [round(p, 6) for p in adjusted.tolist()]
     if p_values:
         np.testing.assert_allclose(adjusted, false_discovery_control(p_values), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("method", "tests", "rejected", "published"),
+    [
+        ("bh", None, 4, ".0015 .003 .0095 .035625 .0603 .063857 .063857 .0645"),
+        ("by", None, 3, ".004977 .009955 .031523 .118212"),
+        ("bh", 100, 2, ".01 .02 .063333"),
+        ("raw", None, 9, ".0001 .0004 .0019"),
+    ],
+)
+def test_published_methods(method: FdrMethod, tests: int | None, rejected: int, published: str) -> None:
+    """The same fifteen p-values: valid for any dependence, among a hundred tests, and not corrected at all."""
+    adjusted = adjusted_p_values(np.array(PUBLISHED), method, tests)
+
+    digits = published.split()
+    assert [f"{p:.{len(text) - 1}f}"[1:] for p, text in zip(adjusted, digits, strict=False)] == digits
+    assert (adjusted < 0.05).sum() == rejected
+    correction = Correction.over(np.array(PUBLISHED[::-1]), method=method, tests=tests)
+    assert correction.adjusted.tolist() == adjusted.tolist()
+    assert correction.significant == rejected
+
+
+def test_published_penalty_of_dependence() -> None:
+    """c(15): what every one of the fifteen costs more where anything may move together."""
+    by, bh = (adjusted_p_values(np.array(PUBLISHED), method)[0] for method in ("by", "bh"))
+
+    assert f"{by / bh:.10f}" == "3.3182289932"
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.sampled_from(["bh", "by"]))
+def test_methods_equal_statsmodels(p_values: list[float], method: FdrMethod) -> None:
+    """Both corrections, ties included, equal another library's to rounding error."""
+    _, expected, *_ = multipletests(p_values, method=f"fdr_{method}")
+
+    np.testing.assert_allclose(adjusted_p_values(np.array(p_values), method), expected, rtol=1e-12)
+
+
+def test_as_many_tests_as_there_were() -> None:
+    """Tests beyond those with a p-value count as if all of theirs were 1; adjusted values stay below 1."""
+    p_values = np.array([0.2, 0.001, 0.04])
+    with_others = np.concatenate([p_values, np.ones(7)])
+
+    for method in ("bh", "by"):
+        assert adjusted_p_values(p_values, method, 10).tolist() == adjusted_p_values(with_others, method)[:3].tolist()
+    assert adjusted_p_values(p_values, "raw", 10).tolist() == p_values.tolist()
+
+
+def test_one_sided_families_are_corrected_as_such() -> None:
+    """Of two of equal evidence the loser has no edge, whatever the method; its adjusted value is 1."""
+    sided = one_sided(np.array([0.01, 0.01, 0.9]), np.array([0.3, -0.3, 0.1]))
+
+    found = Correction.over(sided, method="by").adjusted_of(np.append(sided, np.nan))
+
+    assert found[0] == pytest.approx(0.005 * 3 * (1 + 1 / 2 + 1 / 3))
+    assert (found[1], bool(np.isnan(found[3]))) == (1.0, True)
 
 
 def test_significance_is_judged_unrounded() -> None:

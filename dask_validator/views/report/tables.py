@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.config import RunConfig
+from dask_validator.config import ALPHA, RunConfig
 from dask_validator.model import SeasonSplit, TaskTiming
-from dask_validator.rules.fdr import ALPHA, Correction
+from dask_validator.rules.fdr import Correction
 from dask_validator.rules.filters import is_known
 from dask_validator.views import funnel
 from dask_validator.views.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
