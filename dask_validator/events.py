@@ -112,7 +112,7 @@ class TaskDone(NamedTuple):
 
 
 class Computed(NamedTuple):
-    """Every task has answered."""
+    """Every task has answered; seconds since Ready."""
 
     wall_s: float
 

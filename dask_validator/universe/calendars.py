@@ -38,12 +38,12 @@ class Segments(NamedTuple):
 
 
 def added(values: NDArray[Any], starts: NDArray[np.int64], kind: DTypeLike) -> NDArray[Any]:
-    """Runs of rows that begin at `starts` added up: one column left to right, more of them, which are whole, in any way.
+    """Runs of rows that begin at `starts` added up, shape (n_runs, ...): one column left to right, more in any order.
 
     Parameters
     ----------
     values
-        Shape (n_rows, ...); doubles that are no whole numbers must be one column, because `reduceat` adds in pairs.
+        Shape (n_rows, ...); what is no whole number must stand in one column, because `reduceat` adds in pairs.
     """
     if values.dtype == np.float64 and values.shape[1:] == (1,):
         run = np.repeat(np.arange(starts.size), np.diff(starts, append=len(values)))

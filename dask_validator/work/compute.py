@@ -93,13 +93,14 @@ class Computer:
             handling=work,
             suspects=apart,
         )
+        before_s = self.wall_s
         with self._watch.stage("computing"):
             for result in executor.map(job):
                 if result.timing is not None:
                     self.timings.append(result.timing)
                 yield result
         executor.everywhere(release)
-        self._listener(Computed(self.wall_s))
+        self._listener(Computed(self.wall_s - before_s))
 
 
 def _opened(tasks: Iterable[AnyTask], opens: Opens) -> Iterator[AnyTask]:

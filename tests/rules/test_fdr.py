@@ -69,7 +69,7 @@ def test_published_penalty_of_dependence() -> None:
     assert f"{by / bh:.10f}" == "3.3182289932"
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.sampled_from(["bh", "by"]))
+@given(st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=60), st.sampled_from(["bh", "by"]))
 def test_methods_equal_statsmodels(p_values: list[float], method: FdrMethod) -> None:
     """Both corrections, ties included, equal another library's to rounding error."""
     _, expected, *_ = multipletests(p_values, method=f"fdr_{method}")

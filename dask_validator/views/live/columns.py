@@ -70,7 +70,7 @@ def eta_s(view: View) -> float | None:
     left: int = message["to_compute"] - done(message)
     if message["state"] != State.COMPUTING or not message["computed"] or left <= 0:
         return None
-    per_strategy_s: float = message["computing_s"] / message["computed"]
+    per_strategy_s: float = message["round_s"] / message["computed"]
     return max(0.0, left * per_strategy_s - view.silent_s)
 
 
@@ -92,7 +92,8 @@ def state(message: Message) -> tuple[str, str]:
     """What the run is doing or how it has ended, and its kind: `busy`, `good` or `bad`."""
     text = str(message["state"])
     if not message["ended"]:
-        return text, "busy"
+        asking = message["asking"] if text == State.COMPUTING else ""
+        return (f"{text} · {asking[0].lower()}{asking[1:]}" if asking else text), "busy"
     if text == Ending.DONE:
         return (f"{text} · dry run" if message["dry_run"] else text), "good"
     return (f"{text} · committed" if message["committed"] else text), "bad"

@@ -9,6 +9,7 @@ from heapq import nlargest
 from typing import Any
 
 from dask_validator.events import (
+    Asking,
     Committed,
     Committing,
     Computed,
@@ -58,7 +59,13 @@ class Progress:
         self._earlier_rounds_s = 0.0
         self._wall_s: float | None = None  # exactly, once it is known
         self._number = 0
-        self._about: Message = {"state": State.SCREENING, "reason": "", "committed": False, "started": time.time()}
+        self._about: Message = {
+            "state": State.SCREENING,
+            "reason": "",
+            "committed": False,
+            "started": time.time(),
+            "asking": "",
+        }
         self._summary: Mapping[str, Any] = {}
         self._counts: dict[str, int] = dict.fromkeys(COUNTED, 0)
         self._phases: dict[str, int] = {}
@@ -88,8 +95,10 @@ class Progress:
             case TaskDone(strategies, answers, timing, judged):
                 self._answered(answers, judged)
                 self._task_done(strategies, answers, timing)
+            case Asking(what, strategies):
+                self._ask(what, strategies)
             case Computed(wall_s):
-                self._stop_computing(wall_s)
+                self._stop_computing(self._earlier_rounds_s + wall_s)
                 self._about["state"] = State.DECIDING
             case Decided(summary, failed):
                 self._summary = summary
@@ -125,6 +134,7 @@ class Progress:
             "doubt": sentences.unknown_filters(self._summary),
             "discoveries": list(sentences.discoveries(self._summary["fdr"])) if "fdr" in self._summary else [],
             "computing_s": self._computing_s(),
+            "round_s": self._computing_s() - self._earlier_rounds_s,
             "sum_s": self._sum_s,
             "cpu_s": self._cpu_s,
             "points": self._points if self._wall_s is None else [*self._points, self._point()],
@@ -133,6 +143,13 @@ class Progress:
             "slowest": [[strategy_id, seconds] for seconds, strategy_id in self._slowest],
             "failures": [list(failure) for failure in self._failures[::-1]],
         }
+
+    def _ask(self, what: str, strategies: int) -> None:
+        """What is answered so far is about something else."""
+        self._about["asking"] = what
+        self._to_compute, self._taken_over = strategies, 0
+        self._earlier_rounds_s, self._began_computing = self._computing_s(), None
+        self._points_computed, self._computed = self._computed + self._points_computed, 0
 
     def _screened(self, waiting: int, to_compute: int, counts: Mapping[str, Any], failed: Failures) -> None:
         """Also after others have changed the database: then all is looked at again."""

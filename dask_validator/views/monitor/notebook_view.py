@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from dask_validator.events import Committed, Computed, Event, Opened, Ready, Said, Screened, TakenOver, TaskDone
+from dask_validator.events import Asking, Committed, Computed, Event, Opened, Ready, Said, Screened, TakenOver, TaskDone
 from dask_validator.views.monitor.tunnel import tunnel
 from dask_validator.views.palette import LIGHT
 from dask_validator.wording import sentences
@@ -35,6 +35,8 @@ class View(NamedTuple):
             case Screened(waiting, to_compute, _, only_seasons):
                 said = sentences.screened(waiting, to_compute, only_seasons)
                 return self.saying(said)._replace(to_compute=to_compute, computed=0, computing_since=None)
+            case Asking(what=what, strategies=strategies):
+                return self.saying(what)._replace(to_compute=strategies, computed=0, computing_since=None)
             case Said(text=text, warning=True):
                 return self.warning([text])
             case Said(text=text):

@@ -42,7 +42,6 @@ class Terminal:
         self.committed = False
         self._quiet = quiet
         self._to_compute, self._label = 0, "Computing"
-        self._computed_s = 0.0  # of earlier rounds
         self._foot = Foot(lambda: forgiving(sys.stderr), echo, clock)
 
     def __enter__(self) -> Terminal:
@@ -90,8 +89,7 @@ class Terminal:
                     self.say(f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks")
             case Computed(wall_s):
                 self.end_progress()
-                self.say(f"Computed in {wall_s - self._computed_s:.2f} s")
-                self._computed_s = wall_s
+                self.say(f"Computed in {wall_s:.2f} s")
             case Committed(strategies):
                 self.committed = True
                 self.say(f"Committed {strategies:,} verdicts")
