@@ -32,17 +32,16 @@ def worlds_figure(setting: Setting, title: str) -> figure:
     width = max(1, round((worlds.max() - worlds.min()) / ABOUT))
     heights, edges = np.histogram(worlds, np.arange(worlds.min(), worlds.max() + 2 * width, width))
     plot = figure(width=WIDTH, height=HEIGHT, title=title, toolbar_location=None)
-    plot.x_range.start, plot.x_range.end = 0, 1.16 * max(setting.promoted, worlds.max())
+    plot.x_range.start, plot.x_range.end = 0, 1.3 * max(setting.promoted, worlds.max())
     plot.y_range.start, plot.y_range.end = 0, 1.3 * heights.max()
     plot.quad(left=edges[:-1], right=edges[1:], bottom=0, top=heights, color=LIGHT.second, line_color=LIGHT.card)
     plot.add_layout(Span(location=setting.promoted, dimension="height", line_color=LIGHT.mark, line_width=2))
-    said = f"by luck: {numbers.null_mean:,.0f} ({numbers.null_q05:,.0f} to {numbers.null_q95:,.0f})"
-    for x, text, colour, align in (
-        (float(worlds.mean()), said, LIGHT.soft, "center"),
-        (setting.promoted, f" promoted: {setting.promoted:,}", LIGHT.mark, "left"),
+    by_luck = f"by luck: {numbers.null_mean:,.0f} (90 %: {numbers.null_q05:,.0f} to {numbers.null_q95:,.0f})"
+    for x, text, colour in (
+        (int(worlds.min()), by_luck, LIGHT.soft),
+        (setting.promoted, f" promoted: {setting.promoted:,}", LIGHT.mark),
     ):
-        room = {"text_color": colour, "text_align": align, "text_font_size": "10pt", "text_baseline": "bottom"}
-        plot.add_layout(Label(x=max(x, 0), y=1.08 * heights.max(), text=text, **room))
+        plot.add_layout(Label(x=x, y=1.08 * heights.max(), text=text, text_color=colour, text_font_size="10pt"))
     plot.xaxis.axis_label, plot.yaxis.axis_label = "strategies promoted", "worlds"
     plot.xaxis.formatter = NumeralTickFormatter(format="0,0")
     plot.xgrid.grid_line_color = None

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from dask_validator.api import calibrate, validate
     from dask_validator.explanation.find import explain
     from dask_validator.explanation.words import Explanation
-    from dask_validator.universe.calibration import Calibration
+    from dask_validator.views.calibration_result import CalibrationResult
     from dask_validator.views.result import RunResult
 
 __version__ = "0.1.0"
 __all__ = [
-    "Calibration",
+    "CalibrationResult",
     "DatabaseHeld",
     "Explanation",
     "Incomplete",
@@ -44,7 +44,7 @@ _LATER = {
     "calibrate": "dask_validator.api",
     "validate": "dask_validator.api",
     "explain": "dask_validator.explanation.find",
-    "Calibration": "dask_validator.universe.calibration",
+    "CalibrationResult": "dask_validator.views.calibration_result",
     "Explanation": "dask_validator.explanation.words",
     "RunResult": "dask_validator.views.result",
 }

@@ -39,7 +39,7 @@ from dask_validator.store.lock import doubts
 from dask_validator.system.cores import usable_cores
 from dask_validator.system.interrupts import held_back
 from dask_validator.system.surroundings import settle
-from dask_validator.universe.calibration import Calibration
+from dask_validator.views.calibration_result import CalibrationResult
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor.notebook import Notebook, in_notebook
 from dask_validator.views.result import RunResult
@@ -120,7 +120,7 @@ def calibrate(
     client: Client | None = None,
     progress: bool = True,
     **flags: Any,
-) -> Calibration:
+) -> CalibrationResult:
     """Count how many strategies these settings would promote if none had an edge, and how many they do promote.
 
     Parameters
@@ -151,7 +151,7 @@ def calibrate(
         listeners = Listeners(display.listen)
         with Sender(executor, listeners):
             order, blocks = prepared
-            return run_calibration(order, executor, listeners, blocks)
+            return CalibrationResult.of(run_calibration(order, executor, listeners, blocks))
 
 
 def _is_several(name: str, value: Any) -> bool:

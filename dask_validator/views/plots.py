@@ -14,7 +14,9 @@ from dask_validator.views.palette import LIGHT
 from dask_validator.wording.harmless import plain
 
 if TYPE_CHECKING:
+    import numpy as np
     from bokeh.plotting import figure
+    from numpy.typing import NDArray
 
     from dask_validator.run.forecast import Forecast
 
@@ -128,10 +130,7 @@ def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades
     _label_windows(plot, columns)
     plot.xaxis.axis_label = "test windows, with their number of trades"
     plot.yaxis.axis_label = "expectancy (R per trade)"
-    plot.add_layout(plot.legend[0], "below")
-    plot.legend.orientation = "horizontal"
-    plot.legend.location = "left"
-    plot.legend.border_line_color = None
+    _legend_below(plot)
     return plot
 
 
@@ -149,6 +148,84 @@ def _label_windows(plot: figure, columns: Mapping[str, Sequence[Any]]) -> None:
             y_offset=offset,
             text_font_size="8pt",
         )
+
+
+def luck_figure(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> figure:
+    """Promotions of each setting in the data, and in worlds without an edge: their mean, and 90 % of them."""
+    from bokeh.models import ColumnDataSource
+
+    columns = {name: [row[name] for row in rows] for name in ("promoted", "null_mean", "null_q05", "null_q95")}
+    plot = _figure(
+        "promotions in the data, and by luck",
+        height=110 + 40 * len(rows),
+        y_range=list(names)[::-1],
+        x_range=(0, 1.05 * max(1.0, *columns["promoted"], *columns["null_q95"])),
+        tooltips=[("", "@setting"), ("promoted", "@promoted"), ("by luck", "@null_mean{0.0} (@null_q05 to @null_q95)")],
+    )
+    source = ColumnDataSource({"setting": list(names), **columns})
+    plot.hbar(
+        "setting",
+        left="null_q05",
+        right="null_q95",
+        height=0.25,
+        color=LIGHT.rejected,
+        alpha=0.35,
+        source=source,
+        legend_label="90 % of the worlds",
+    )
+    plot.scatter(
+        "null_mean",
+        "setting",
+        size=10,
+        marker="diamond",
+        color=LIGHT.rejected,
+        source=source,
+        legend_label="by luck, on average",
+    )
+    plot.scatter("promoted", "setting", size=10, color=LIGHT.passed, source=source, legend_label="promoted")
+    plot.xaxis.axis_label = "promoted strategies"
+    _legend_below(plot)
+    return plot
+
+
+def worlds_figure(counts: NDArray[np.int64], promoted: int) -> figure:
+    """How many strategies each world without an edge promotes, and how many the data do."""
+    import numpy as np
+    from bokeh.models import ColumnDataSource
+    from bokeh.models.annotations import Span
+
+    edges = np.histogram_bin_edges(counts, bins=min(40, max(1, int(np.ptp(counts)) + 1)))
+    worlds, edges = np.histogram(counts, bins=edges)
+    plot = _figure(
+        "promotions by world",
+        height=330,
+        x_range=(0, 1.05 * max(1.0, promoted, float(edges[-1]))),
+        tooltips=[("promotions", "@left{0.0} to @right{0.0}"), ("worlds", "@top")],
+    )
+    source = ColumnDataSource({"left": edges[:-1], "right": edges[1:], "top": worlds})
+    plot.quad(
+        left="left",
+        right="right",
+        bottom=0,
+        top="top",
+        color=LIGHT.rejected,
+        line_color=LIGHT.card,
+        source=source,
+        legend_label="worlds without an edge",
+    )
+    plot.add_layout(Span(location=promoted, dimension="height", line_color=LIGHT.passed, line_width=2))
+    plot.line([], [], color=LIGHT.passed, line_width=2, legend_label=f"the data: {promoted:,}")
+    plot.xaxis.axis_label = "promoted strategies"
+    plot.yaxis.axis_label = "worlds"
+    _legend_below(plot)
+    return plot
+
+
+def _legend_below(plot: figure) -> None:
+    plot.add_layout(plot.legend[0], "below")
+    plot.legend.orientation = "horizontal"
+    plot.legend.location = "left"
+    plot.legend.border_line_color = None
 
 
 def speedup_figure(forecasts: Sequence[Forecast], workers: int, total_s: float) -> figure:

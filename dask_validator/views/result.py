@@ -11,10 +11,13 @@ from heapq import nlargest
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dask_validator.errors import InputError
 from dask_validator.model import WindowResult, window_results
 from dask_validator.rules.counting import STATUSES
-from dask_validator.rules.gates import GATES, HELD
+from dask_validator.rules.gates import GATES, HELD, OF_UNIVERSE
+from dask_validator.rules.of_all import SHOWN
 from dask_validator.rules.promotion import split_columns
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.rules.window_gates import window_columns
@@ -25,6 +28,7 @@ from dask_validator.views.funnel import steps
 if TYPE_CHECKING:
     import pandas as pd
     from bokeh.plotting import figure
+    from numpy.typing import NDArray
 
     from dask_validator.explanation.words import Explanation
 
@@ -150,7 +154,7 @@ _COUNTS = (
     *("phase", "n_total_windows", "n_valid_windows", "n_positive_windows", "total_oos_trades"),
     *("dst_winter_n", "dst_summer_n", "years_tested"),
 )
-_FLAGS = ("window_imbalanced", "all_years_positive")
+_FLAGS = ("window_imbalanced", "all_years_positive", "significant", "earns")
 
 
 def whole(value: Any) -> int | None:
@@ -175,11 +179,25 @@ def _strategy_columns(verdicts: Verdicts) -> dict[str, list[Any]]:
         **{name: [split[name] for split in splits] for name in split_columns(None)},
         "years_tested": [standing and standing.years_tested for standing in standings],
         "all_years_positive": [standing and standing.all_years_positive for standing in standings],
+        **_evidence(verdicts),
         "regime_waivers": [
             json.dumps(standing.regime_waivers) if standing and standing.regime_waivers else None
             for standing in standings
         ],
     }
+
+
+def _evidence(verdicts: Verdicts) -> dict[str, list[Any]]:
+    """p-values, and what is said of all strategies at once; NaN where nobody has asked."""
+    tested, unknown = ~np.isnan(verdicts.p_value), np.full(len(verdicts), np.nan)
+    columns: dict[str, NDArray[Any]] = {"p_value": verdicts.p_value, "adjusted_p": verdicts.adjusted_p}
+    columns |= {GATES[position].name: verdicts.observed[:, position] for position in OF_UNIVERSE}
+    columns |= {name: verdicts.shown.get(name, unknown) for name in SHOWN}
+    flags = {
+        name: [bool(flag) if known else None for flag, known in zip(getattr(verdicts, name), tested, strict=True)]
+        for name in ("significant", "earns")
+    }
+    return {name: column.tolist() for name, column in columns.items()} | flags
 
 
 def _spread(column: Sequence[Any], positions: Sequence[int], size: int) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dask_validator.views.palette import LIGHT
-from dask_validator.wording import sentences
+from dask_validator.wording import luck, sentences
 from dask_validator.wording.harmless import escaped
 
 NUMBER = "text-align: right; padding: 1px 10px"
@@ -30,6 +30,18 @@ def render(summary: Mapping[str, Any], steps: Sequence[tuple[str, int, int]], wa
             items += f"<li>and {more:,} more: result.warnings</li>"
         parts.append(f"<details><summary>{len(warnings):,} warning(s)</summary><ul>{items}</ul></details>")
     return f"<div>{''.join(parts)}</div>"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells as text, names first."""
+    styles = [TEXT, *[NUMBER] * (len(head) - 1)]
+
+    def line(kind: str, cells: Sequence[str]) -> str:
+        found = zip(styles, cells, strict=True)
+        return "".join(f'<{kind} style="{style}">{escaped(cell)}</{kind}>' for style, cell in found)
+
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{line('th', head)}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _headline(summary: Mapping[str, Any]) -> str:
@@ -62,6 +74,8 @@ def _facts_of(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "walk-forward", f"{walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed"
     if doubt := sentences.unknown_filters(summary):
         yield "unknown filters", doubt
+    for row in summary.get("calibration", []):
+        yield "luck", " ".join(luck.verdict(row))
     yield "p-values", ". ".join(sentences.discoveries(summary["fdr"]))
     if summary["retired"]:
         yield "retired setups", f"{summary['retired']:,}"

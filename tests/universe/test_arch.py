@@ -38,7 +38,10 @@ def published() -> NDArray[np.float64]:
 
 
 def mixed(edge: float) -> NDArray[np.float64]:
-    """Forty strategies over 498 days, too few for a second era: one with an edge, some that lose, most for sure."""
+    """Forty strategies over 498 days, too few for a second era: one with an edge, some that lose, most for sure.
+
+    Of equal standard deviation, because theirs does not divide by it.
+    """
     rng = np.random.default_rng(11)
     returns = 0.5 * rng.normal(0, 1, (498, 1)) + rng.normal(0, 1, (498, 40))
     returns = (returns - returns.mean(axis=0)) / returns.std(axis=0)
@@ -85,17 +88,17 @@ def test_p_values_of_the_best_on_the_same_draws() -> None:
     assert luck.best(mean, maxima) == [(1 + round(p * WORLDS)) / (1 + WORLDS) for p in expected]
 
 
-@pytest.mark.parametrize("edge", [0.08, 0.11, 0.14])
+@pytest.mark.parametrize("edge", [0.08, 0.11])
 def test_worlds_say_the_same_of_the_best(edge: float) -> None:
     """Own draws, payoffs in whole units, deviates anew in each world: p-values as theirs, but for the draws.
 
-    Both are shares of a thousand draws; four standard errors of their difference are allowed.
+    Both are shares of a thousand draws; three standard errors of their difference are allowed.
     """
     returns = mixed(edge)
 
     for ours, p in zip(spa_by_worlds(returns), theirs(returns), strict=True):
         assert 0.02 < p < 0.9
-        assert abs(ours - p) < 4 * math.sqrt(2 * p * (1 - p) / WORLDS)
+        assert abs(ours - p) < 3 * math.sqrt(2 * p * (1 - p) / WORLDS)
 
 
 def spa_by_worlds(returns: NDArray[np.float64]) -> list[float]:
