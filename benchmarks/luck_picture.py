@@ -36,7 +36,7 @@ def worlds_figure(setting: Setting, title: str) -> figure:
     plot.y_range.start, plot.y_range.end = 0, 1.3 * heights.max()
     plot.quad(left=edges[:-1], right=edges[1:], bottom=0, top=heights, color=LIGHT.second, line_color=LIGHT.card)
     plot.add_layout(Span(location=setting.promoted, dimension="height", line_color=LIGHT.mark, line_width=2))
-    by_luck = f"by luck: {numbers.null_mean:,.0f} (90 %: {numbers.null_q05:,.0f} to {numbers.null_q95:,.0f})"
+    by_luck = f"by luck: {numbers.null_mean:,.0f} ({numbers.null_q05:,.0f} to {numbers.null_q95:,.0f})"
     for x, text, colour in (
         (int(worlds.min()), by_luck, LIGHT.soft),
         (setting.promoted, f" promoted: {setting.promoted:,}", LIGHT.mark),

@@ -21,7 +21,7 @@ import click
 from dask_validator import __version__
 from dask_validator.api import commit_kept, default_workers, grant_access, open_executor, prepared, prepared_calibration
 from dask_validator.cli import going_on, options
-from dask_validator.cli.endings import close, keep_dashboard
+from dask_validator.cli.endings import close, keep_dashboard, write_calibration
 from dask_validator.config import RunConfig, Safeguards, combinations
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.events import Listeners
@@ -168,6 +168,7 @@ def calibrate(
     Changes nothing in the database.
     """
     settings = _settings(flags)
+    outputs.check(outputs.Files(db, instrument, report=flags["report"]))
     safeguards, dashboard = _safeguards(flags), None if flags["no_dashboard"] else flags["dashboard_address"]
     _refuse_both(workers, scheduler)
     with (
@@ -184,6 +185,8 @@ def calibrate(
         terminal.warn(calibrated.doubts(found))
         if not flags["quiet"]:
             echo(calibrated.render(instrument, found.to_dict()["calibration"]), err=flags["as_json"])
+        if flags["report"]:
+            write_calibration(terminal, found, db, flags["report"])
         if flags["as_json"]:
             echo(json.dumps(found.to_dict()), err=False)
         keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])

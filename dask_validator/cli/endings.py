@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dask_validator.cli.options import UNTIL_INTERRUPT
 from dask_validator.config import RunConfig
@@ -14,6 +15,9 @@ from dask_validator.errors import InputError
 from dask_validator.run.outcome import Outcome
 from dask_validator.views.monitor import calibrated, summary
 from dask_validator.views.monitor.terminal import Terminal, echo
+
+if TYPE_CHECKING:
+    from dask_validator.universe.calibration import Calibration
 
 Flags = dict[str, Any]
 
@@ -61,9 +65,24 @@ def _write_report(terminal: Terminal, result: Outcome, path: Path) -> None:
     if not result.summary["rows"]:
         terminal.warn([f"nothing was waiting, no report written; {later}"])
         return
+    with _writing(terminal, path, later):
+        report_result(result, result.order.config if result.order else RunConfig(), path)
+
+
+def write_calibration(terminal: Terminal, found: Calibration, database: Path, path: Path) -> None:
+    """The page of a calibration."""
+    from dask_validator.views.report.of_calibration import report_calibration
+
+    with _writing(terminal, path, "the numbers are above"):
+        report_calibration(found, database, path)
+
+
+@contextmanager
+def _writing(terminal: Terminal, path: Path, later: str) -> Iterator[None]:
+    """Say what becomes of a report; an error of it is a warning, as all else is done."""
     terminal.begin("Writing the report")
     try:
-        report_result(result, result.order.config if result.order else RunConfig(), path)
+        yield
         terminal.say(f"Report: {path}")
     except InputError as error:
         terminal.warn([f"{error}; {later}"])

@@ -71,7 +71,7 @@ class Setting(NamedTuple):
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Calibration:
     """How many promotions luck makes, for each of the settings, which share their worlds.
 
@@ -96,6 +96,10 @@ class Calibration:
     not_calibrated: Mapping[str, str]
     spa: Mapping[str, float]
     last_day: str
+
+    def __repr__(self) -> str:
+        first = self.settings[0].numbers
+        return f"<Calibration {self.instrument}: {first.promoted} promoted, {first.null_mean:.1f} by luck>"
 
     @property
     def counts(self) -> NDArray[np.int64]:

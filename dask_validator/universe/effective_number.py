@@ -60,7 +60,7 @@ def by_average(of: csr_matrix) -> float:
     if strategies < 2:
         return float(strategies)
     together = np.asarray(np.sum([_scaled(part).sum(axis=0) for part in parts(of)], axis=0))
-    average = (float(np.square(together).sum()) - strategies) / (strategies * (strategies - 1))
+    average = float((np.square(together).sum() - strategies) / (strategies * (strategies - 1)))
     return average + (1 - average) * strategies
 
 

@@ -40,10 +40,6 @@ class CalibrationResult(Calibration):
         columns = self.strategies._asdict()
         return pd.DataFrame({"strategy_id": columns.pop("ids"), **columns})
 
-    def __repr__(self) -> str:
-        first = self.settings[0].numbers
-        return f"<Calibration {self.instrument}: {first.promoted} promoted, {first.null_mean:.1f} by luck>"
-
     def _repr_html_(self) -> str:
         """The table and what it says, for a notebook."""
         rows = self.to_dict()["calibration"]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Columns = dict[str, Any]  # lists of one length, by name
 WIDTH = 760
+MOST_BARS = 40
 
 
 def funnel_columns(steps: Sequence[tuple[str, int, int]]) -> Columns:
@@ -192,17 +193,18 @@ def worlds_figure(counts: NDArray[np.int64], promoted: int) -> figure:
     """How many strategies each world without an edge promotes, and how many the data do."""
     import numpy as np
     from bokeh.models import ColumnDataSource
-    from bokeh.models.annotations import Span
 
-    edges = np.histogram_bin_edges(counts, bins=min(40, max(1, int(np.ptp(counts)) + 1)))
-    worlds, edges = np.histogram(counts, bins=edges)
+    step = 1 + int(np.ptp(counts)) // MOST_BARS
+    edges = np.arange(int(counts.min()), int(counts.max()) + step + 1, step) - 0.5
+    worlds, _ = np.histogram(counts, bins=edges)
     plot = _figure(
         "promotions by world",
         height=330,
-        x_range=(0, 1.05 * max(1.0, promoted, float(edges[-1]))),
-        tooltips=[("promotions", "@left{0.0} to @right{0.0}"), ("worlds", "@top")],
+        x_range=(-0.5, 1.05 * max(1.0, promoted, float(edges[-1]))),
+        tooltips=[("promotions", "@least to @most"), ("worlds", "@top")],
     )
-    source = ColumnDataSource({"left": edges[:-1], "right": edges[1:], "top": worlds})
+    columns = {"left": edges[:-1], "right": edges[1:], "top": worlds}
+    source = ColumnDataSource({**columns, "least": edges[:-1] + 0.5, "most": edges[1:] - 0.5})
     plot.quad(
         left="left",
         right="right",
@@ -210,11 +212,11 @@ def worlds_figure(counts: NDArray[np.int64], promoted: int) -> figure:
         top="top",
         color=LIGHT.rejected,
         line_color=LIGHT.card,
-        source=source,
         legend_label="worlds without an edge",
+        source=source,
     )
-    plot.add_layout(Span(location=promoted, dimension="height", line_color=LIGHT.passed, line_width=2))
-    plot.line([], [], color=LIGHT.passed, line_width=2, legend_label=f"the data: {promoted:,}")
+    top = [0, int(worlds.max())]
+    plot.line([promoted] * 2, top, color=LIGHT.passed, line_width=3, legend_label=f"the data: {promoted:,}")
     plot.xaxis.axis_label = "promoted strategies"
     plot.yaxis.axis_label = "worlds"
     _legend_below(plot)

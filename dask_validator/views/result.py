@@ -23,6 +23,7 @@ from dask_validator.rules.verdicts import Verdicts
 from dask_validator.rules.window_gates import window_columns
 from dask_validator.run.outcome import Outcome
 from dask_validator.views import result_html
+from dask_validator.views.calibration_result import CalibrationResult
 from dask_validator.views.funnel import steps
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class RunResult(Outcome):
     @classmethod
     def of(cls, outcome: Outcome) -> RunResult:
         """The same run."""
-        return cls(**{field.name: getattr(outcome, field.name) for field in fields(Outcome)})
+        known = {field.name: getattr(outcome, field.name) for field in fields(Outcome)}
+        if outcome.calibration is not None:
+            known["calibration"] = CalibrationResult.of(outcome.calibration)
+        return cls(**known)
 
     def explain(self, strategy_id: str) -> Explanation:
         """Why this strategy passed or fell; what the run has not computed is, read-only.

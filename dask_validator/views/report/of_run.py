@@ -23,13 +23,12 @@ from dask_validator.rules.screening import Market
 from dask_validator.run.forecast import replay
 from dask_validator.run.instruments import costs_of
 from dask_validator.run.outcome import Outcome
-from dask_validator.run.report_file import write_whole
 from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
 from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, count_statuses, read_present
 from dask_validator.store.reader import WAITING, batches, read_facts, read_waiting
 from dask_validator.views.report import tables
 from dask_validator.views.report.misses import Miss, evidence_misses, screening_misses
-from dask_validator.views.report.page import View, render
+from dask_validator.views.report.page import View, render, write
 
 if TYPE_CHECKING:
     from dask_validator.rules.verdicts import Verdicts
@@ -51,7 +50,7 @@ def report_past_run(database: Database, instrument: str, run_id: str | None, out
         if run is None:
             raise InputError(_no_such_run(database.path, instrument, run_id))
         view = _view(run, _Tables(database.path, run))
-    _write(output, view)
+    write(output, render(view))
     return run.run_id
 
 
@@ -78,14 +77,7 @@ def report_result(result: Outcome, config: RunConfig, output: Path) -> None:
     else:
         run = _from_memory(result, config)
         view = _view(run, _TablesBeforeCommit(path, run, result))
-    _write(output, view)
-
-
-def _write(output: Path, view: View) -> None:
-    try:
-        write_whole(output, render(view))
-    except OSError as error:
-        raise InputError(f"the report {output} could not be written ({error.strerror})") from None
+    write(output, render(view))
 
 
 def _from_memory(result: Outcome, config: RunConfig) -> PastRun:

@@ -15,7 +15,8 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from dask_validator.run.report_file import FIRST_WORDS
+from dask_validator.errors import InputError
+from dask_validator.run.report_file import FIRST_WORDS, write_whole
 from dask_validator.views.funnel import counted_phases
 from dask_validator.views.palette import DARK, LIGHT, variables
 from dask_validator.views.report import figures, tables
@@ -27,6 +28,7 @@ from dask_validator.wording.harmless import breakable, plain, shell_word
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from dask_validator.store.past_runs import PastRun
 
@@ -54,13 +56,13 @@ class View(NamedTuple):
 
 def render(view: View) -> str:
     """The page."""
-    script = _source("page.js")
+    script = source("page.js")
     return (
-        _environment()
-        .from_string(_source("macros.html.j2") + _source("template.html.j2"))
+        environment()
+        .from_string(source("macros.html.j2") + source("template.html.j2"))
         .render(
             first_line=Markup(FIRST_WORDS.decode()),
-            style=Markup(_style()),
+            style=Markup(style()),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             view=view,
@@ -87,17 +89,20 @@ def render(view: View) -> str:
     )
 
 
-def _style() -> str:
+def style() -> str:
+    """Style sheets, light and dark."""
     dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {variables(DARK)} }} }}"
-    return f":root {{ color-scheme: light dark; {variables(LIGHT)} }}\n{dark}\n{_source('page.css')}"
+    return f":root {{ color-scheme: light dark; {variables(LIGHT)} }}\n{dark}\n{source('page.css')}"
 
 
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """A file of this package."""
     return (files("dask_validator.views.report") / name).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where templates become pages: everything is escaped."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_plain
     )
@@ -168,6 +173,14 @@ def _details(view: View) -> list[dict[str, Any]]:
         }
         for row in view.listed
     ]
+
+
+def write(output: Path, page: str) -> None:
+    """Whole or not at all. Raises InputError."""
+    try:
+        write_whole(output, page)
+    except OSError as error:
+        raise InputError(f"the report {output} could not be written ({error.strerror})") from None
 
 
 class Luck(NamedTuple):
