@@ -56,7 +56,7 @@ def by_average(of: csr_matrix) -> float:
 
     Not to be shown: it is nearly n as soon as most pairs have nothing in common.
     """
-    strategies = of.shape[0]
+    strategies: int = of.shape[0]
     if strategies < 2:
         return float(strategies)
     together = np.asarray(np.sum([_scaled(part).sum(axis=0) for part in parts(of)], axis=0))

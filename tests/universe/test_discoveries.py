@@ -43,11 +43,11 @@ def test_the_share_is_a_share() -> None:
 
 def test_counts_by_hand() -> None:
     """Two earn, one loses as clearly, one does neither: two-sided, the loser looks like a discovery."""
-    found = discoveries(np.array([4.0, 3.0, -4.0, 0.5]))
+    found = discoveries(np.array([4.0, 3.0, -4.0, 0.9]))
 
     assert (found.tested, found.earning, found.earning_by) == (4, 2, 2)
     assert (found.differing, found.losing) == (3, 1)
-    assert found.without_edge == 0.5  # one p of four is above one half
+    assert found.without_edge == 0.5  # one p of four, the loser's, is above one half; two-sided it is the smallest
 
 
 def test_dependence_costs_discoveries() -> None:

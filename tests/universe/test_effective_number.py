@@ -114,6 +114,11 @@ def test_independent_tests_have_that_maximum() -> None:
     assert independent_tests(np.full(20, critical), 10_000) == pytest.approx(200, rel=1e-9)
     assert independent_tests(np.full(20, critical, dtype=np.float32), 10_000) == pytest.approx(200, rel=1e-4)
     assert independent_tests(np.full(20, critical), 150) == 150
+    between = math.log(0.95) / norm.logcdf(2.9)  # the quantile is linear: of 1, 1.2, ..., 3
+    assert independent_tests(np.linspace(1, 3, 11), 10_000) == pytest.approx(between, rel=1e-9)
+    assert independent_tests(np.linspace(1, 3, 11), 10_000, alpha=0.5) == pytest.approx(
+        math.log(0.5) / norm.logcdf(2), rel=1e-9
+    )
 
 
 def test_independent_tests_of_drawn_maxima() -> None:

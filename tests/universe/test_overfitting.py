@@ -114,7 +114,8 @@ def test_equals_the_slow_twin(seed: int, at_once: int, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "AT_ONCE", at_once)
     rng = np.random.default_rng(seed)
     pay = rng.integers(-50_000, 50_000, (9, 60)) * (rng.random((9, 60)) < rng.random((9, 1)))
-    pay[3], pay[4] = pay[2], 3_333  # an equal, and one whose payoffs never differ
+    pay[3], pay[4] = pay[2], 3_333  # an equal, and one whose payoffs never differ; two that do in one half only
+    pay[5, :30], pay[6, 30:] = 1_000, -1_000
     sums = block_sums(csr_matrix(pay), 6)
 
     found = overfitting(sums, least=4)
@@ -122,6 +123,19 @@ def test_equals_the_slow_twin(seed: int, at_once: int, monkeypatch: pytest.Monke
     expected = slow(sums, least=4)
     assert sorted(zip(found.candidates.tolist(), found.rank.tolist(), strict=True)) == sorted(expected)
     assert found.probability == sum(2 * rank <= n + 1 for n, rank in expected) / len(expected)
+
+
+def test_thirty_trades_in_each_half() -> None:
+    """As many are needed, unless something else is asked for: with 29 there is one candidate less."""
+    pay = np.random.default_rng(0).integers(-9, 9, (3, 62))
+    stored = dense(pay)
+    stored = csr_matrix(
+        (stored.data[2:], stored.indices[2:], np.array([0, 60, 122, 184])), shape=stored.shape
+    )  # the first strategy has 29 trades in the first half
+
+    assert overfitting(block_sums(stored, 2)).candidates.tolist() == [2, 2]
+    assert overfitting(block_sums(stored, 2), least=29).candidates.tolist() == [3, 3]
+    assert overfitting(block_sums(dense(pay[:, 2:]), 2)).candidates.tolist() == [3, 3]  # 30 and 30
 
 
 def test_of_equals_the_first_is_chosen() -> None:

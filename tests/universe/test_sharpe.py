@@ -158,5 +158,5 @@ def test_rows_without_moments() -> None:
     assert np.isnan(probabilistic(moments(nothing))).all()
     constant = moments(dense(np.full((1, 997), 3_333)))
     assert constant.sd.tolist() == [0]
-    assert np.isnan(probabilistic(constant)).all()
+    assert np.isnan([*constant.sharpe, *probabilistic(constant)]).all()
     assert moments(csr_matrix((0, 5))).trades.shape == (0,)
