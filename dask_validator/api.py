@@ -119,6 +119,7 @@ def calibrate(
     workers: int | None = None,
     client: Client | None = None,
     progress: bool = True,
+    companions: bool = False,
     **flags: Any,
 ) -> CalibrationResult:
     """Count how many strategies these settings would promote if none had an edge, and how many they do promote.
@@ -127,6 +128,9 @@ def calibrate(
     ----------
     db, config, workers, client, progress
         As of `validate`; nothing is written to the database.
+    companions
+        Whether to compute what goes with a report too: effective number of strategies, probability of backtest
+        overfitting, probabilistic Sharpe ratios, counts of discoveries.
     flags
         Fields of RunConfig: `worlds`, `block_days` and `null_seed` say how worlds are drawn (docs/statistics.md); of
         the others a list gives several settings, which share the worlds: `min_sample=[20, 30, 60]`. Also `journal`,
@@ -144,7 +148,9 @@ def calibrate(
     config, safeguards = _with_flags(config or RunConfig(), flags)
     with (
         _display(f"{instrument} in {Path(db).name}", progress, client) as display,
-        prepared_calibration(db, instrument, combinations(config, several), safeguards, display.listen) as prepared,
+        prepared_calibration(
+            db, instrument, combinations(config, several), safeguards, display.listen, companions=companions
+        ) as prepared,
         open_executor(workers, client, say=display.say, task_timeout_s=safeguards.task_timeout) as executor,
     ):
         display.warn(executor.warnings)
@@ -168,6 +174,8 @@ def prepared_calibration(
     settings: Sequence[RunConfig],
     safeguards: Safeguards = NO_SAFEGUARDS,
     listener: Listener = ignore,
+    *,
+    companions: bool = False,
 ) -> Iterator[tuple[CalibrationOrder, Blocks]]:
     """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
     costs = costs_of(instrument, settings[0].instruments)
@@ -177,7 +185,7 @@ def prepared_calibration(
     with Blocks(path, Path(db).absolute(), instrument) as blocks:
         database = _database(db, instrument, safeguards, listener, to_write=False)
         database = replace(database, waiting=CANONICAL)
-        yield CalibrationOrder(database, instrument, settings, costs), blocks
+        yield CalibrationOrder(database, instrument, settings, costs, companions), blocks
         blocks.forget()
 
 

@@ -174,7 +174,9 @@ def calibrate(
     with (
         certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))),
         Terminal(quiet=flags["quiet"]) as terminal,
-        prepared_calibration(db, instrument, settings, safeguards, terminal.listen) as (order, blocks),
+        prepared_calibration(
+            db, instrument, settings, safeguards, terminal.listen, companions=bool(flags["report"])
+        ) as (order, blocks),
         open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
         going_on.calibration_explained(ctx, terminal, blocks),
     ):

@@ -23,6 +23,8 @@ from dask_validator.work.piece import Group
 from dask_validator.work.work import Where, columns, days_by_session, selectors
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
     from dask_validator.rules.day_masks import Selector
     from dask_validator.store.database import Database
     from dask_validator.store.reader import Facts, Survey
@@ -37,6 +39,7 @@ class CalibrationOrder(NamedTuple):
     instrument: str
     settings: Sequence[RunConfig]
     costs: Costs
+    companions: bool = False  # whether what goes with a report is wanted too
 
     @property
     def config(self) -> RunConfig:
@@ -77,6 +80,7 @@ class Universe(NamedTuple):
     observed: Observed  # of those that can be put into worlds, in order of strategy_id
     rows: Mapping[str, Selector]  # by strategy_id, what selects the trades that its row was made of
     errors: Mapping[str, str]  # by strategy_id, why it cannot
+    panel: csr_matrix | None = None  # what they were paid by day, in the order of `observed`
 
 
 def where(run: Calibrating, seen: Seen, groups: Sequence[Group]) -> Where:

@@ -18,7 +18,7 @@ import numpy as np
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError
-from dask_validator.events import Asking, Listener, Screened, Started, TaskDone
+from dask_validator.events import Asking, Listener, Said, Screened, Started, TaskDone
 from dask_validator.journal.blocks import Blocks
 from dask_validator.model import Answer, OutcomeKey, Request, Strategy
 from dask_validator.rules.candidates import Candidates, unusable
@@ -32,7 +32,9 @@ from dask_validator.system import garbage
 from dask_validator.system.same_file import identity
 from dask_validator.universe.calendars import Observed, joined
 from dask_validator.universe.calibration import Calibration
+from dask_validator.universe.companions import MOST_TRADES
 from dask_validator.universe.gates import not_simulated
+from dask_validator.universe.panel import stacked
 from dask_validator.work.compute import Computer
 from dask_validator.work.observing import Look, Observing
 from dask_validator.work.piece import Group
@@ -40,6 +42,8 @@ from dask_validator.work.stopwatch import Stopwatch
 from dask_validator.work.walkforward import Walkforwards
 
 if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
     from dask_validator.execution.executor import Executor
     from dask_validator.rules.day_masks import Selector
 
@@ -166,19 +170,21 @@ def _observed(run: Calibrating, seen: Seen, verdicts: Sequence[Verdicts]) -> Uni
             by_key.setdefault(row.outcome_key, []).append(look)
     groups = [Group(key, tuple(looks)) for key, looks in by_key.items()]
     run.listener(Asking("Adding up trades", _count(groups)))
+    with_panel = order.companions and sum(row.sample_size or 0 for row in seen.strategies.values()) <= MOST_TRADES
+    if order.companions and not with_panel:
+        run.listener(Said(f"without companion statistics: more than {MOST_TRADES:,} trades", warning=True))
+    work = Observing(where(run, seen, groups), order.config.window_rules, seen.days, with_panel=with_panel)
     parts: list[Observed] = []
+    panels: list[csr_matrix] = []
     rows: dict[str, Selector] = {}
-    for found in run.computer.results(
-        Observing(where(run, seen, groups), order.config.window_rules, seen.days), groups
-    ):
+    for found in run.computer.results(work, groups):
         parts.append(found.observed)
+        panels += [found.panel] if found.panel is not None else []
         rows |= found.rows
         errors |= found.errors
         run.listener(TaskDone(len(found.observed.ids) + len(found.errors), timing=found.timing))
     refuse_incomplete(run)
-    return Universe(seen, verdicts, _sorted(joined(parts)), rows, errors)
-
-
-def _sorted(observed: Observed) -> Observed:
-    """In order of strategy_id: tasks come in any."""
-    return observed.of(np.argsort(np.array(observed.ids, dtype=object), kind="stable"))
+    observed = joined(parts)
+    by_id = np.argsort(np.array(observed.ids, dtype=object), kind="stable")  # tasks come in any order
+    panel = stacked(panels)[by_id] if panels else None
+    return Universe(seen, verdicts, observed.of(by_id), rows, errors, panel)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,14 @@ from dask_validator.run.calibrating import Calibrating, Universe, refuse_incompl
 from dask_validator.universe import luck
 from dask_validator.universe.calendars import Observed
 from dask_validator.universe.calibration import Calibration, Setting, Strategies, flags_of
+from dask_validator.universe.companions import Companions, companions
 from dask_validator.universe.evidence import NULLS, Evidence, Rows, evidence, follow, passing_in_data
 from dask_validator.universe.gates import UPPER_BOUND, Circumstances, dormant_years
 from dask_validator.work.piece import Group
 from dask_validator.work.worlds import Block, Entrant, Simulating, Terrain
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 MOST_APART, SHARE_APART = 5, 0.01  # strategies about which run and worlds may disagree
 MOST_NAMED = 10
@@ -42,6 +46,7 @@ class Calibrated(NamedTuple):
     rows: Rows
     passed: NDArray[np.bool_]  # phases 1 to 6 in the data, by setting, shape (n_settings, n_strategies)
     left_out: Mapping[str, str]  # by strategy_id, why
+    places: NDArray[np.int64]  # among all that are observed, shape (n_strategies,)
 
 
 def put_into_worlds(run: Calibrating, universe: Universe) -> Calibration:
@@ -75,7 +80,7 @@ def _calibrated(run: Calibrating, universe: Universe) -> Calibrated:
         run.listener(Said(f"not calibrated, because {APART}: {_listed(named)}", warning=True))
     left_out |= dict.fromkeys(named, APART)
     same = np.flatnonzero(~apart)
-    return Calibrated(observed.of(same), rows.of(same), passed[:, same], left_out)
+    return Calibrated(observed.of(same), rows.of(same), passed[:, same], left_out, kept[same])
 
 
 def _refuse_apart(named: Sequence[str], count: int) -> None:
@@ -283,7 +288,13 @@ def _summed(
         left_out,
         dict(zip(NULLS, luck.best(z[~np.isnan(z)], worlds.maxima), strict=True)),
         (EPOCH + timedelta(days=int(universe.seen.days[-1]))).isoformat(),
+        None if universe.panel is None else _companions(universe.panel[of.places[kept]], z, worlds),
     )
+
+
+def _companions(panel: csr_matrix, z: NDArray[np.float64], worlds: _Combined) -> Companions:
+    tested = np.flatnonzero(~np.isnan(z))
+    return companions(panel[tested], z[tested], worlds.maxima[0])
 
 
 def _terms(run: Calibrating, universe: Universe) -> Iterator[Terms]:

@@ -1,4 +1,4 @@
-"""From a calibration and the p-values of an instrument to the facts of phase 7."""
+"""From a calibration and the p-values of an instrument to the facts of phase 7 (rules.md, section 8)."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
+from dask_validator.universe.companions import Companions
 from dask_validator.universe.evidence import NULLS
 from dask_validator.universe.luck import Count, count
 from dask_validator.universe.worlds import Design
@@ -87,6 +88,8 @@ class Calibration:
         p-values of the best strategy (Hansen 2005), by null.
     last_day
         The last day with an outcome, as ISO date: only days after it are out of sample.
+    companions
+        What goes with a report, where that is asked for: of the tested strategies, those whose z is no NaN.
     """
 
     instrument: str
@@ -96,6 +99,7 @@ class Calibration:
     not_calibrated: Mapping[str, str]
     spa: Mapping[str, float]
     last_day: str
+    companions: Companions | None = None
 
     def __repr__(self) -> str:
         first = self.settings[0].numbers

@@ -5,7 +5,7 @@ Several trades of a day are one payoff (docs/statistics.md, section 2); one that
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +28,14 @@ def panel(rows: csr_matrix, pay: NDArray[np.float64]) -> csr_matrix:
         Units of the key by day, shape (n_days,).
     """
     return with_data(rows, pay[rows.indices])
+
+
+def stacked(panels: Sequence[csr_matrix]) -> csr_matrix:
+    """One below the other."""
+    from scipy.sparse import vstack
+
+    found: csr_matrix = vstack(panels, format="csr")
+    return found
 
 
 def with_data(rows: csr_matrix, data: NDArray[Any]) -> csr_matrix:

@@ -22,6 +22,9 @@ from dask_validator.universe.payoffs import Payoffs, without_edge
 from dask_validator.universe.worlds import Design, era_of, source_days
 
 if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 EXACT = 2**24  # whole numbers below are those of a float32
@@ -110,16 +113,23 @@ class Simulation:
 
     def worlds(self, drawn: Draws) -> Worlds:
         """Put into these worlds."""
-        paid = self._cut.paid(self._pay.take(drawn.sources))
+        paid, squares = self.products(drawn)
         sums = self._arranged.sums(paid)
-        moments = None if self._rows is None else self._moments(self._rows, sums.total, drawn)
+        of_squares = None if squares is None or self._rows is None else (self._rows, squares)
+        moments = None if of_squares is None else self._moments(*of_squares, sums.total, drawn)
         passed = [self._passed(paid, sums, terms, moments) for terms in self._settings]
         z = self._deviates(sums.total, moments.variance) if moments is not None and self._with_z else None
         return Worlds(passed, z)
 
-    def _moments(self, rows: csr_matrix, total: Doubles, drawn: Draws) -> Moments:
+    def products(self, drawn: Draws) -> tuple[Doubles, Doubles | None]:
+        """Payoffs by cell and their squares by strategy: gathers and sparse products, the least there is to do."""
+        paid = self._cut.paid(self._pay.take(drawn.sources))
+        if self._rows is None:
+            return paid, None
+        return paid, np.asarray(self._rows @ self._squares.take(drawn.sources), dtype=np.float64)
+
+    def _moments(self, rows: csr_matrix, squares: Doubles, total: Doubles, drawn: Draws) -> Moments:
         trades = self._arranged.calendar.trades[:, None]
-        squares = np.asarray(rows @ self._squares.take(drawn.sources), dtype=np.float64)
         variance = deviates.variance(total, squares * (deviates.COARSE / deviates.SQUARED), trades)
         win_rate = (rows @ self._wins.take(drawn.sources)) / trades if "win_rate" in self._asked else None
         return Moments(np.where(variance > deviates.LEAST_VARIANCE, variance, np.nan), win_rate)

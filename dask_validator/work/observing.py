@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,13 @@ from dask_validator.rules.day_masks import Selector, Strictly
 from dask_validator.rules.filters import STRICT_FILTERS, Mask
 from dask_validator.universe.calendars import Observed, joined
 from dask_validator.universe.cells import Cut, Taken, cut
+from dask_validator.universe.panel import panel, stacked
 from dask_validator.universe.payoffs import Payoffs, payoffs
 from dask_validator.work.piece import GroupDays, Piece, timed
 from dask_validator.work.work import Where, Work
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 UNUSABLE = "a win or a loss of its outcome key has no usable pnl_r"
 
@@ -41,6 +45,7 @@ class ObservingTask(NamedTuple):
 
     rules: WindowRules
     days: NDArray[np.int32]  # trading days of the instrument, ascending
+    with_panel: bool
     piece: Piece
 
 
@@ -50,6 +55,7 @@ class Found(NamedTuple):
     observed: Observed
     rows: Mapping[str, Selector]  # by strategy_id, what selects the trades that its row was made of
     errors: Mapping[str, str]  # by strategy_id, why it cannot be put into worlds
+    panel: csr_matrix | None  # what each was paid by day, in the order of `observed`, where that is asked for
     timing: TaskTiming | None
 
 
@@ -58,9 +64,9 @@ class Observing(Work[ObservingTask, Found]):
 
     kind = "observe"
 
-    def __init__(self, where: Where, rules: WindowRules, days: NDArray[np.int32]) -> None:
+    def __init__(self, where: Where, rules: WindowRules, days: NDArray[np.int32], *, with_panel: bool) -> None:
         super().__init__(where)
-        self._rules, self._days = rules, days
+        self._rules, self._days, self._with_panel = rules, days, with_panel
 
     @property
     def function(self) -> Callable[[ObservingTask], Found]:
@@ -69,16 +75,17 @@ class Observing(Work[ObservingTask, Found]):
 
     def task(self, piece: Piece) -> ObservingTask:
         """With the trading days of the instrument."""
-        return ObservingTask(self._rules, self._days, piece)
+        return ObservingTask(self._rules, self._days, self._with_panel, piece)
 
     def lost(self, task: ObservingTask, reason: str) -> Found:
         """What stands for the result of a task that nobody could compute."""
-        return Found(joined([]), {}, {request.strategy_id: reason for request in task.piece.asked}, None)
+        return Found(joined([]), {}, {request.strategy_id: reason for request in task.piece.asked}, None, None)
 
 
 def observing_task(task: ObservingTask) -> Found:
     """Add up every strategy's trades of the data. Raises InputError where they cannot be read."""
     found: list[Observed] = []
+    panels: list[csr_matrix] = []
     rows: dict[str, Selector] = {}
     errors: dict[str, str] = {}
     with timed(len(task.piece.asked)) as timing:
@@ -95,7 +102,9 @@ def observing_task(task: ObservingTask) -> Found:
                     errors[request.strategy_id] = str(error)
             pieces = cut(days.outcomes, task.days, list(taken.values()), task.rules)
             found.append(observed(list(taken), pieces, paid))
-        return Found(joined(found), rows, errors, timing())
+            if task.with_panel:
+                panels.append(panel(pieces.rows(), paid.pay))
+        return Found(joined(found), rows, errors, stacked(panels) if panels else None, timing())
 
 
 def _taken(days: GroupDays, request: Look) -> tuple[Selector, Taken]:

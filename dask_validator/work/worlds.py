@@ -107,7 +107,7 @@ def worlds_task(task: WorldsTask) -> Block:
     """Put the strategies of a task into all worlds, some worlds at a time. Raises InputError, as reading does."""
     terrain = task.terrain
     with timed(len(task.piece.asked)) as timing:
-        keys = [(group.requests, _simulation(group, days, terrain)) for group, days in task.piece.read()]
+        keys = [(group.requests, simulation_of(group, days, terrain)) for group, days in task.piece.read()]
         tally = _Tally(terrain, [entrant for entrants, _ in keys for entrant in entrants])
         for drawn in draws(terrain.design, terrain.days.size):
             first = 0
@@ -117,7 +117,8 @@ def worlds_task(task: WorldsTask) -> Block:
         return tally.block(timing())
 
 
-def _simulation(group: Group, days: GroupDays, terrain: Terrain) -> Simulation:
+def simulation_of(group: Group, days: GroupDays, terrain: Terrain) -> Simulation:
+    """The strategies of one key, ready to be put into worlds."""
     entrants: Sequence[Entrant] = group.requests
     taken = [Taken(days.taken(of.strategy_id, of.row), days.taken(of.strategy_id, of.filter_type)) for of in entrants]
     paid = payoffs(days.outcomes, terrain.days)

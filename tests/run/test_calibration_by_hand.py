@@ -33,13 +33,12 @@ def calibrated(
     return calibrate(database, workers=1, progress=False, **flags)
 
 
-@pytest.mark.parametrize(("block_days", "lucky"), [(1, 4_974), (2, 2_488), (1e9, 0)])
+@pytest.mark.parametrize(("block_days", "lucky"), [(1, 4_974), (1e9, 0), (2, 2_488)])
 def test_one_key_of_two_trades(tmp_path: Path, block_days: float, lucky: int) -> None:
-    """Won, then lost: both days must draw the won one, in 1/(4b) of the worlds; what a key pays is no luck of its."""
+    """Won, then lost: both days must draw the won one, in 1/(4b) of the worlds; a key's mean changes no world."""
     found = calibrated(tmp_path, UP_DOWN, {TRAINING: 3.0, TESTED: 1.0}, block_days=block_days)
 
     assert (found.strategies.luck * WORLDS).tolist() == [lucky, lucky]
-    assert abs(lucky - WORLDS / (4 * block_days)) <= 4 * np.sqrt(WORLDS / 4 * 3 / 4)
     assert found.strategies.promoted.tolist() == [False, True]
     assert found.counts[0, U].sum() == 2 * lucky
     assert not found.not_calibrated
@@ -51,7 +50,7 @@ def test_two_names_of_one_key(tmp_path: Path) -> None:
     found = calibrated(tmp_path, UP_DOWN, strategies=names)
 
     assert np.unique(found.counts[0, U]).tolist() == [0, 2]
-    assert found.counts[0, U].sum() == 2 * 2_488
+    assert found.strategies.luck.tolist() == [0.1244, 0.1244]
 
 
 def test_a_key_and_its_mirror(tmp_path: Path) -> None:
@@ -77,11 +76,10 @@ def test_a_losing_strategy(tmp_path: Path) -> None:
     assert found.counts[0].sum(axis=1).tolist() == [2_488, 2_488, 0]
 
 
-@pytest.mark.parametrize(("atr", "luck", "exact"), [(25.0, 0.2917, 8 / 27), (10.0, 0.32725, 1 / 3)])
-def test_a_dormant_year(tmp_path: Path, atr: float, luck: float, exact: float) -> None:
+@pytest.mark.parametrize(("atr", "luck"), [(25.0, 0.2917), (10.0, 0.32725)], ids=["8/27", "1/3"])
+def test_a_dormant_year(tmp_path: Path, atr: float, luck: float) -> None:
     """A losing year of low volatility and few trades is waived in the worlds as in the data."""
     days = {date(2021, 12, 30): -1.2, date(2022, 2, 3): 0.2, date(2022, 2, 4): 1.0}
     found = calibrated(tmp_path, days, block_days=1, features={"year(trading_day) = 2021": {"atr_20": atr}})
 
     assert found.strategies.luck.tolist() == [luck]
-    assert abs(luck - exact) <= 4 * np.sqrt(exact * (1 - exact) / WORLDS)

@@ -244,5 +244,5 @@ def test_a_gate_without_a_name_is_one_line(tmp_path: Path) -> None:
     """Bad names are refused before anything is read."""
     database = tiny_database(tmp_path / "tiny.duckdb")
 
-    with pytest.raises(InputError, match="--gate got .* needed of fdr, luck, stepm, or none"):
+    with pytest.raises(InputError, match=r"--gate got .* needed of fdr, luck, stepm, or none"):
         validate(database, gate=("fortune",), progress=False)

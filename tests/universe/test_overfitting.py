@@ -158,16 +158,16 @@ def test_nothing_to_choose_from() -> None:
 
 def test_blocks_of_days() -> None:
     """Days are cut as `linspace` cuts them; a trade that pays 0 is counted; sums are those of the days."""
-    pay = np.array([[5, 0, -7, 2, 0, 0, 4]])
-    stored = csr_matrix((np.array([5, 0, -7, 2, 4]), [0, 1, 2, 3, 6], [0, 5]), shape=(1, 7))
+    pay = np.array([[5, 0, -7, 2, 3, 0, 4]])
+    stored = csr_matrix((np.array([5, 0, -7, 2, 3, 4]), [0, 1, 2, 3, 4, 6], [0, 6]), shape=(1, 7))
 
     sums = block_sums(stored, 3)
 
     cuts = np.linspace(0, 7, 4).astype(int)
     assert cuts.tolist() == [0, 2, 4, 7]
-    assert sums.trades.tolist() == [[2, 2, 1]]
+    assert sums.trades.tolist() == [[2, 2, 2]]
     assert sums.total.tolist() == [np.add.reduceat(pay[0], cuts[:-1]).tolist()]
-    assert sums.squares.tolist() == [[25, 53, 16]]
+    assert sums.squares.tolist() == [[25, 53, 25]]
 
 
 def test_thirteen_thousand_strategies_need_little_memory() -> None:

@@ -11,10 +11,11 @@ import numpy as np
 from markupsafe import Markup
 
 from dask_validator.run.report_file import FIRST_WORDS
-from dask_validator.universe.calibration import Calibration, Setting, Strategies
+from dask_validator.universe.calibration import Calibration, Setting
 from dask_validator.views.report import figures
 from dask_validator.views.report.distributions import Histogram
 from dask_validator.views.report.page import environment, luck_figures, luck_of, source, style, write
+from dask_validator.wording import luck
 
 MOST_LISTED, MOST_BARS = 200, 40
 
@@ -27,12 +28,15 @@ class Promoted(NamedTuple):
     luck_q: float | None
     luck_bound: float | None
     stepm_p: float | None
+    psr: float | None = None
+    track_record: float | None = None
+    deflated: float | None = None
 
 
 def report_calibration(calibration: Calibration, database: Path, output: Path) -> None:
     """Write the page. Raises InputError where the file cannot be written."""
     rows = calibration.to_dict()["calibration"]
-    promoted = strongest(calibration.strategies)
+    promoted, of = strongest(calibration), calibration.companions
     page = environment().from_string(source("macros.html.j2") + source("calibration.html.j2"))
     write(
         output,
@@ -46,17 +50,29 @@ def report_calibration(calibration: Calibration, database: Path, output: Path) -
             figures={"luck": luck_figures(rows), "worlds": list(map(_by_world, calibration.settings))},
             strongest=promoted[:MOST_LISTED],
             more=max(0, len(promoted) - MOST_LISTED),
+            companions=luck.companions(of, calibration.spa) if of is not None else [],
             reasons=Counter(calibration.not_calibrated.values()).most_common(),
         ),
     )
 
 
-def strongest(strategies: Strategies) -> list[Promoted]:
+def strongest(calibration: Calibration) -> list[Promoted]:
     """Promoted strategies by z, the largest first."""
-    known = np.flatnonzero(strategies.promoted & ~np.isnan(strategies.z))
-    order = known[np.argsort(-strategies.z[known], kind="stable")].tolist()
+    strategies, of = calibration.strategies, calibration.companions
+    tested = np.flatnonzero(~np.isnan(strategies.z))
+    place = {i: row for row, i in enumerate(tested.tolist())}
+    known = tested[strategies.promoted[tested]]
     columns = (strategies.luck_q, strategies.luck_bound, strategies.stepm_p)
-    return [Promoted(strategies.ids[i], float(strategies.z[i]), *(_known(of[i]) for of in columns)) for i in order]
+    beside = () if of is None else (of.probabilistic, of.track_record, of.deflated_t)
+    return [
+        Promoted(
+            strategies.ids[i],
+            float(strategies.z[i]),
+            *(_known(column[i]) for column in columns),
+            *(_known(column[place[i]]) for column in beside),
+        )
+        for i in known[np.argsort(-strategies.z[known], kind="stable")].tolist()
+    ]
 
 
 def _known(value: Any) -> float | None:

@@ -206,10 +206,7 @@ def _view(run: PastRun, present: _Tables) -> View:
             rescreened = True
     listed = tables.listed_strategies(judged.listed, rows, correction, run.parameters)
     with _missing("what null worlds say of each strategy", gaps):
-        if run.summary.get("calibration"):
-            verdicts = present.verdicts()
-            listed = [row._replace(**_of_worlds(verdicts, row.strategy_id)) for row in listed]
-            misses[7] = evidence_misses(verdicts)
+        listed, misses[7] = _with_luck(present, listed) if run.summary.get("calibration") else (listed, [])
     changed = 0
     with _missing("what has changed since the run", gaps):
         changed = present.changed(listed)
@@ -229,6 +226,13 @@ def _view(run: PastRun, present: _Tables) -> View:
         gaps,
         changed,
     )
+
+
+def _with_luck(present: _Tables, listed: Sequence[tables.Listed]) -> tuple[list[tables.Listed], list[Miss]]:
+    """The strategies with what null worlds say of them, and those that a threshold of phase 7 only just rejects."""
+    verdicts = present.verdicts()
+    found = [row._replace(**_of_worlds(verdicts, row.strategy_id)) for row in listed]
+    return found, evidence_misses(verdicts)
 
 
 def _of_worlds(verdicts: Verdicts, strategy_id: str) -> dict[str, Any]:

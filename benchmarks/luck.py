@@ -1,0 +1,152 @@
+"""What null worlds cost: `make bench-luck`. Never a test: the numbers belong to the machine that printed them.
+
+usage: luck.py [--data DIR] [--strategies N ...] [--worlds N] [--rounds N] [--results FILE]
+
+The floor is what no implementation can leave out: for every outcome key one gather of payoffs and one of their squares,
+and one sparse product with each. Processor seconds of one core, medians of interleaved rounds in one process; then
+whole processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench import Report, machine
+
+from dask_validator import RunConfig
+from dask_validator.api import prepared_calibration
+from dask_validator.demo import build_demo
+from dask_validator.events import ignore
+from dask_validator.execution.executor import Job
+from dask_validator.execution.serial import SerialExecutor
+from dask_validator.run.calibration import run_calibration
+from dask_validator.run.forecast import makespan
+from dask_validator.universe.simulation import draws
+from dask_validator.work.worlds import WorldsTask, simulation_of, worlds_task
+
+COUNTS = (1, 8, 16, 32)
+
+
+class Listening(SerialExecutor):
+    """Serial, as if there were 32 workers to cut the work for; keeps the tasks of worlds."""
+
+    workers = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: list[WorldsTask] = []
+        self.seconds: list[float] = []
+
+    def map(self, job: Job[Any, Any]) -> Iterator[Any]:
+        """As serial, timed."""
+        for task in job.tasks:
+            started = time.thread_time()
+            yield job.function(task)
+            if job.kind == "worlds":
+                self.tasks.append(task)
+                self.seconds.append(time.thread_time() - started)
+
+
+def floor(task: WorldsTask) -> None:
+    """Gathers and products of a task, and nothing else."""
+    terrain = task.terrain
+    keys = [simulation_of(group, days, terrain) for group, days in task.piece.read()]
+    for drawn in draws(terrain.design, terrain.days.size):
+        for key in keys:
+            key.products(drawn)
+
+
+def spent(work: Callable[[], object]) -> float:
+    """Processor seconds."""
+    started = time.thread_time()
+    work()
+    return time.thread_time() - started
+
+
+def measured(database: Path, count: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Medians of floor, counts, counts with deviates; and seconds of the tasks of 32 workers."""
+    executor = Listening()
+    config = RunConfig(worlds=count)
+    with prepared_calibration(database, "MGC", [config]) as (order, blocks):
+        run_calibration(order, executor, ignore, blocks)
+    plain = [task._replace(terrain=task.terrain._replace(floor=None)) for task in executor.tasks]
+    found = [
+        (
+            sum(spent(lambda task=task: floor(task)) for task in executor.tasks),
+            sum(spent(lambda task=task: worlds_task(task)) for task in plain),
+            sum(spent(lambda task=task: worlds_task(task)) for task in executor.tasks),
+        )
+        for _ in range(rounds)
+    ]
+    return [statistics.median(column) for column in zip(*found, strict=True)], executor.seconds
+
+
+def whole(database: Path, workers: int, count: int) -> tuple[float, float]:
+    """Wall-clock seconds and peak memory in MB of the largest process of one command."""
+    code = (
+        "import resource, subprocess, sys, time; started = time.perf_counter();"
+        "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);"
+        "print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)"
+    )
+    command = [sys.executable, "-m", "dask_validator", "calibrate", "--db", database, "--no-dashboard", "-q"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, command), "--workers", str(workers), "--worlds", str(count)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, megabytes = done.stdout.split()
+    return float(seconds), float(megabytes)
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--data", type=Path, default=Path(__file__).parent / "data")
+    parser.add_argument("--strategies", type=int, nargs="+", default=[12_996])
+    parser.add_argument("--worlds", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--results", type=Path)
+    options = parser.parse_args()
+    options.data.mkdir(exist_ok=True)
+    report = Report()
+    report.add(machine())
+    for strategies in options.strategies:
+        database = options.data / f"demo-{strategies}.duckdb"
+        if not database.exists():
+            build_demo(database, strategies=strategies)
+        (least, counts, deviates), tasks = measured(database, options.worlds, options.rounds)
+        report.table(
+            f"{strategies:,} strategies, {options.worlds:,} worlds: processor seconds of one core",
+            ("what", "seconds", "times the floor"),
+            [
+                ("floor: two gathers, two sparse products", f"{least:.2f}", "1"),
+                ("counts", f"{counts:.2f}", f"{counts / least:.2f}"),
+                ("counts, deviates and step-down", f"{deviates:.2f}", f"{deviates / least:.2f}"),
+            ],
+        )
+        alone = sum(tasks)
+        report.table(
+            f"{strategies:,} strategies: {len(tasks)} tasks, replayed with a core for each worker",
+            ("workers", "seconds", "speedup"),
+            [(n, f"{makespan(tasks, n):.2f}", f"{alone / makespan(tasks, n):.1f}") for n in COUNTS],
+        )
+        runs = {n: [whole(database, n, options.worlds) for _ in range(options.rounds)] for n in (1, 2)}
+        report.table(
+            f"{strategies:,} strategies: the command, whole processes",
+            ("workers", "seconds", "largest process, MB"),
+            [(n, *(f"{statistics.median(of):.1f}" for of in zip(*found, strict=True))) for n, found in runs.items()],
+        )
+    if options.results:
+        report.write(options.results)
+
+
+if __name__ == "__main__":
+    main()
