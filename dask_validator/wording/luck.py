@@ -78,19 +78,20 @@ def limits(numbers: Mapping[str, Any]) -> list[str]:
 def companions(of: Any, spa: Mapping[str, float]) -> list[str]:
     """What `universe.companions.Companions` says, each for what it judges; none of it is a verdict."""
     found = of.discoveries
+    one_sided = f"{found.earning:,} of {found.tested:,} earn significantly by z (Benjamini-Hochberg, one-sided, 5 %)"
+    two_sided = f"Two-sided {found.differing:,} differ from zero, and {found.losing:,} of these lose"
+    by_pairs = f"by the correlations of all pairs {found.tested:,} strategies are worth {of.by_eigenvalues:,.0f}"
+    apart = f"{of.leaders:,} of them are correlated by less than half with each other"
     said = [
-        f"One by one, {found.earning:,} of {found.tested:,} earn significantly by z (Benjamini-Hochberg, one-sided, 5 %), "
-        f"{found.earning_by:,} whatever moves together (Benjamini-Yekutieli). Two-sided {found.differing:,} differ from "
-        f"zero, and {found.losing:,} of these lose.",
-        f"Effective number: by the correlations of all pairs {found.tested:,} strategies are worth {of.by_eigenvalues:,.0f}; "
-        f"{of.leaders:,} of them are correlated by less than half with each other; the largest z of the worlds is that "
-        f"of {of.independent_tests:,.0f} independent ones.",
+        f"One by one, {one_sided}, {found.earning_by:,} whatever moves together (Benjamini-Yekutieli). {two_sided}.",
+        f"Effective number: {by_pairs}; {apart}; the largest z of the worlds is that of {of.independent_tests:,.0f} "
+        "independent ones.",
         f"The best of all: p {spa['u']:.4f} (reality check, White 2000), {spa['c']:.4f} (SPA, Hansen 2005).",
     ]
     if of.overfitting is not None:
         said.append(
-            f"Picking the single best by Sharpe ratio: in {percent(of.overfitting)} of {of.splits:,} splits of the days it "
-            "ends in the lower half on the other days (PBO by CSCV). That judges this choice, not the promotions."
+            f"Picking the single best by Sharpe ratio: in {percent(of.overfitting)} of {of.splits:,} splits of the days "
+            "it ends in the lower half on the other days (PBO by CSCV). That judges this choice, not the promotions."
         )
     if found.without_edge is not None:
         said.append(f"At most {percent(found.without_edge)} have no edge, as far as one-sided p-values tell (Storey).")
