@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from dask_validator.errors import ValidatorError
 
 Versions = dict[str, str]
-PACKAGES = ("dask_validator", "dask", "distributed", "numpy", "duckdb")
+PACKAGES = ("dask_validator", "dask", "distributed", "numpy", "scipy", "duckdb")
 
 
 class Unfit(NamedTuple):
