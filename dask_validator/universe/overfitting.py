@@ -56,7 +56,7 @@ class Overfitting(NamedTuple):
     """By split with at least two candidates; columns of shape (n_splits,)."""
 
     candidates: NDArray[np.int64]
-    rank: NDArray[np.int64]  # of the chosen one, in the half that it was not chosen on: 1 is the worst
+    rank: NDArray[np.int64]  # of the chosen one, in the half that did not choose it: 1 is the worst
 
     @property
     def logits(self) -> Doubles:

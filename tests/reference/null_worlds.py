@@ -25,7 +25,7 @@ Payoff = Mapping[date, int]  # units that a day pays
 class Trader(NamedTuple):
     """One strategy: the outcomes that its row was made of, those that walk-forward takes, dollars at risk."""
 
-    key: str
+    key: Hashable
     row: Sequence[Outcome]
     walked: Sequence[Outcome]
     risk_dollars: float
@@ -34,7 +34,7 @@ class Trader(NamedTuple):
 class Universe(NamedTuple):
     """All outcomes of an instrument that are not NULL, by key; its strategies; its years by `atr_20`; its costs."""
 
-    keys: Mapping[str, Sequence[Outcome]]
+    keys: Mapping[Any, Sequence[Outcome]]
     traders: Sequence[Trader]
     atr_by_year: Mapping[int, float]
     costs: Mapping[str, float]
@@ -339,8 +339,15 @@ def in_world(
     if spread is not None and spread <= LEAST_VARIANCE:
         spread = None
     moments = Moments(math.sqrt(spread) if spread else None, None, sum(payoff[day] > 0 for day in set(days)) / trades)
-    of = [(cells(trader, payoff, setting), setting) for setting in settings]
-    passed = [[passes(cut, trader, moments, setting, universe, mu) for mu in mus] for cut, setting in of]
+    of = {(flags.wf_test_months, flags.wf_min_train_months): flags for flags in settings}
+    cut = {months: cells(trader, payoff, flags) for months, flags in of.items()}
+    passed = [
+        [
+            passes(cut[flags.wf_test_months, flags.wf_min_train_months], trader, moments, flags, universe, mu)
+            for mu in mus
+        ]
+        for flags in settings
+    ]
     z = wallace(student(total, spread, trades), trades) if spread and trades >= settings[0].min_sample else -math.inf
     return InWorld(passed, z)
 
