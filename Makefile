@@ -8,7 +8,7 @@ EDGES := tests/test_golden.py tests/store tests/test_bad_input.py tests/adversar
 # Whole files, as each shares what it has made; none of these counts seconds, processes or ports.
 TWO_AT_A_TIME := -n 2 --dist loadfile
 
-.PHONY: demo test lint types tests test-oldest test-pythons bench bench-luck null fuzz crash adversary notebooks clean
+.PHONY: demo test lint types tests test-oldest test-pythons bench luck null fuzz crash adversary notebooks clean
 
 demo: $(VENV)/runs
 	$(VENV)/bin/dask-validator demo --db demo.duckdb
@@ -47,7 +47,7 @@ bench: $(VENV)/tests
 	$(VENV)/bin/python benchmarks/$(if $(BASE),compare.py --base $(BASE),bench.py --results benchmarks/RESULTS.md) $(BENCH)
 
 # What null worlds cost, in units of the gathers and sparse products that nobody can leave out.
-bench-luck: $(VENV)/tests
+luck: $(VENV)/tests
 	$(VENV)/bin/python benchmarks/luck.py --results benchmarks/LUCK.md $(BENCH)
 
 # How often the interval of `calibrate` holds on 20 databases of noise, four minutes; NULL="--seed 5 --worlds 1000" for others.

@@ -1,4 +1,4 @@
-"""What null worlds cost: `make bench-luck`. Never a test: the numbers belong to the machine that printed them.
+"""What null worlds cost: `make luck`. Never a test: the numbers belong to the machine that printed them.
 
 usage: luck.py [--data DIR] [--strategies N ...] [--worlds N] [--rounds N] [--results FILE]
 

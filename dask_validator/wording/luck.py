@@ -91,7 +91,8 @@ def companions(of: Any, spa: Mapping[str, float]) -> list[str]:
     if of.overfitting is not None:
         said.append(
             f"Picking the single best by Sharpe ratio: in {percent(of.overfitting)} of {of.splits:,} splits of the "
-            "days it ends in the lower half on the other days (PBO by CSCV). That judges this choice, not the promotions."
+            "days it ends in the lower half on the other days (PBO by CSCV). That judges this choice, not the "
+            "promotions."
         )
     if found.without_edge is not None:
         said.append(f"At most {percent(found.without_edge)} have no edge, as far as one-sided p-values tell (Storey).")

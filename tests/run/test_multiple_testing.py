@@ -128,7 +128,7 @@ def test_a_rejected_setup_is_retired(copied: Path) -> None:
     ("method", "sides"), [("bh", 1), ("by", 1), ("raw", 1), ("bh", 2), (None, None)], ids=lambda value: str(value)
 )
 def test_the_false_discovery_rate_as_a_gate(copied: Path, method: Any, sides: int | None) -> None:
-    """It corrects over all canonical strategies of the instrument, by the method and on the sides that are asked for."""
+    """It corrects over all canonical strategies of the instrument, by the method and on the sides asked for."""
     with duckdb.connect(str(copied)) as connection:
         found = connection.execute(
             "SELECT strategy_id, p_value, expectancy_r FROM experimental_strategies "

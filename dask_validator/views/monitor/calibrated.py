@@ -15,7 +15,7 @@ from dask_validator.wording import luck
 if TYPE_CHECKING:
     from dask_validator.demo import DemoTruth
 
-_WIDTHS = (9, 9, 16, 18)
+_WIDTHS = (8, 9, 18, 17)
 _NAME = 26  # so that 80 columns hold a row
 
 

@@ -79,6 +79,8 @@ class Terminal:
         match event:
             case Screened(waiting, to_compute, _, only_seasons) if waiting:
                 self.say(sentences.screened(waiting, to_compute, only_seasons))
+            case Asking(what, strategies):
+                self.say(f"{what}: {strategies:,} strategies")
             case Said(text, warning):
                 self.warn([text]) if warning else self.say(text)
             case Opened(link, page):
