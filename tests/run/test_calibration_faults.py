@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -29,7 +30,8 @@ pytestmark = pytest.mark.usefixtures("bounded")
 
 FLAGS: dict[str, Any] = {"worlds": 40, "null_seed": 3, "min_sample": 50, "no_walkforward": True}
 WORDS = ["--worlds", "40", "--null-seed", "3", "--min-sample", "50", "--no-walkforward"]
-KEYS = 4  # of the strategies that are calibrated: as many tasks
+STRATEGIES, KEYS = 11, 4  # that are calibrated; a task for each key
+FINISHED = 2  # tasks, before the fault
 
 # Scripts for `dask worker --preload`, and for a process of its own.
 SLOW = """
@@ -209,8 +211,8 @@ def test_killed(database: Path, truth: dict[str, Any], fault: str, workers: int)
     [said] = heard.taken_over()
     asked = [event.strategies for event in heard.events if isinstance(event, Asking) and "worlds" in event.what]
     tasks = [event.tasks for event in heard.events if isinstance(event, Ready)][-1]
-    assert tasks == KEYS - 2
-    assert said == f"Took over {11 - asked[0]} strategies in all worlds from {journal_of(database)}"
+    assert tasks == KEYS - FINISHED
+    assert said == f"Took over {STRATEGIES - asked[0]} strategies in all worlds from {journal_of(database)}"
     assert told(found) == truth
     assert set(everything_in(database.parent)) == {database.name}
 
@@ -218,7 +220,7 @@ def test_killed(database: Path, truth: dict[str, Any], fault: str, workers: int)
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Somebody presses Ctrl-C in the task after so many."""
-    compute, left = worlds.worlds_task, [2]
+    compute, left = worlds.worlds_task, [FINISHED]
 
     def task(asked: worlds.WorldsTask) -> worlds.Block:
         if left[0] == 0:
@@ -230,9 +232,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return left
 
 
-def test_interrupted(
-    database: Path, truth: dict[str, Any], interrupted: list[int], called: Command, tmp_path: Path
-) -> None:
+def test_interrupted(database: Path, truth: dict[str, Any], interrupted: list[int], called: Command) -> None:
     """Ctrl-C says what is kept and the command that goes on; that command takes it over."""
     before = database.read_bytes()
     words = ["--db", str(database), "--workers", "1", *WORDS, "--json"]
@@ -251,7 +251,7 @@ def test_interrupted(
     again = called(name, *flags)
     assert again.code == 0, again.stderr
     assert f"Took over 8 strategies in all worlds from {journal_of(database)}\n" in again.stderr
-    assert again.summary == truth["json"]
+    assert again.summary == json.loads(json.dumps(truth["json"]))
     assert set(everything_in(database.parent)) == {database.name}
 
 
@@ -270,9 +270,9 @@ def test_interrupted_too_early(database: Path, interrupted: list[int], called: C
     [
         pytest.param({"null_seed": 4}, None, False, id="other draws"),
         pytest.param({"stress_multiplier": 2.0}, None, False, id="other flags"),
-        pytest.param({}, "UPDATE orb_outcomes SET pnl_r = 1.7 WHERE pnl_r > 1.4", False, id="other outcomes"),
+        pytest.param({}, "UPDATE orb_outcomes SET pnl_r = pnl_r + 0.0002", False, id="other outcomes"),
         pytest.param({}, "UPDATE daily_features SET atr_20 = 12", False, id="other quiet years"),
-        pytest.param({}, "UPDATE experimental_strategies SET p_value = 0.3", True, id="what worlds do not know of"),
+        pytest.param({}, "CHECKPOINT", True, id="the same"),
     ],
 )
 def test_what_is_kept_holds_for_the_same_question(
@@ -287,6 +287,6 @@ def test_what_is_kept_holds_for_the_same_question(
     kept, heard = journal_of(database).read_bytes(), InTheWorlds()
     found = calibrate_on(None, database, heard, **FLAGS | flags)
 
-    assert kept
+    assert len(kept) > 1_000
     assert bool(heard.taken_over()) == taken_over
     assert told(found) == told(calibrate_on(None, database, **FLAGS | flags))
