@@ -170,10 +170,16 @@ def test_a_killed_worker(cluster: Cluster, database: Path, truth: dict[str, Any]
     victim = cluster.start_worker(preload=SLOW)
     survivor = cluster.start_worker(preload=SLOW)
     cluster.wait_for(2)
-    heard = InTheWorlds(victim.kill)
-    found = calibrate_on(cluster.client, database, heard, **FLAGS)
+    address, busy = cluster.address_of(victim), []
+
+    def kill() -> None:
+        busy.append(cluster.is_busy(address))
+        victim.kill()
+
+    found = calibrate_on(cluster.client, database, InTheWorlds(kill), **FLAGS)
     cluster.wait_for(1)
 
+    assert busy == [True]
     assert victim.wait() == -signal.SIGKILL
     assert survivor.poll() is None
     assert told(found) == truth
