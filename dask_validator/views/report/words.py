@@ -14,7 +14,7 @@ WORDS = {
     "significant": "the p-value after Benjamini-Hochberg (BH) over all canonical strategies is below 5 %",
     "DORMANT": "a year whose mean ATR is below 20 points; if it was negative with at most 5 trades, it is waived",
     "decayed edge": "a reason to earn that was there and has ended, as the demonstration plants it",
-    "world": "a past in which no strategy earns and all else is as in the data: who trades when, and what goes together",
+    "world": "a past in which no strategy earns and all else is as in the data: who trades when, what goes together",
     "luck": "promotions that the gates would make in such worlds; a bound, as it takes every strategy at break-even",
     "z": "how far a mean R is from zero, as a normal deviate: 1.645 is reached by chance once in twenty times",
 }
