@@ -40,7 +40,7 @@ from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.rules import seasons
 from dask_validator.run.run import run_validation
 from dask_validator.views.result import RunResult
-from dask_validator.work import plan, task
+from dask_validator.work import piece, plan
 from tests.conftest import Command
 from tests.support.clusters import DASK, LOST_S, Cluster, Meanwhile, end, running_scheduler, wait_until
 from tests.support.jobs import job
@@ -481,7 +481,7 @@ def test_a_plain_exception(small: Path, small_source: Path, truth: Truth, monkey
     def season_of(strategy_id: str, label: str | None) -> str | None:
         return str(int("nothing")) if strategy_id == bad else seasons.season_of(strategy_id, label)
 
-    monkeypatch.setattr(task, "season_of", season_of)
+    monkeypatch.setattr(piece, "season_of", season_of)
     validate(small, "MGC", config(small), workers=1, progress=False)
 
     check_failed_alone(small, small_source, truth, {bad: RAISED})

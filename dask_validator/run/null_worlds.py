@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -68,7 +69,8 @@ def _calibrated(run: Calibrating, universe: Universe) -> Calibrated:
     kept = np.flatnonzero(follow(observed, rows) & ~failed)
     left_out = dict.fromkeys(set(universe.seen.strategies) - {observed.ids[i] for i in kept.tolist()}, NOT_STORED)
     left_out |= universe.errors
-    left_out |= {observed.ids[i]: "FAILED" for i in np.flatnonzero(failed).tolist()}
+    failures = {name: reason for verdicts in universe.verdicts for name, reason in verdicts.failures()}
+    left_out |= {name: f"FAILED: {failures[name]}" for name in compress(observed.ids, failed)}
     observed, rows = observed.of(kept), rows.of(kept)
     passed = _with_status(universe, Status.PASSED)[:, kept]
     settings = [of_setting.terms for of_setting in universe.seen.candidates]
@@ -266,7 +268,8 @@ def _summed(
     left_out = {**of.left_out, **lost}
     kept = worlds.positions
     z = of_data.z[kept]
-    promoted = np.array([_with_drawdown(of, terms)[kept] for terms in _terms(run, universe)]) & of.passed[:, kept]
+    terms = list(_terms(run, universe))
+    promoted = np.array([_low_enough(of.rows.max_drawdown_r[kept], each) for each in terms]) & of.passed[:, kept]
     settings = [
         Setting(
             config,
@@ -274,7 +277,7 @@ def _summed(
             int(promoted[i].sum()),
             kept.size,
             len(left_out),
-            len(left_out.keys() & _ids_with(universe.verdicts[i], Status.PASSED)),
+            _promoted_beside(universe, left_out.keys() & _ids_with(universe.verdicts[i], Status.PASSED), terms[i]),
             int((z < 0).sum()),
             config.max_drawdown is not None,
         )
@@ -302,12 +305,17 @@ def _terms(run: Calibrating, universe: Universe) -> Iterator[Terms]:
         yield of_setting.terms._replace(config=config)
 
 
-def _with_drawdown(of: Calibrated, terms: Terms) -> NDArray[np.bool_]:
+def _promoted_beside(universe: Universe, passed: Collection[str], terms: Terms) -> int:
+    """How many of these strategies a run promotes, which pass all gates but that of drawdowns."""
+    drawdowns = [universe.seen.strategies[name].max_drawdown_r for name in passed]
+    return int(_low_enough(np.array(drawdowns, dtype=np.float64), terms).sum())
+
+
+def _low_enough(drawdown_r: NDArray[np.float64], terms: Terms) -> NDArray[np.bool_]:
     """Whether the gate that no world can judge lets each strategy through."""
     gate = GATES[POSITION[UPPER_BOUND]]
     threshold = gate.threshold(terms)
-    drawdown = of.rows.max_drawdown_r
-    return np.ones(drawdown.size, dtype=np.bool_) if threshold is None else gate.holds(drawdown, threshold)
+    return np.ones(drawdown_r.size, dtype=np.bool_) if threshold is None else gate.holds(drawdown_r, threshold)
 
 
 def _strategies(

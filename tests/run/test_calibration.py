@@ -81,6 +81,15 @@ def test_promoted_without_being_calibrated(database: Path) -> None:
     assert after.promoted_not_calibrated == before.promoted_not_calibrated + 1
 
 
+def test_whoever_failed_is_left_out(database: Path) -> None:
+    """A strategy whose numbers follow, but which a run fails, has no verdict that worlds could be held against."""
+    change(database, "UPDATE experimental_strategies SET win_rate = NULL WHERE strategy_id = 'MGC_ALL'")
+    found = calibrated(database)
+
+    assert found.not_calibrated["MGC_ALL"] == "FAILED: win_rate is NULL"
+    assert found.settings[0].strategies == CALIBRATED - 1
+
+
 def test_an_outcome_that_cannot_be_added_up(database: Path) -> None:
     """Worlds draw all days of a key: one that nobody knows leaves out those too who never traded it."""
     change(
@@ -122,11 +131,16 @@ def test_settings_of_several_kinds(database: Path) -> None:
 
 def test_drawdowns_are_an_upper_bound(database: Path) -> None:
     """No world has a path: the gate counts in the data alone, and says so."""
-    change(database, "UPDATE experimental_strategies SET max_drawdown_r = 30 WHERE filter_type = 'NO_FILTER'")
+    change(
+        database,
+        "UPDATE experimental_strategies SET max_drawdown_r = 30 WHERE strategy_id IN ('MGC_ALL', 'MGC_OTHER_MEAN')",
+    )
     open_gate, strict = (calibrated(database, max_drawdown=most).settings[0] for most in (None, 10.0))
 
     assert (open_gate.upper_bound, strict.upper_bound) == (False, True)
     assert strict.promoted < open_gate.promoted
+    assert (open_gate.promoted_not_calibrated, strict.promoted_not_calibrated) == (1, 0)
+    assert strict.strategies == open_gate.strategies
     assert np.array_equal(strict.counts, open_gate.counts)
 
 

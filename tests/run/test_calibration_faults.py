@@ -19,6 +19,8 @@ from distributed import Client
 from dask_validator.errors import Incomplete
 from dask_validator.events import Asking, Event, Ready, Said, TaskDone
 from dask_validator.execution.dask import client as execution_client
+from dask_validator.execution.executor import Job
+from dask_validator.execution.serial import SerialExecutor
 from dask_validator.work import plan, worlds
 from tests.conftest import Command, everything_in
 from tests.support.calibrations import calibrate_on, five_keys, told
@@ -269,6 +271,44 @@ def test_interrupted_too_early(database: Path, interrupted: list[int], called: C
     assert ran.code == 130
     assert "warning: interrupted; nothing is kept (nothing went through all worlds yet)\n" in ran.stderr
     assert set(everything_in(database.parent)) == {database.name}
+
+
+def test_a_block_that_is_there_twice(database: Path, truth: dict[str, Any], interrupted: list[int]) -> None:
+    """No strategy is counted twice, whatever the journal holds."""
+    with pytest.raises(KeyboardInterrupt):
+        calibrate_on(None, database, **FLAGS)
+    interrupted[0] = KEYS
+    journal = journal_of(database)
+    *_, last = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(journal.read_bytes() + last)
+
+    assert told(calibrate_on(None, database, **FLAGS)) == truth
+
+
+class Losing(SerialExecutor):
+    """Nobody can compute the worlds of one key, none of whose strategies is a candidate of a step-down."""
+
+    def map(self, job: Job[Any, Any]) -> Iterator[Any]:
+        """As a cluster whose workers die of it."""
+        for task in job.tasks:
+            lost = job.kind == "worlds" and task.piece.keys[0].rr_target == 4
+            yield job.handling.lost(task, "killed 4 workers") if lost else job.function(task)
+
+
+def test_what_was_lost_is_tried_again(
+    database: Path, truth: dict[str, Any], interrupted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nobody could compute is nothing to keep: the next calibration finds it still to do."""
+    with monkeypatch.context() as patch:
+        patch.setattr("dask_validator.api.SerialExecutor", Losing)
+        with pytest.raises(KeyboardInterrupt):
+            calibrate_on(None, database, **FLAGS)
+    interrupted[0] = KEYS
+    heard = InTheWorlds()
+    found = calibrate_on(None, database, heard, **FLAGS)
+
+    assert heard.taken_over()
+    assert told(found) == truth
 
 
 @pytest.mark.parametrize(

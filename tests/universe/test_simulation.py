@@ -24,9 +24,9 @@ U, C, L = range(3)  # nulls
 ALL_GATES_OPEN: dict[str, Any] = {"min_sample": 1, "stress_multiplier": 1.0, "no_walkforward": True}
 
 
-def case(units: Sequence[int], *, worlds: int = 4, block_days: float = 1e12, **flags: Any) -> Case:
-    """One strategy that takes all trades of one key, one a day, in one month."""
-    outcomes = [(FIRST + timedelta(i), "win", of / twin.UNITS) for i, of in enumerate(units)]
+def case(units: Sequence[int], *, worlds: int = 4, block_days: float = 1e12, apart: int = 1, **flags: Any) -> Case:
+    """One strategy that takes all trades of one key, so many days apart."""
+    outcomes = [(FIRST + timedelta(apart * i), "win", of / twin.UNITS) for i, of in enumerate(units)]
     universe = twin.Universe({"A": outcomes}, [twin.Trader("A", outcomes, outcomes, 100.0)], {}, COSTS["MGC"])
     return Case(universe, [RunConfig(**ALL_GATES_OPEN | flags)], twin.Worlds(worlds, 7, block_days), [])
 
@@ -68,8 +68,11 @@ def test_sums_beyond_float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_squares_beyond_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The squares of one strategy's trades are added exactly too: where all are equal, rounding is all there is."""
-    of_case = case([5_000_775, -5_000_775], worlds=8, block_days=1)
+    """Squares of one strategy are added exactly too, over all its years: where all are equal, rounding is all there is.
+
+    Each of the three is a float32, their sum is none.
+    """
+    of_case = case([3_500_776, -3_500_776, 0], worlds=60, block_days=1, apart=400)
     _, z = Simulated(of_case).worlds()
     monkeypatch.setattr(simulation, "EXACT", np.inf)
     _, rounded = Simulated(of_case).worlds()

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_validator.config import RunConfig
@@ -16,7 +16,7 @@ from dask_validator.universe.evidence import Rows, passing_in_data
 from tests.reference import null_worlds as twin
 from tests.reference.screening import COSTS
 from tests.universe.simulated import Simulated
-from tests.universe.universes import LARGE, LEAST_POOL, Case, cases
+from tests.universe.universes import LARGE, LEAST_POOL, SMALL, USUAL, Case, cases
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -28,9 +28,9 @@ def _short_eras() -> Iterator[None]:
 
 def slow(case: Case) -> list[list[twin.InWorld]]:
     """The twin's worlds, from the twin's nulls."""
-    universe, settings = case.universe, [twin.as_settings(config) for config in case.settings]
+    universe, flags = case.universe, [twin.as_settings(config) for config in case.settings]
     found = [twin.evidence(of, universe.keys[of.key], case.settings[0].min_sample) for of in universe.traders]
-    return twin.every_world(universe, settings, case.worlds, [of.mus for of in found], LEAST_POOL)
+    return twin.every_world(universe, flags, case.worlds, [of.mus for of in found], LEAST_POOL)
 
 
 def passing(case: Case) -> np.ndarray:
@@ -39,7 +39,8 @@ def passing(case: Case) -> np.ndarray:
     return found.transpose(2, 3, 1, 0)
 
 
-@given(st.one_of(cases(), cases(LARGE)))
+@settings(max_examples=200)
+@given(st.one_of(cases(SMALL), cases(SMALL), cases(USUAL), cases(LARGE)))
 def test_every_gate_in_every_world(case: Case) -> None:
     """Whoever passes a world passes the twin's, for each setting and each null, and nobody else does."""
     passed, _ = Simulated(case).worlds()
@@ -72,7 +73,7 @@ def test_doubles_are_added_in_order(units: list[int], no_walkforward: bool) -> N
     assert np.array_equal(passed, passing(case))
 
 
-@given(cases())
+@given(st.one_of(cases(SMALL), cases(USUAL)))
 def test_every_deviate_in_every_world(case: Case) -> None:
     """Deviates are those of the twin, to the last digit but one that float32 has."""
     fast = Simulated(case)
@@ -84,7 +85,7 @@ def test_every_deviate_in_every_world(case: Case) -> None:
     assert (np.abs(z[known] - expected[known]) <= np.spacing(np.abs(expected[known]))).all()
 
 
-@given(cases())
+@given(st.one_of(cases(SMALL), cases(USUAL)))
 def test_the_data(case: Case) -> None:
     """The same gates on the data, and what the nulls make of each strategy, are those of the twin."""
     fast, universe = Simulated(case), case.universe
@@ -93,9 +94,9 @@ def test_the_data(case: Case) -> None:
         columns[name] = np.array([getattr(of, name) for of in case.stored], dtype=np.float64)
     passed = passing_in_data(fast.observed, Rows(**columns), fast.terms, fast.circumstances())
 
-    settings = [twin.as_settings(config) for config in case.settings]
+    flags = [twin.as_settings(config) for config in case.settings]
     for own, (trader, stored) in enumerate(zip(universe.traders, case.stored, strict=True)):
-        assert passed[:, own].tolist() == [twin.in_data(trader, stored, flags, universe) for flags in settings]
+        assert passed[:, own].tolist() == [twin.in_data(trader, stored, of, universe) for of in flags]
         expected = twin.evidence(trader, universe.keys[trader.key], case.settings[0].min_sample)
         z = fast.evidence.z[own]
         assert (None if np.isnan(z) else z) == (expected.z and pytest.approx(expected.z, rel=1e-12))
