@@ -7,7 +7,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import compress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -70,7 +69,8 @@ def _calibrated(run: Calibrating, universe: Universe) -> Calibrated:
     left_out = dict.fromkeys(set(universe.seen.strategies) - {observed.ids[i] for i in kept.tolist()}, NOT_STORED)
     left_out |= universe.errors
     failures = {name: reason for verdicts in universe.verdicts for name, reason in verdicts.failures()}
-    left_out |= {name: f"FAILED: {failures[name]}" for name in compress(observed.ids, failed)}
+    named_failures = (observed.ids[i] for i in np.flatnonzero(failed).tolist())
+    left_out |= {name: f"FAILED: {failures[name]}" for name in named_failures}
     observed, rows = observed.of(kept), rows.of(kept)
     passed = _with_status(universe, Status.PASSED)[:, kept]
     settings = [of_setting.terms for of_setting in universe.seen.candidates]

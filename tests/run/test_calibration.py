@@ -86,7 +86,7 @@ def test_whoever_failed_is_left_out(database: Path) -> None:
     change(database, "UPDATE experimental_strategies SET win_rate = NULL WHERE strategy_id = 'MGC_ALL'")
     found = calibrated(database)
 
-    assert found.not_calibrated["MGC_ALL"] == "FAILED: win_rate is NULL"
+    assert found.not_calibrated["MGC_ALL"] == "FAILED: would pass, but cannot be promoted: win_rate is NULL"
     assert found.settings[0].strategies == CALIBRATED - 1
 
 
