@@ -39,6 +39,7 @@ from dask_validator.store.lock import doubts
 from dask_validator.system.cores import usable_cores
 from dask_validator.system.interrupts import held_back
 from dask_validator.system.surroundings import settle
+from dask_validator.universe.calibration import flags_of
 from dask_validator.views.calibration_result import CalibrationResult
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor.notebook import Notebook, in_notebook
@@ -161,10 +162,12 @@ def calibrate(
 
 
 def _is_several(name: str, value: Any) -> bool:
-    """Years are a list in themselves."""
-    if name == "exclude_years":
-        return isinstance(value, list) and all(isinstance(years, list | tuple) for years in value)
-    return isinstance(value, list | tuple)
+    """Whether it is a list of settings; years are a list in themselves. Raises InputError for an empty one."""
+    if name not in flags_of(RunConfig()) or not isinstance(value, list | tuple):
+        return False
+    if not value and name != "exclude_years":
+        raise InputError(f"{name} got {value!r}; needed one value or more")
+    return name != "exclude_years" or any(isinstance(years, list | tuple) for years in value)
 
 
 @contextmanager
@@ -182,7 +185,7 @@ def prepared_calibration(
     check_is_file(db)
     grant_access(db, safeguards)
     path = Path(safeguards.journal) if safeguards.journal else _blocks_path(db, instrument)
-    with Blocks(path, Path(db).absolute(), instrument) as blocks:
+    with Blocks(path, Path(db).absolute()) as blocks:
         database = _database(db, instrument, safeguards, listener, to_write=False)
         database = replace(database, waiting=CANONICAL)
         yield CalibrationOrder(database, instrument, settings, costs, companions), blocks

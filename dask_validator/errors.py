@@ -3,6 +3,7 @@
     ValidatorError            exit code 1   a defect of ours, or the base class
     ├── InputError            exit code 2   bad usage or input; nothing was written
     │   ├── DatabaseHeld      exit code 2   another connection holds the database
+    │   ├── NothingToCalibrate              no strategy can be put into null worlds: a run goes on without them
     │   └── MainGuardMissing                a script that would start itself again: ends it with this one line
     ├── NotCommitted          exit code 4   computed, but not (or not fully) written
     │   └── ChangedMeanwhile                others wrote to the database: the run looks again before it gives up
@@ -40,6 +41,10 @@ class DatabaseHeld(InputError):
     def __init__(self, message: str, pid: int | None = None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class NothingToCalibrate(InputError):
+    """No strategy can be put into null worlds."""
 
 
 class MainGuardMissing(InputError, SystemExit):

@@ -168,7 +168,7 @@ def calibrate(
     Changes nothing in the database.
     """
     settings = _settings(flags)
-    outputs.check(outputs.Files(db, instrument, report=flags["report"]))
+    outputs.check(outputs.Files(db, instrument, flags["journal"], report=flags["report"]))
     safeguards, dashboard = _safeguards(flags), None if flags["no_dashboard"] else flags["dashboard_address"]
     _refuse_both(workers, scheduler)
     with (
@@ -219,7 +219,7 @@ def _settings(flags: dict[str, Any]) -> list[RunConfig]:
 @options.outputs
 @click.pass_context
 def commit(ctx: click.Context, /, db: Path, instrument: str, **flags: Any) -> None:
-    """Write what a run computed but could not commit; computes nothing."""
+    """Write what a run computed but could not commit; computes nothing but null worlds that gates need."""
     outputs.check_flags(flags, db, instrument)
     with Terminal(quiet=flags["quiet"]) as terminal:
         try:

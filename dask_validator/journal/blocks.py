@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.errors import InputError
 from dask_validator.journal import checked
-from dask_validator.journal.journal import default_path, open_lines
-from dask_validator.journal.lines import Lines
+from dask_validator.journal.journal import default_path
+from dask_validator.journal.lines import Foreign, InUse, Lines
 
 Arrays = Mapping[str, NDArray[Any]]
 LARGEST = 1 << 30  # bytes of an array
@@ -24,8 +25,8 @@ FASTEST = 1  # of zlib: most numbers are small or zero
 
 
 def calibration_path(database: Path, instrument: str) -> Path:
-    """Beside the database, one for each instrument."""
-    return default_path(database, instrument).with_suffix(".luck.journal")
+    """What the files of an instrument begin with, beside the database."""
+    return default_path(database, instrument).with_suffix(".luck")
 
 
 class Shape(NamedTuple):
@@ -36,70 +37,96 @@ class Shape(NamedTuple):
 
 
 class Blocks:
-    """The file beside the database, kept by one process at a time; `path` None keeps nothing."""
+    """Files that begin with a path, each of one set of questions and kept by one process at a time.
 
-    def __init__(self, path: Path | None, database: Path, instrument: str) -> None:
-        """Lock it. Raises InputError where another process has it, or it is no journal of this user's."""
+    A path of None keeps nothing. What cannot be kept is no reason to end: `reason` says why.
+    """
+
+    def __init__(self, path: Path | None, database: Path) -> None:
         self.path = path
         self.reason: str | None = None  # why nothing more can be kept
-        self._lines: Lines | None = None if path is None else open_lines(path, database, instrument)
-        self._worth_keeping = self._lines is not None and any(True for _ in self._lines)
+        self._database = database
+        self._files: list[Lines] = []
+        self._worth_keeping: set[Path] = set()
 
     def __enter__(self) -> Blocks:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._lines is not None:
-            self._lines.close() if self._worth_keeping else self._lines.remove()
+        for lines in self._files:
+            lines.close() if lines.path in self._worth_keeping else lines.remove()
 
     @property
     def keeps(self) -> bool:
         """Whether there is something to go on with."""
-        return self._lines is not None and self._worth_keeping
+        return bool(self._worth_keeping)
 
     def begin(self, inputs: str, shapes: Mapping[str, Shape]) -> list[Arrays]:
-        """The blocks of an earlier calibration that was asked the same; others are forgotten.
+        """The blocks of an earlier calibration that was asked the same.
 
         Parameters
         ----------
         inputs
             A digest of all that blocks depend on.
+
+        Raises
+        ------
+        InputError
+            Another process is at the same, or what lies there is no journal of this user's.
         """
-        if self._lines is None:
+        lines = self._opened(inputs)
+        if lines is None:
             return []
+        self._files.append(lines)
         found, same = [], False
-        for record in self._lines:
+        for record in lines:
             with suppress(*checked.UNSOUND, zlib.error):
                 match record:
                     case {"inputs": theirs}:
                         same = theirs == inputs
                     case {"block": block} if same:
                         found.append(_decoded(block, shapes))
-        if not same:
-            self._lines.clear()
+        if found:
+            self._worth_keeping.add(lines.path)
         self._add({"pid": os.getpid(), "host": socket.gethostname()})
-        if not same:
-            self._add({"inputs": inputs})
-        self._worth_keeping = bool(found)
+        self._add({"inputs": inputs})
         return found
 
+    def _opened(self, inputs: str) -> Lines | None:
+        if self.path is None:
+            return None
+        path = self.path.with_name(f"{self.path.name}-{inputs[:12]}.journal")
+        try:
+            return Lines(path, self._database.stat().st_mode & 0o444 | 0o600)
+        except InUse:
+            raise InputError(f"{path} is in use: the same worlds are computed by another process now") from None
+        except Foreign:
+            raise
+        except InputError as error:
+            self.reason = str(error)
+            return None
+
     def done(self, block: Arrays) -> None:
-        """Keep a block: it is on the disk afterwards."""
-        self._worth_keeping |= self._add({"block": {name: _encoded(array) for name, array in block.items()}})
+        """Keep a block of the questions that have begun last: it is on the disk afterwards."""
+        if self._add({"block": {name: _encoded(array) for name, array in block.items()}}):
+            self._worth_keeping.add(self._files[-1].path)
 
     def forget(self) -> None:
         """Everything was told, or is committed."""
-        self._worth_keeping = False
+        self._worth_keeping.clear()
 
     def _add(self, record: Any) -> bool:
-        if self._lines is None or self.reason is not None:
+        if not self._files or self.reason is not None:
             return False
         try:
-            self._lines.append(record)
+            self._files[-1].append(record)
         except OSError as error:
-            self.reason = f"the journal {self.path} cannot be written ({error.strerror})"
+            self.reason = f"the journal {self._files[-1].path} cannot be written ({error.strerror})"
             return False
         return True
+
+
+NOTHING_KEPT = Blocks(None, Path())
 
 
 def _encoded(array: NDArray[Any]) -> str:

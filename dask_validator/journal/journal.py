@@ -69,7 +69,7 @@ class Journal:
         self.finished_append = False  # whether an earlier run's lines were what was left to do
         self.computed_all = False  # whether nothing is left to compute for whoever takes over
         self.recovered = Recovered()
-        self._lines = None if path is None else open_lines(path, database, instrument)
+        self._lines = None if path is None else _open(path, database, instrument)
         self._worth_keeping = False
         if self._lines is not None:
             self.recovered = _recover(self._lines)
@@ -180,8 +180,7 @@ class Journal:
         return True
 
 
-def open_lines(path: Path, database: Path, instrument: str) -> Lines:
-    """The journal of that path, locked; made when it is not there. Raises InputError."""
+def _open(path: Path, database: Path, instrument: str) -> Lines:
     try:
         # A read-only file has a journal all the same; others may read it, never add to it.
         return Lines(path, database.stat().st_mode & 0o444 | 0o600)

@@ -28,6 +28,8 @@ _COMPUTING = (
     ),
 )
 
+_JUDGING = ("config.py", "rules/gates.py", "rules/costs.py", "rules/yearly.py")
+
 
 def versions() -> dict[str, str]:
     """By package, Python and this one included."""
@@ -42,7 +44,7 @@ def source_of_the_rules() -> str:
 
 def source_of_the_worlds() -> str:
     """A hash of the source that null worlds depend on."""
-    return _hash_of((*_COMPUTING, "rules/gates.py", "rules/costs.py", "universe", "work/worlds.py"))
+    return _hash_of((*_COMPUTING, *_JUDGING, "universe", "work/worlds.py"))
 
 
 @lru_cache(maxsize=2)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dask_validator.config import RunConfig
-from dask_validator.errors import InputError
+from dask_validator.errors import InputError, NothingToCalibrate
 from dask_validator.events import Asking, Listener, Said, Screened, Started, TaskDone
 from dask_validator.journal.blocks import Blocks
 from dask_validator.model import Answer, OutcomeKey, Request, Strategy
@@ -109,7 +109,9 @@ def _look(run: Calibrating) -> Seen:
                 strategies += [row._replace(yearly_results=None, filter_params=None) for row in batch]
         survey = surveying.result()
     if not strategies:
-        raise InputError(f"{database.path} has no canonical strategies of {order.instrument}; nothing to calibrate")
+        raise NothingToCalibrate(
+            f"{database.path} has no canonical strategies of {order.instrument}; nothing to calibrate"
+        )
     run.listener(Screened(len(strategies), _count(_questions(candidates))))
     by_id = {row.strategy_id: row for row in sorted(strategies, key=attrgetter("strategy_id"))}
     return Seen(facts, survey, by_id, candidates, database.read_days(order.instrument), of_file)

@@ -82,8 +82,6 @@ def write(
                 raise NotCommitted(str(error), outcome.ended(watch, committed=True)) from error
         if warning := journal.forget():
             listener(Said(warning, warning=True))
-        if order.blocks is not None:
-            order.blocks.unlink(missing_ok=True)
     return outcome.ended(watch, committed=True)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.errors import InputError
+from dask_validator.errors import InputError, NothingToCalibrate
 from dask_validator.events import Asking, Said, TaskDone
 from dask_validator.journal.blocks import Arrays, Shape
 from dask_validator.journal.provenance import source_of_the_worlds, versions
@@ -141,10 +141,12 @@ def _simulated(
     entrants = list(_entrants(universe, of, of_data, beside))
     shapes = _shapes(len(settings), run.order.design.worlds)
     kept = run.blocks.begin(_inputs(universe, terrain, entrants), shapes)
+    if run.blocks.reason is not None:
+        run.listener(Said(f"{run.blocks.reason}: if this is interrupted, nothing can be taken over", warning=True))
     blocks = list(_disjoint(kept, len(entrants)))
     if blocks:
         done = {position for block in blocks for position in block.positions.tolist()}
-        run.listener(Said(f"Took over {len(done):,} strategies in all worlds from {run.blocks.path}"))
+        run.listener(Said(f"Took over {len(done):,} strategies in all worlds from an earlier calibration"))
         entrants = [entrant for entrant in entrants if entrant.position not in done]
     by_key: dict[OutcomeKey, list[Entrant]] = {}
     for entrant in entrants:
@@ -240,7 +242,9 @@ class _Combined:
     def of(cls, blocks: Sequence[Block], positions: NDArray[np.int32]) -> _Combined:
         """Sums and maxima: the same in any order."""
         if not blocks:
-            raise InputError("no strategy can be calibrated: none has stored numbers that follow from its outcomes")
+            raise NothingToCalibrate(
+                "no strategy can be calibrated: each failed, or its numbers do not follow from its trades"
+            )
         where_from = np.concatenate([block.positions for block in blocks])
         candidates = np.concatenate([block.candidates for block in blocks])
         by_candidate = np.argsort(candidates)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
-from dask_validator.events import Event, Listener, Screened
+from dask_validator.errors import NothingToCalibrate
+from dask_validator.events import Event, Listener, Said, Screened
 from dask_validator.journal.blocks import Blocks
 from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.fdr import Correction, adjusted_p_values, one_sided
@@ -27,13 +28,19 @@ if TYPE_CHECKING:
     from dask_validator.store.reader import Facts
 
 
-def in_worlds(order: Order, executor: Executor, listener: Listener, run_id: str) -> Calibration:
-    """All canonical strategies of the instrument in null worlds, as a part of a run that has the database open."""
+def in_worlds(order: Order, executor: Executor, listener: Listener, run_id: str, blocks: Blocks) -> Calibration | None:
+    """All canonical strategies of the instrument in null worlds, as a part of a run that has the database open.
+
+    None where nothing can be calibrated: then gates fail closed.
+    """
     database = replace(order.database, waiting=CANONICAL)
     of_all = CalibrationOrder(database, order.instrument, [order.config], order.costs)
-    with Blocks(order.blocks, order.database.path, order.instrument) as blocks:
-        computer = Computer(executor, _beside(listener), Stopwatch(), f"{run_id}-all")
+    computer = Computer(executor, _beside(listener), Stopwatch(), f"{run_id}-all")
+    try:
         return calibrated(Calibrating(of_all, computer, _beside(listener), blocks))
+    except NothingToCalibrate as error:
+        listener(Said(f"{error}: gates that need null worlds let nothing pass", warning=True))
+        return None
 
 
 def _beside(listener: Listener) -> Listener:

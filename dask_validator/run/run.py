@@ -19,6 +19,7 @@ from dask_validator.events import (
     SoFar,
     Started,
 )
+from dask_validator.journal.blocks import NOTHING_KEPT, Blocks
 from dask_validator.journal.inputs import inputs_of
 from dask_validator.journal.journal import Journal
 from dask_validator.model import Answer, Strategy
@@ -77,11 +78,10 @@ def run_validation(
     NotCommitted, Incomplete
         With what is decided so far; the journal keeps what is computed.
     """
-    run = replace(
-        _Run.of(order, executor, listener, journal), only_commits=only_commits, worlds_on=worlds_on or executor
-    )
-    with ending_told(listener):
-        return _validated(run)
+    begun = _Run.of(order, executor, listener, journal)
+    with ending_told(listener), Blocks(order.blocks, order.database.path) as blocks:
+        worlds_on = worlds_on or executor
+        return _validated(replace(begun, only_commits=only_commits, worlds_on=worlds_on, blocks=blocks))
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ class _Run:
     worlds_on: Executor
     warned: int  # by the executor, before
     only_commits: bool = False
+    blocks: Blocks = NOTHING_KEPT
 
     @classmethod
     def of(cls, order: Order, executor: Executor, listener: Listener, journal: Journal) -> _Run:
@@ -245,7 +246,7 @@ def _calibrated(run: _Run, look: _Look) -> Calibration | None:
     if not (run.order.config.needs_worlds and look.facts.waiting) or run.computer.ended_early is not None:
         return None
     with run.watch.stage("worlds"):
-        return in_worlds(run.order, run.worlds_on, run.listener, run.id)
+        return in_worlds(run.order, run.worlds_on, run.listener, run.id, run.blocks)
 
 
 def _judged(run: _Run, look: _Look, answers: dict[str, Answer], calibration: Calibration | None) -> Outcome:
@@ -309,7 +310,7 @@ def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> li
 
 def _written(run: _Run, outcome: Outcome, seen: Seen) -> Outcome:
     with garbage.paused():
-        return write(
+        committed = write(
             run.order,
             outcome,
             seen,
@@ -318,3 +319,5 @@ def _written(run: _Run, outcome: Outcome, seen: Seen) -> Outcome:
             watch=run.watch,
             journal=run.journal,
         )
+    run.blocks.forget()
+    return committed

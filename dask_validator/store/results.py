@@ -135,7 +135,7 @@ def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, stra
         np.array([bool(value) for value in columns["earns"]], dtype=np.bool_),
         _standings(columns, status),
         set(np.flatnonzero(columns["every_day"].astype(np.bool_)).tolist()),
-        {name: doubles(found[name]) for name in SHOWN if not _is_empty(found[name])},
+        {} if all(_is_empty(found[name]) for name in SHOWN) else {name: doubles(found[name]) for name in SHOWN},
     )
 
 

@@ -22,9 +22,6 @@ from dask_validator.universe.payoffs import Payoffs, without_edge
 from dask_validator.universe.worlds import Design, era_of, source_days
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 EXACT = 2**24  # whole numbers below are those of a float32

@@ -28,7 +28,7 @@ def verdict(numbers: Mapping[str, Any]) -> list[str]:
     said = [_counted(numbers)]
     if numbers["promoted"] <= numbers["null_q95"]:
         said.append(NO_EVIDENCE)
-    elif 2 * numbers["losing"] > numbers["strategies"]:
+    if 2 * numbers["losing"] > numbers["strategies"]:
         said.append(TOO_HIGH)
     if numbers["null_q95"] > WIDE * numbers["null_q05"]:
         said.append(CLUSTERS)
@@ -58,12 +58,13 @@ def _counted(numbers: Mapping[str, Any]) -> str:
 
 def of_strategy(known: Mapping[str, float | None]) -> list[str]:
     """What null worlds say of one strategy, by the names of `dask_validator_results`."""
-    if not known or known.get("z") is None:
+    if not known or known.get("luck") is None:
         return ["Not calibrated: no world without an edge says anything of it"] if known else []
-    parts = [f"z {known['z']:.2f}"]
+    z = known.get("z")
+    parts = ["z is not defined: too few trades, or all alike" if z is None else f"z {z:.2f}"]
     if known.get("luck_bound") is not None:
         mean, most = percent(known["luck_q"] or 0.0), percent(known["luck_bound"] or 0.0)
-        parts.append(f"of the promotions as strong luck makes {mean} on average, up to {most} (95 %)")
+        parts.append(f"q {mean}; with 95 % confidence at most {most} of the promotions as strong are luck")
     if (p_value := known.get("stepm_p")) is not None:
         parts.append(f"p {p_value:.4f} in the step-down over all strategies")
     calendar = f"Worlds without an edge promote its calendar in {percent(known['luck'] or 0.0)} of the cases"

@@ -145,9 +145,14 @@ class InTheWorlds:
         return [event.text for event in self.events if isinstance(event, Said) and "Took over" in event.text]
 
 
-def journal_of(database: Path) -> Path:
-    """Where the interface has it."""
-    return Path(f"{database}.MGC.luck.journal")
+def journals_of(database: Path) -> list[Path]:
+    """What a calibration has left beside the database."""
+    return sorted(database.parent.glob(f"{database.name}.MGC.luck-*.journal"))
+
+
+def said_of(strategies: int) -> str:
+    """What is said of strategies that are taken over."""
+    return f"Took over {strategies} strategies in all worlds from an earlier calibration"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/self/cwd, a path that workers see differently")
@@ -201,10 +206,9 @@ def test_all_workers_lost(
     found = calibrate_on(None, database, heard, **FLAGS)
 
     assert caught.value.exit_code == 5
-    [said] = heard.taken_over()
-    assert said.endswith(f"strategies in all worlds from {journal_of(database)}")
+    assert len(heard.taken_over()) == 1
     assert told(found) == truth
-    assert not journal_of(database).exists()
+    assert not journals_of(database)
 
 
 @pytest.mark.parametrize(("fault", "workers"), [(IN_A_TASK, 1), (AFTER_A_BLOCK, 2)], ids=["1", "2"])
@@ -220,7 +224,7 @@ def test_killed(database: Path, truth: dict[str, Any], fault: str, workers: int)
     asked = [event.strategies for event in heard.events if isinstance(event, Asking) and "worlds" in event.what]
     tasks = [event.tasks for event in heard.events if isinstance(event, Ready)][-1]
     assert tasks == KEYS - FINISHED
-    assert said == f"Took over {STRATEGIES - asked[0]} strategies in all worlds from {journal_of(database)}"
+    assert said == said_of(STRATEGIES - asked[0])
     assert told(found) == truth
     assert set(everything_in(database.parent)) == {database.name}
 
@@ -250,7 +254,7 @@ def test_interrupted(database: Path, truth: dict[str, Any], interrupted: list[in
 
     assert ran.code == 130
     assert ran.stdout == ""
-    kept = f"what went through all worlds is kept in {journal_of(database)}; go on with"
+    kept = f"what went through all worlds is kept in {database}.MGC.luck-*; go on with"
     assert said == f"warning: interrupted; {kept}"
     assert database.read_bytes() == before
     _, name, *flags = shlex.split(command)
@@ -258,7 +262,7 @@ def test_interrupted(database: Path, truth: dict[str, Any], interrupted: list[in
     assert sorted(flags) == sorted(words)
     again = called(name, *flags)
     assert again.code == 0, again.stderr
-    assert f"Took over 8 strategies in all worlds from {journal_of(database)}\n" in again.stderr
+    assert f"{said_of(8)}\n" in again.stderr
     assert again.summary == json.loads(json.dumps(truth["json"]))
     assert set(everything_in(database.parent)) == {database.name}
 
@@ -278,7 +282,7 @@ def test_a_block_that_is_there_twice(database: Path, truth: dict[str, Any], inte
     with pytest.raises(KeyboardInterrupt):
         calibrate_on(None, database, **FLAGS)
     interrupted[0] = KEYS
-    journal = journal_of(database)
+    [journal] = journals_of(database)
     *_, last = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(journal.read_bytes() + last)
 
@@ -330,9 +334,25 @@ def test_what_is_kept_holds_for_the_same_question(
     interrupted[0] = 10 * KEYS
     if statement:
         change(database, statement)
-    kept, heard = journal_of(database).read_bytes(), InTheWorlds()
+    [journal], heard = journals_of(database), InTheWorlds()
+    kept = journal.read_bytes()
     found = calibrate_on(None, database, heard, **FLAGS | flags)
 
     assert len(kept) > 1_000
     assert bool(heard.taken_over()) == taken_over
     assert told(found) == told(calibrate_on(None, database, **FLAGS | flags))
+
+
+def test_interrupted_in_the_second_kind(database: Path, interrupted: list[int]) -> None:
+    """Settings of several kinds go through the worlds one kind after the other: what is kept of each is taken over."""
+    flags = FLAGS | {"no_walkforward": False, "wf_test_months": [6, 12]}
+    interrupted[0] = KEYS + FINISHED
+    with pytest.raises(KeyboardInterrupt):
+        calibrate_on(None, database, **flags)
+    interrupted[0] = 99
+    heard = InTheWorlds()
+    found = calibrate_on(None, database, heard, **flags)
+
+    assert heard.taken_over() == [said_of(STRATEGIES), said_of(8)]
+    assert interrupted[0] == 99 - (KEYS - FINISHED)
+    assert told(found) == told(calibrate_on(None, database, **flags))

@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 import pytest
 
-from dask_validator import InputError, NotCommitted, RunConfig, explain, validate
+from dask_validator import InputError, NotCommitted, RunConfig, calibrate, explain, validate
 from dask_validator.demo import build_demo
 from dask_validator.rules.fdr import adjusted_p_values, one_sided
 from dask_validator.store import writer
@@ -246,3 +246,80 @@ def test_a_gate_without_a_name_is_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"--gate got .* needed of fdr, luck, stepm, or none"):
         validate(database, gate=("fortune",), progress=False)
+
+
+def test_a_run_leaves_what_a_calibration_has_kept(copied: Path) -> None:
+    """No run, with gates or without, takes away files that lie beside the database and are not its own."""
+    mine = [Path(f"{copied}.MGC.luck{end}") for end in ("", ".journal", "-0123456789ab.journal")]
+    for path in mine:
+        path.write_text("my notes")
+    judged(copied)
+    change(copied, "UPDATE experimental_strategies SET validation_status = NULL")
+    judged(copied, gate=["luck"])
+
+    assert [path.read_text() for path in mine] == ["my notes"] * 3
+    left = {path.name for path in copied.parent.glob("*.journal")}
+    assert left == {path.name for path in mine if path.suffix == ".journal"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE experimental_strategies SET is_canonical = FALSE",
+        "UPDATE experimental_strategies SET expectancy_r = expectancy_r + 0.01",
+    ],
+    ids=["aliases only", "nobody can be calibrated"],
+)
+def test_a_gate_without_worlds_fails_closed(copied: Path, statement: str) -> None:
+    """Where no strategy can be put into worlds the run goes on, says so, and the gate lets nobody pass."""
+    change(copied, statement)
+    result = judged(copied, gate=["luck"])
+
+    assert result.summary["committed"]
+    assert result.summary["passed"] == 0
+    assert result.calibration is None
+    notes = {row["validation_notes"] for row in rows_by_id(copied, "experimental_strategies").values()}
+    assert not any(note and note.startswith("All phases passed") for note in notes)
+
+
+def test_a_past_run_is_explained_by_the_numbers_that_it_has_kept(copied: Path) -> None:
+    """Also of a strategy that no deviate is defined of, and after p-values in the users' table have changed."""
+    result = judged(copied, gate=["luck"], min_sample=60)
+    rows = rows_by_id(copied, "dask_validator_results")
+    small = next(name for name, row in rows.items() if row["z"] is None and row["luck"] is not None)
+    tested = next(name for name, row in rows.items() if row["p_value"] is not None)
+    before = explain(copied, tested)
+    change(copied, "UPDATE experimental_strategies SET p_value = 0.9")
+
+    assert explain(copied, small).luck == result.explain(small).luck
+    assert "z is not defined" in str(explain(copied, small))
+    after = explain(copied, tested)
+    assert (after.p_value, after.discovery, after.earns) == (before.p_value, before.discovery, before.earns)
+
+
+def test_a_folder_that_takes_no_journal_is_no_reason_to_end(copied: Path, command: Command) -> None:
+    """What cannot be kept is a warning: the numbers are the same."""
+    flags = ("calibrate", "--db", copied, "--workers", 1, "--worlds", 50, "--no-regime-waivers", "--json")
+    usual = command(*flags)
+    nowhere = command(*flags, "--journal", "/proc/nowhere")
+
+    assert nowhere.code == usual.code == 0, nowhere.stderr
+    assert nowhere.summary == usual.summary
+    assert "nothing can be taken over" in nowhere.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ({"worlds": [50, 100]}, "--worlds got"),
+        ({"null_seed": [0, 1]}, "--null-seed got"),
+        ({"block_days": [1.0, 5.0]}, "--block-days got"),
+        ({"instruments": ["a.toml", "b.toml"]}, "--instruments got"),
+        ({"min_sample": []}, "min_sample got"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_vary_is_refused(copied: Path, flags: dict[str, Any], says: str) -> None:
+    """Settings share their worlds and costs: of those there is one, and of no flag there are none."""
+    with pytest.raises(InputError, match=says):
+        calibrate(copied, progress=False, workers=1, **flags)

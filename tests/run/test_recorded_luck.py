@@ -20,7 +20,7 @@ from dask_validator.journal.blocks import Blocks
 from dask_validator.universe.calibration import Setting
 from dask_validator.work import plan
 from tests.recorded import SHARED, build_database
-from tests.support.calibrations import told
+from tests.support.calibrations import five_keys, told
 
 GOLDEN = SHARED / "golden-luck"
 OPTIONS = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "set_as_default": False}
@@ -152,34 +152,20 @@ def test_recorded_answers(
     assert database.read_bytes() == before
 
 
-@pytest.fixture(scope="module")
-def few_worlds() -> dict[str, Any]:
-    """Flags of a short calibration."""
-    return {**DRAWN, "worlds": 40, "min_years_positive_pct": [1.0, 0.5], "no_regime_waivers": [False, True]}
-
-
-@pytest.fixture(scope="module")
-def serial(built: Callable[[str], Path], few_worlds: dict[str, Any]) -> dict[str, Any]:
-    """All that it says in one process."""
-    return told(calibrate(built("edges"), "MGC", workers=1, progress=False, **few_worlds))
-
-
 @pytest.mark.parametrize("workers", [2, 5])
 def test_any_number_of_workers(
-    workers: int,
-    built: Callable[[str], Path],
-    few_worlds: dict[str, Any],
-    serial: dict[str, Any],
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
+    workers: int, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In two processes and on five workers: every count and every number of every strategy, to the last byte."""
-    monkeypatch.setattr(plan, "OUTCOMES_PER_TASK", (20_000, 50_000))
+    database = five_keys(tmp_path / "keys.duckdb")
+    flags = {"worlds": 40, "min_sample": 50, "no_walkforward": True, "min_sharpe": [None, 0.02]}
+    serial = calibrate(database, "MGC", workers=1, progress=False, **flags)
+    monkeypatch.setattr(plan, "OUTCOMES_PER_TASK", (1, 1))
     with ExitStack() as opened:
         if workers == 2:
             client = request.getfixturevalue("client")
         else:
             client = opened.enter_context(Client(n_workers=workers, processes=False, **OPTIONS))
-        found = calibrate(built("edges"), "MGC", client=client, progress=False, **few_worlds)
+        found = calibrate(database, "MGC", client=client, progress=False, **flags)
 
-    assert told(found) == serial
+    assert told(found) == told(serial)

@@ -28,6 +28,8 @@ def render(instrument: str, rows: Sequence[Mapping[str, Any]]) -> str:
     said = luck.verdict(rows[0])
     if len(rows) > 1:
         said[0] = f"{names[0]}: {said[0]}"
+        no_more = (row["promoted"] <= row["null_q95"] for row in rows)
+        said += [f"{name}: {luck.NO_EVIDENCE}" for name, alike in list(zip(names, no_more, strict=True))[1:] if alike]
     return "\n".join([head, *lines, "", *said, *luck.limits(rows[0])])
 
 
