@@ -203,7 +203,7 @@ def _display(title: str, progress: bool, client: Client | None) -> Terminal | No
 def _with_flags(config: RunConfig, flags: dict[str, Any]) -> tuple[RunConfig, Safeguards]:
     rules, safe = ([field.name for field in dataclasses.fields(kind)] for kind in (RunConfig, Safeguards))
     if unknown := sorted(set(flags) - {*rules, *safe}):
-        raise InputError(f"validate() got {', '.join(unknown)}; needed {', '.join([*rules, *safe])}")
+        raise InputError(f"got {', '.join(unknown)}; needed {', '.join([*rules, *safe])}")
     config = dataclasses.replace(config, **{name: value for name, value in flags.items() if name in rules})
     return config, Safeguards(**{name: value for name, value in flags.items() if name in safe})
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +18,12 @@ from numpy.typing import NDArray
 
 from dask_validator import CalibrationResult, calibrate
 from dask_validator.journal.blocks import Blocks
+from dask_validator.run import null_worlds
 from dask_validator.universe.calibration import Setting
 from dask_validator.work import plan
-from tests.recorded import SHARED, build_database
+from tests.recorded import SHARED, SMALL, build_database
 from tests.support.calibrations import five_keys, told
+from tests.test_golden import CONFIGS
 
 GOLDEN = SHARED / "golden-luck"
 OPTIONS = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "set_as_default": False}
@@ -169,3 +172,19 @@ def test_any_number_of_workers(
         found = calibrate(database, "MGC", client=client, progress=False, **flags)
 
     assert told(found) == told(serial)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_gates_of_the_worlds_say_what_the_run_says(
+    name: str, small_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under each recorded setting they disagree about planted rows alone, whose years do not follow from any trades."""
+    planted = {strategy_id for _, strategy_id in json.loads((SMALL / "awkward.json").read_text())}
+    monkeypatch.setattr(null_worlds, "MOST_APART", len(planted))
+    found = calibrate(small_source, "MGC", replace(CONFIGS[name], worlds=20), workers=1, progress=False)
+    [setting] = found.settings
+
+    apart = {strategy_id for strategy_id, why in found.not_calibrated.items() if why == null_worlds.APART}
+    assert apart <= planted
+    assert setting.promoted > 25
+    assert setting.strategies > 400
