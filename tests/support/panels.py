@@ -48,7 +48,7 @@ def universe_of(path: Path, instrument: str) -> Universe:
         where = Where({}, sessions, database.source, instrument, identity(str(path)), False)
         days = database.read_days(instrument)
         sums, rows = [], []
-        for task in Observing(where, rules, days).tasks(groups, 1, carried=False):
+        for task in Observing(where, rules, days, with_panel=False).tasks(groups, 1, carried=False):
             for group, of_group in task.piece.read():
                 ids = [look.strategy_id for look in group.requests]
                 masks = [of_group.taken(look.strategy_id, look.filter_type) for look in group.requests]
