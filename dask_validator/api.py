@@ -24,8 +24,6 @@ from dask_validator.journal.blocks import Blocks, calibration_path
 from dask_validator.journal.journal import Journal, default_path, discard
 from dask_validator.journal.others import is_another_run
 from dask_validator.run import outputs
-from dask_validator.run.calibrating import CANONICAL, CalibrationOrder
-from dask_validator.run.calibration import run_calibration
 from dask_validator.run.commit import finish_append, refuse_other_output
 from dask_validator.run.instruments import checked_costs, costs_of
 from dask_validator.run.order import Order
@@ -39,8 +37,6 @@ from dask_validator.store.lock import doubts
 from dask_validator.system.cores import usable_cores
 from dask_validator.system.interrupts import held_back
 from dask_validator.system.surroundings import settle
-from dask_validator.universe.calibration import flags_of
-from dask_validator.views.calibration_result import CalibrationResult
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor.notebook import Notebook, in_notebook
 from dask_validator.views.result import RunResult
@@ -48,7 +44,9 @@ from dask_validator.views.result import RunResult
 if TYPE_CHECKING:
     from distributed import Client
 
+    from dask_validator.run.calibrating import CalibrationOrder
     from dask_validator.sources.source import Source
+    from dask_validator.views.calibration_result import CalibrationResult
     from dask_validator.views.monitor.terminal import Terminal
 
 NO_SAFEGUARDS = Safeguards()
@@ -144,6 +142,9 @@ def calibrate(
     Incomplete
         The workers were lost; the next call goes on.
     """
+    from dask_validator.run.calibration import run_calibration  # which plain runs need not load
+    from dask_validator.views.calibration_result import CalibrationResult
+
     settle()
     several = {name: flags.pop(name) for name in list(flags) if _is_several(name, flags[name])}
     config, safeguards = _with_flags(config or RunConfig(), flags)
@@ -163,6 +164,8 @@ def calibrate(
 
 def _is_several(name: str, value: Any) -> bool:
     """Whether it is a list of settings; years are a list in themselves. Raises InputError for an empty one."""
+    from dask_validator.universe.calibration import flags_of
+
     if name not in flags_of(RunConfig()) or not isinstance(value, list | tuple):
         return False
     if not value and name != "exclude_years":
@@ -181,6 +184,8 @@ def prepared_calibration(
     companions: bool = False,
 ) -> Iterator[tuple[CalibrationOrder, Blocks]]:
     """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
+    from dask_validator.run.calibrating import CANONICAL, CalibrationOrder
+
     costs = costs_of(instrument, settings[0].instruments)
     check_is_file(db)
     grant_access(db, safeguards)

@@ -166,6 +166,15 @@ def test_a_worker_imports_only_what_it_needs() -> None:
     assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed", "IPython"}
 
 
+def test_a_run_without_null_worlds_does_not_load_them() -> None:
+    """Who does not ask how much is luck starts as fast as before."""
+    code = "import sys, dask_validator.cli.commands; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = [name for name in done.stdout.split() if name.startswith(("dask_validator.universe", "scipy"))]
+
+    assert loaded == []
+
+
 def test_a_run_without_a_report_does_not_load_what_reports_need() -> None:
     """Templates are for those who ask for a report."""
     code = "import sys, dask_validator.cli.commands; print(*sorted({name.split('.')[0] for name in sys.modules}))"

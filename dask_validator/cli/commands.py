@@ -29,7 +29,6 @@ from dask_validator.execution.dask.dashboard import open_door
 from dask_validator.execution.dask.encryption import certified
 from dask_validator.journal.journal import Journal, default_path, left_in
 from dask_validator.run import outputs
-from dask_validator.run.calibration import run_calibration
 from dask_validator.run.instruments import costs_of
 from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
@@ -167,6 +166,8 @@ def calibrate(
 
     Changes nothing in the database.
     """
+    from dask_validator.run.calibration import run_calibration
+
     settings = _settings(flags)
     outputs.check(outputs.Files(db, instrument, flags["journal"], report=flags["report"]))
     safeguards, dashboard = _safeguards(flags), None if flags["no_dashboard"] else flags["dashboard_address"]

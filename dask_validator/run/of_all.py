@@ -16,16 +16,14 @@ from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.fdr import Correction, adjusted_p_values, one_sided
 from dask_validator.rules.gates import POSITION
 from dask_validator.rules.of_all import COLUMNS, NOTHING, OfAll
-from dask_validator.run.calibrating import CANONICAL, Calibrating, CalibrationOrder
-from dask_validator.run.calibration import calibrated
 from dask_validator.run.order import Order
-from dask_validator.universe.calibration import Calibration, Strategies
 from dask_validator.work.compute import Computer
 from dask_validator.work.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
     from dask_validator.store.reader import Facts
+    from dask_validator.universe.calibration import Calibration, Strategies
 
 
 def in_worlds(order: Order, executor: Executor, listener: Listener, run_id: str, blocks: Blocks) -> Calibration | None:
@@ -33,6 +31,9 @@ def in_worlds(order: Order, executor: Executor, listener: Listener, run_id: str,
 
     None where nothing can be calibrated: then gates fail closed.
     """
+    from dask_validator.run.calibrating import CANONICAL, Calibrating, CalibrationOrder
+    from dask_validator.run.calibration import calibrated  # which plain runs need not load
+
     database = replace(order.database, waiting=CANONICAL)
     of_all = CalibrationOrder(database, order.instrument, [order.config], order.costs)
     computer = Computer(executor, _beside(listener), Stopwatch(), f"{run_id}-all")

@@ -22,7 +22,7 @@ UPPER_BOUND = "max_drawdown_r"  # needs the path of each world; without it more 
 IMPLIED = {"outcomes", "windows"}  # by the number of valid windows
 MOMENTS = {"sharpe_ratio", "win_rate"}  # need more than sums
 
-Observed = Mapping[str, NDArray[Any]]  # by gate, to be broadcast to (n_strategies, n_worlds)
+Seen = Mapping[str, NDArray[Any]]  # by gate, to be broadcast to (n_strategies, n_worlds)
 
 
 class Circumstances(NamedTuple):
@@ -44,9 +44,7 @@ def not_simulated(terms: Terms) -> list[str]:
     return [gate.name for gate in GATES if gate.threshold(terms) is not None and gate.name not in known]
 
 
-def passing(
-    calendar: Calendar, sums: Sums, terms: Terms, beside: Circumstances, moments: Observed
-) -> NDArray[np.bool_]:
+def passing(calendar: Calendar, sums: Sums, terms: Terms, beside: Circumstances, moments: Seen) -> NDArray[np.bool_]:
     """Which strategies pass phases 1 to 6, shape (n_strategies, n_worlds).
 
     Parameters

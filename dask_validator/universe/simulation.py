@@ -17,7 +17,7 @@ from dask_validator.universe import deviates
 from dask_validator.universe.calendars import Calendar, Sums
 from dask_validator.universe.cells import Cut
 from dask_validator.universe.deviates import Doubles
-from dask_validator.universe.gates import MOMENTS, Circumstances, Observed, passing
+from dask_validator.universe.gates import MOMENTS, Circumstances, Seen, passing
 from dask_validator.universe.payoffs import Payoffs, without_edge
 from dask_validator.universe.worlds import Design, era_of, source_days
 
@@ -168,7 +168,7 @@ class Simulation:
         quality = self._quality(calendar, sums, moments and moments.of(strategy, world))
         return passing(calendar, sums, terms, beside, quality)[:, 0]
 
-    def _quality(self, calendar: Calendar, sums: Sums, moments: Moments | None) -> Observed:
+    def _quality(self, calendar: Calendar, sums: Sums, moments: Moments | None) -> Seen:
         """What the gates of phase 5 look at, as far as they are on."""
         found: dict[str, Doubles] = {}
         if moments is not None and "sharpe_ratio" in self._asked:

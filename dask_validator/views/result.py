@@ -23,7 +23,6 @@ from dask_validator.rules.verdicts import Verdicts
 from dask_validator.rules.window_gates import window_columns
 from dask_validator.run.outcome import Outcome
 from dask_validator.views import result_html
-from dask_validator.views.calibration_result import CalibrationResult
 from dask_validator.views.funnel import steps
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ class RunResult(Outcome):
         """The same run."""
         known = {field.name: getattr(outcome, field.name) for field in fields(Outcome)}
         if outcome.calibration is not None:
+            from dask_validator.views.calibration_result import CalibrationResult
+
             known["calibration"] = CalibrationResult.of(outcome.calibration)
         return cls(**known)
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from dask_validator.config import FEW_WORLDS
 from dask_validator.model import Status
-from dask_validator.universe.calibration import Calibration
 from dask_validator.wording import luck
 
 if TYPE_CHECKING:
     from dask_validator.demo import DemoTruth
+    from dask_validator.universe.calibration import Calibration
 
 _WIDTHS = (8, 9, 18, 17)
 _NAME = 26  # so that 80 columns hold a row
