@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from dask_validator.rules.gates import GATES, OF_UNIVERSE
 
-# Beside what gates observe, what is only shown: normal deviate, share of worlds that promote, share of luck on average.
-SHOWN = ("z", "luck", "luck_q")
+# Beside what gates observe, what is only shown: normal deviate, that of the test windows alone, share of worlds that
+# promote, share of luck on average.
+SHOWN = ("z", "z_stitched", "luck", "luck_q")
 COLUMNS = (*(GATES[position].name for position in OF_UNIVERSE), *SHOWN)
 WEAK = "z is not above 1.645: no weaker one can be told from luck"
 

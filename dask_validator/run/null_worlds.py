@@ -25,7 +25,7 @@ from dask_validator.universe import luck
 from dask_validator.universe.calendars import Observed
 from dask_validator.universe.calibration import Calibration, Setting, Strategies, flags_of
 from dask_validator.universe.companions import Companions, companions
-from dask_validator.universe.evidence import NULLS, Evidence, Rows, evidence, follow, passing_in_data
+from dask_validator.universe.evidence import NULLS, Evidence, Rows, evidence, follow, passing_in_data, stitched
 from dask_validator.universe.gates import UPPER_BOUND, Circumstances, dormant_years
 from dask_validator.work.piece import Group
 from dask_validator.work.worlds import Block, Entrant, Simulating, Terrain
@@ -270,7 +270,7 @@ def _summed(
 ) -> Calibration:
     """What is reported."""
     left_out = {**of.left_out, **lost}
-    kept = worlds.positions
+    kept = worlds.positions.astype(np.int64)
     z = of_data.z[kept]
     terms = list(_terms(run, universe))
     promoted = np.array([_low_enough(of.rows.max_drawdown_r[kept], each) for each in terms]) & of.passed[:, kept]
@@ -291,7 +291,7 @@ def _summed(
         run.order.instrument,
         run.order.design,
         settings,
-        _strategies(run, [of.observed.ids[i] for i in kept.tolist()], promoted[0], z, worlds),
+        _strategies(run, of.observed.of(kept), promoted[0], z, worlds),
         left_out,
         dict(zip(NULLS, luck.best(z[~np.isnan(z)], worlds.maxima), strict=True)),
         (EPOCH + timedelta(days=int(universe.seen.days[-1]))).isoformat(),
@@ -323,14 +323,15 @@ def _low_enough(drawdown_r: NDArray[np.float64], terms: Terms) -> NDArray[np.boo
 
 
 def _strategies(
-    run: Calibrating, ids: Sequence[str], promoted: NDArray[np.bool_], z: NDArray[np.float64], worlds: _Combined
+    run: Calibrating, observed: Observed, promoted: NDArray[np.bool_], z: NDArray[np.float64], worlds: _Combined
 ) -> Strategies:
     """Each strategy's share of luck, under the first setting."""
-    count = run.order.design.worlds
+    count, ids = run.order.design.worlds, observed.ids
     known = np.flatnonzero(promoted & ~np.isnan(z))
     luck_q, luck_bound, stepm_p, maxt_p = np.full((4, len(ids)), np.nan)
     luck_q[known] = luck.q_values(z[known], worlds.pairs, count)
     luck_bound[known] = luck.bounds(z[known], worlds.pairs, count)
     candidates = np.searchsorted(worlds.positions, worlds.candidates)
     stepm_p[candidates], maxt_p[candidates] = luck.step_down(z[candidates], worlds.candidate_z, worlds.rest)
-    return Strategies(ids, promoted, worlds.lucky[0] / count, z, luck_q, luck_bound, stepm_p, maxt_p)
+    of_windows = stitched(observed, run.order.config)
+    return Strategies(ids, promoted, worlds.lucky[0] / count, z, of_windows, luck_q, luck_bound, stepm_p, maxt_p)

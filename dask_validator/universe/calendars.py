@@ -75,6 +75,7 @@ class Observed(NamedTuple):
     calendar: Calendar
     sums: Sums  # of one world, the data
     squares: NDArray[np.float64]  # of the units that each trading day pays, shape (n_strategies,)
+    window_squares: NDArray[np.float64]  # the same, shape (n_windows,)
 
     def of(self, rows: NDArray[np.int64]) -> Observed:
         """The strategies at these positions, in that order."""
@@ -86,6 +87,7 @@ class Observed(NamedTuple):
             Calendar(calendar.trades[rows], years, windows),
             Sums(sums.total[rows], sums.years[of_years], sums.windows[of_windows]),
             self.squares[rows],
+            self.window_squares[of_windows],
         )
 
 
@@ -104,6 +106,7 @@ def joined(parts: Sequence[Observed]) -> Observed:
         if sums
         else Sums(*np.zeros((3, 0, 1))),
         _stacked([part.squares for part in parts], np.float64),
+        _stacked([part.window_squares for part in parts], np.float64),
     )
 
 

@@ -28,6 +28,7 @@ class Strategies(NamedTuple):
     promoted: NDArray[np.bool_]  # passes phases 1 to 6 in the data
     luck: NDArray[np.float64]  # share of the worlds that promote it: of its calendar and the gates, not of its result
     z: NDArray[np.float64]  # normal deviate of its mean; NaN below the least sample
+    z_stitched: NDArray[np.float64]  # of its trades in valid test windows alone, on which it was chosen too
     luck_q: NDArray[np.float64]  # of promoted ones, else NaN
     luck_bound: NDArray[np.float64]
     stepm_p: NDArray[np.float64]  # NaN where z is no more than 1.645

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.config import RunConfig
 from dask_validator.rules.gates import Terms
 from dask_validator.universe import deviates
 from dask_validator.universe.calendars import Observed
@@ -77,6 +78,23 @@ def evidence(observed: Observed, min_sample: int) -> Evidence:
     mus = np.array([nothing, np.where(t <= sure, mean, 0.0), mean])
     shifts = np.array([nothing, np.where(z <= sure, below, 0.0), below])
     return Evidence(z, mus, shifts, _candidates(z))
+
+
+def stitched(observed: Observed, config: RunConfig) -> NDArray[np.float64]:
+    """Deviates of the trades of valid test windows alone, shape (n_strategies,); NaN without variance.
+
+    They are no evidence beside `z`: the strategies were chosen on these windows too.
+    """
+    windows, count = observed.calendar.windows, len(observed.ids)
+    if config.no_walkforward:
+        return np.full(count, np.nan)
+    valid = windows.trades >= config.wf_min_trades
+    trades = windows.per_strategy(windows.trades * valid, count)
+    total = windows.per_strategy(observed.sums.windows * valid[:, None], count)[:, 0]
+    squares = windows.per_strategy((observed.window_squares * valid)[:, None], count)[:, 0]
+    spread = deviates.variance(total, squares / deviates.SQUARED, trades)
+    z: NDArray[np.float64] = deviates.normal(deviates.student(total, spread, trades), trades)
+    return z
 
 
 def _candidates(z: NDArray[np.float64]) -> NDArray[np.bool_]:

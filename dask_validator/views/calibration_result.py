@@ -34,7 +34,7 @@ class CalibrationResult(Calibration):
 
     @cached_property
     def by_strategy(self) -> pd.DataFrame:
-        """One row a calibrated strategy, under the first setting: promoted, z, luck, luck_q, luck_bound, stepm_p."""
+        """One row a calibrated strategy, under the first setting: promoted, z and what else is known of it."""
         import pandas as pd
 
         columns = self.strategies._asdict()

@@ -60,8 +60,10 @@ def of_strategy(known: Mapping[str, float | None]) -> list[str]:
     """What null worlds say of one strategy, by the names of `dask_validator_results`."""
     if not known or known.get("luck") is None:
         return ["Not calibrated: no world without an edge says anything of it"] if known else []
-    z = known.get("z")
+    z, of_windows = known.get("z"), known.get("z_stitched")
     parts = ["z is not defined: too few trades, or all alike" if z is None else f"z {z:.2f}"]
+    if of_windows is not None:
+        parts.append(f"{of_windows:.2f} in the test windows alone, which it was chosen on too")
     if known.get("luck_bound") is not None:
         mean, most = percent(known["luck_q"] or 0.0), percent(known["luck_bound"] or 0.0)
         parts.append(f"q {mean}; with 95 % confidence at most {most} of the promotions as strong are luck")

@@ -128,5 +128,7 @@ def observed(ids: list[str], pieces: Cut, paid: Payoffs) -> Observed:
     """The sums of one key's strategies in the data."""
     arranged = pieces.cells.arranged(pieces.strategies)
     sums = arranged.sums(pieces.paid(paid.pay[:, None]))
-    squares = np.asarray(pieces.rows() @ (paid.pay * paid.pay), dtype=np.float64)
-    return Observed(ids, arranged.calendar, sums, squares)
+    squared = paid.pay * paid.pay
+    squares = np.asarray(pieces.rows() @ squared, dtype=np.float64)
+    of_windows = arranged.windows.sums(pieces.paid(squared[:, None]))[:, 0]
+    return Observed(ids, arranged.calendar, sums, squares, of_windows)

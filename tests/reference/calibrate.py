@@ -9,7 +9,19 @@ import duckdb
 
 from . import luck
 from .filters import STRICT_ONLY, eligible
-from .null_worlds import UNITS, Evidence, InWorld, Moments, Trader, Universe, Worlds, every_world, evidence, in_data
+from .null_worlds import (
+    UNITS,
+    Evidence,
+    InWorld,
+    Moments,
+    Trader,
+    Universe,
+    Worlds,
+    every_world,
+    evidence,
+    in_data,
+    z_stitched,
+)
 from .null_worlds import traded as trading_days
 from .screening import stressed_expectancy
 from .seasons import in_season
@@ -31,6 +43,7 @@ class Calibrated(NamedTuple):
     counts: list[list[list[int]]]  # by setting, null and world
     luck: dict[str, float]
     z: dict[str, float]
+    z_stitched: dict[str, float]
     luck_q: dict[str, float]
     luck_bound: dict[str, float]
     stepm_p: dict[str, float]
@@ -69,7 +82,8 @@ def calibrate(
     universe = universe._replace(traders=list(kept.values()))
     drawn = every_world(universe, settings, worlds, [of.mus for of in of_data.values()])
     of_worlds = [dict(zip(kept, world, strict=True)) for world in drawn]
-    return reported(set(rows) - set(kept), [passed - apart for passed in promoted], of_data, of_worlds)
+    of_windows = {name: z_stitched(of, keys[of.key], settings[0]) for name, of in kept.items()}
+    return reported(set(rows) - set(kept), [passed - apart for passed in promoted], of_data, of_windows, of_worlds)
 
 
 def every_key(con: duckdb.DuckDBPyConnection, instrument: str) -> dict[Any, list[Outcome]]:
@@ -139,6 +153,7 @@ def reported(
     left_out: set[str],
     promoted: Sequence[set[str]],
     of_data: Mapping[str, Evidence],
+    of_windows: Mapping[str, float | None],
     of_worlds: Sequence[Mapping[str, InWorld]],
 ) -> Calibrated:
     """Section 6."""
@@ -157,6 +172,7 @@ def reported(
         counts,
         {name: sum(world[name].passed[0][0] for world in of_worlds) / len(of_worlds) for name in of_data},
         z,
+        {name: deviate for name, deviate in of_windows.items() if deviate is not None},
         luck.luck_q(of_promoted, lucky),
         luck.luck_bound(of_promoted, lucky),
         luck.step_down(strong, deviates),

@@ -318,6 +318,20 @@ def evidence(trader: Trader, outcomes: Sequence[Outcome], min_sample: int) -> Ev
     return Evidence(z, mus, shifts)
 
 
+def z_stitched(trader: Trader, outcomes: Sequence[Outcome], settings: Settings) -> float | None:
+    """Section 4: z of the trades of valid windows."""
+    payoff, starts, windows = pay(outcomes), window_starts(trader.walked, settings), dict[int, list[date]]()
+    for day in traded(trader.walked):
+        if (window := window_of(day, starts)) is not None:
+            windows.setdefault(window, []).append(day)
+    days = [day for of in windows.values() if len(of) >= settings.wf_min_trades for day in of]
+    if settings.no_walkforward or len(days) < 2:
+        return None
+    total, squares = sum(payoff[day] for day in set(days)), sum(payoff[day] ** 2 for day in set(days))
+    spread = variance(total, squares / UNITS**2, len(days))
+    return wallace(student(total, spread, len(days)), len(days)) if spread else None
+
+
 # All of it.
 
 

@@ -63,6 +63,7 @@ def test_every_number(database: Path, flags: dict[str, Any], several: dict[str, 
     assert found.counts.tolist() == expected.counts
     assert by_id(found, strategies.luck) == expected.luck
     assert by_id(found, strategies.z) == pytest.approx(expected.z, rel=1e-12)
+    assert by_id(found, strategies.z_stitched) == pytest.approx(expected.z_stitched, rel=1e-12)
     for name in ("luck_q", "luck_bound", "stepm_p", "maxt_p"):
         assert by_id(found, getattr(strategies, name)) == getattr(expected, name), name
     assert found.spa == expected.spa

@@ -202,6 +202,8 @@ def test_explain_says_what_it_saw_and_what_would_help(copied: Path) -> None:
     assert found.verdict.note == rows_by_id(copied, "experimental_strategies")[name]["validation_notes"]
     assert found.agrees
     assert found.luck["z"] == row["z"]
+    assert found.luck["z_stitched"] == row["z_stitched"]
+    assert f"{row['z_stitched']:.2f} in the test windows alone, which it was chosen on too" in str(found)
     assert set(found.remedy.changes) == {"gate_share"}
     again = judged(copied, dry_run=True, gate=["luck"], **found.remedy.changes)
     assert again.summary["rows"] == 0  # all are judged

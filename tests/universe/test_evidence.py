@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from dask_validator.config import RunConfig
 from dask_validator.universe import evidence as module
 from dask_validator.universe.calendars import Calendar, Observed, Segments, Sums
-from dask_validator.universe.evidence import Evidence, Rows, evidence, follow
+from dask_validator.universe.evidence import Evidence, Rows, evidence, follow, stitched
 from tests.reference.null_worlds import wallace
 
 NOTHING = np.zeros(0, dtype=np.int64)
@@ -25,6 +26,20 @@ def observed(trades: Sequence[Sequence[int]]) -> Observed:
         Calendar(np.array([len(of) for of in trades], dtype=np.int64), NO_PARTS, NO_PARTS),
         Sums(np.array([[float(sum(of))] for of in trades]).reshape(-1, 1), NO_SUMS, NO_SUMS),
         np.array([float(sum(unit * unit for unit in of)) for of in trades]),
+        np.zeros(0),
+    )
+
+
+def in_windows(*windows: Sequence[int]) -> Observed:
+    """One strategy that takes these trades in its test windows, and none besides."""
+    labels = np.arange(len(windows))
+    parts = Segments(labels * 0, labels, np.array([len(of) for of in windows]))
+    total, squares = ([float(sum(unit**power for unit in of)) for of in windows] for power in (1, 2))
+    plain = observed([[unit for of in windows for unit in of]])
+    return plain._replace(
+        calendar=plain.calendar._replace(windows=parts),
+        sums=plain.sums._replace(windows=np.array(total).reshape(-1, 1)),
+        window_squares=np.array(squares),
     )
 
 
@@ -46,6 +61,17 @@ def test_deviate() -> None:
 
     assert found.z[1] == pytest.approx(wallace(1.5, 6), abs=1e-4)
     assert np.isnan(found.z[[0, 2, 3]]).all()
+
+
+def test_deviate_of_the_test_windows() -> None:
+    """Only windows with enough trades count, of however few trades in all; two equal trades have no deviate."""
+    config = RunConfig(wf_min_trades=3)
+    first, few, last = with_t(1.5), [70_000, -900], with_t(0.2)
+
+    assert stitched(in_windows(first, few, last), config).tolist() == [of([*first, *last]).z[0]]
+    assert np.isnan(stitched(in_windows([700] * 3), config)).all()
+    assert np.isnan(stitched(in_windows(few), config)).all()
+    assert np.isnan(stitched(in_windows(first), RunConfig(no_walkforward=True))).all()
 
 
 def test_sure_losers() -> None:

@@ -116,7 +116,8 @@ def test_python_has_frames_of_it(found: CalibrationResult) -> None:
     assert list(settings["setting"]) == [f"--min-years-positive-pct {share}" for share in (0.5, 0.6, 1.0)]
     assert list(settings["promoted"]) == [setting.promoted for setting in found.settings]
     assert list(settings["null_mean"]) == found.counts[:, 0].mean(axis=1).tolist()
-    assert {"strategy_id", "promoted", "luck", "z", "luck_q", "luck_bound", "stepm_p"} <= set(strategies.columns)
+    shown = {"strategy_id", "promoted", "luck", "z", "z_stitched", "luck_q", "luck_bound", "stepm_p"}
+    assert shown <= set(strategies.columns)
     assert strategies["promoted"].sum() == found.settings[0].promoted
     assert strategies["luck_bound"].notna().sum() == found.settings[0].promoted
     assert len(repr(found)) < 100
@@ -130,10 +131,11 @@ def test_a_run_carries_its_calibration(database: Path) -> None:
 
     assert asked.calibration is not None
     assert asked.summary["calibration"] == asked.calibration.to_dict()["calibration"]
-    z = dict(zip(asked.calibration.strategies.ids, asked.calibration.strategies.z, strict=True))
-    frame = asked.strategies.set_index("strategy_id")
-    assert frame["z"].dropna().to_dict() == {name: value for name, value in z.items() if not np.isnan(value)}
-    assert plain.strategies[["z", "luck", "luck_q", "luck_bound", "stepm_p"]].isna().all(axis=None)
+    known, frame = asked.calibration.strategies, asked.strategies.set_index("strategy_id")
+    for name in ("z", "z_stitched"):
+        column = zip(known.ids, getattr(known, name).tolist(), strict=True)
+        assert frame[name].dropna().to_dict() == {of: value for of, value in column if not np.isnan(value)}
+    assert plain.strategies[["z", "z_stitched", "luck", "luck_q", "luck_bound", "stepm_p"]].isna().all(axis=None)
     assert "luck" in asked._repr_html_()
 
 
