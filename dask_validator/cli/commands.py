@@ -254,19 +254,32 @@ def report(
         terminal.say(f"Report of run {report_past_run(database, instrument, run_id, output)}: {output}")
 
 
-@cli.command()
+@cli.command(cls=options.ListFlags)
+@click.argument("source", required=False)
 @options.db
 @options.instrument
 @options.instruments
 @options.strict_filters
 @options.journal
 @options.access
+@options.trade_files
 def check(
-    db: Path, instrument: str, instruments: Path | None, strict_filters: bool, journal: Path | None, **access: Any
+    source: str | None,
+    db: Path,
+    instrument: str,
+    instruments: Path | None,
+    strict_filters: bool,
+    journal: Path | None,
+    **flags: Any,
 ) -> None:
-    """Say what a run would meet, without computing or changing anything."""
+    """Say what a run would meet, or an import of SOURCE, without computing or changing anything."""
     from dask_validator.store.checkup import examine
 
+    access = {name: flags.pop(name) for name in ("memory_limit", "allow_external_views")}
+    if source is not None:
+        return _check_trades(source, flags, access)
+    if given := [name for name, value in flags.items() if value]:
+        raise click.UsageError(f"--{given[0].replace('_', '-')} is about a trade log: name its file after check")
     costs_of(instrument, instruments)
     outputs.check(outputs.Files(db, instrument, journal, instruments=instruments))
     grant_access(db, _safeguards(access))
@@ -274,6 +287,15 @@ def check(
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
         echo(line, err=False)
+
+
+def _check_trades(source: str, flags: dict[str, Any], access: dict[str, Any]) -> None:
+    from dask_validator.trade_files.examination import examine
+    from dask_validator.trade_files.reading import ReadOptions
+    from dask_validator.views.monitor import trade_files
+
+    grant_access(Path(source), _safeguards(access))
+    echo(trade_files.examined(examine(source, ReadOptions(**flags), access["memory_limit"])), err=False)
 
 
 @cli.command()

@@ -21,7 +21,7 @@ class ListFlags(click.Command):
         """Parse as click does, each list spelled out."""
         for param in self.params:
             if isinstance(param, click.Option) and param.multiple and param.name not in ("instrument", "gate"):
-                args = _repeat_flag(param.opts[0], args)
+                args = _repeat_flag(param.opts[0], args, _is_pair if param.name == "columns" else _is_number)
         return super().parse_args(ctx, args)
 
 
@@ -29,13 +29,17 @@ def _is_number(arg: str) -> bool:
     return re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", arg) is not None
 
 
-def _repeat_flag(name: str, args: list[str]) -> list[str]:
+def _is_pair(arg: str) -> bool:
+    return "=" in arg and not arg.startswith("-")
+
+
+def _repeat_flag(name: str, args: list[str], belongs: Callable[[str], bool]) -> list[str]:
     repeated: list[str] = []
     in_list = False
     for arg in args:
-        if in_list and _is_number(arg) and repeated[-1] != name:
+        if in_list and belongs(arg) and repeated[-1] != name:
             repeated.append(name)
-        in_list = arg == name or (in_list and _is_number(arg))
+        in_list = arg == name or (in_list and belongs(arg))
         repeated.append(arg)
     return repeated
 
@@ -230,6 +234,36 @@ def access(command: Callable[..., Any]) -> Callable[..., Any]:
 def safeguards(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that Safeguards has fields for."""
     return _apply(_SAFEGUARDS, command)
+
+
+_TRADE_FILES = [
+    click.option("--format", metavar="TOOL", help="Which tool wrote the trades.  [default: told by the columns]"),
+    click.option(
+        "--unit", type=click.Choice(["r", "return", "money"]), help="Unit of the results, where no risk is known."
+    ),
+    click.option("--timezone", metavar="ZONE", help="By which zone days are told, such as America/New_York."),
+    click.option(
+        "--columns",
+        multiple=True,
+        metavar="THEIRS=OURS",
+        help="Rename columns, any number; or one TOML file that does.",
+    ),
+    click.option("--table", metavar="NAME", help="Which table or view of a DuckDB file holds the trades."),
+    click.option(
+        "--date-order", type=click.Choice(["mdy", "dmy", "ymd"]), help="Order of dates that can be read in two ways."
+    ),
+    click.option(
+        "--fees", type=click.Choice(["included", "excluded"]), help="Whether results are after the fees column."
+    ),
+    click.option(
+        "--cost-per-trade", type=click.FloatRange(min=0), metavar="X", help="Round-trip cost of trades that state none."
+    ),
+]
+
+
+def trade_files(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How trades of other tools are read."""
+    return _apply(_TRADE_FILES, command)
 
 
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")

@@ -1,0 +1,1 @@
+"""Trade logs of any backtester, read as one table: what a tool's file means is a declaration in `formats`."""

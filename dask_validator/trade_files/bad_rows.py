@@ -1,0 +1,131 @@
+"""Rows that cannot be used: each with its reason, file and line; of a reason, how many there are and the first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import duckdb
+
+from dask_validator.trade_files.loading import A_LEG, FILES, ROWS, Reader, create
+from dask_validator.trade_files.relations import REJECTS, SCANS
+
+CURRENCY = "another currency than the strategy's first trade"
+UNREADABLE = "line that cannot be read"
+DUPLICATE = "duplicate of a whole row"
+MOST_UNUSABLE = 0.05  # of the rows of a strategy (docs/trade-formats.md)
+_PLACES = "trade_places"
+
+
+class BadRows(NamedTuple):
+    """All rows of one kind."""
+
+    reason: str
+    rows: int
+    source: str  # where the first is
+    line: int  # of a text, by lines; of anything else, by rows; from 1
+    kept: bool = False  # counted among the trades all the same
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Begin anew, whatever an earlier reading has left."""
+    connection.execute("DROP VIEW IF EXISTS trades_read")
+    for table in ("trades_bad", ROWS, FILES, _PLACES):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+    connection.execute(create())
+    connection.execute(
+        f"CREATE TEMP TABLE {FILES} (file INTEGER, path VARCHAR, source VARCHAR, strategy VARCHAR, first_line INTEGER)"
+    )
+
+
+def forget_rejects(connection: duckdb.DuckDBPyConnection) -> None:
+    """Those of a look at the first rows would count twice."""
+    for table in (REJECTS, SCANS):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
+
+
+def enter_files(connection: duckdb.DuckDBPyConnection, reader: Reader) -> None:
+    """The places of a relation, by number; with the strategy where the file's name is what tells it."""
+    [(number,)] = connection.execute(f"SELECT count(*) FROM {FILES}").fetchall()
+    relation = reader.relation
+    rows = [
+        [number + at, place.path, place.name, place.strategy if reader.by_file_name else None, relation.first_line]
+        for at, place in enumerate(relation.places)
+    ]
+    connection.executemany(f"INSERT INTO {FILES} VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def part(connection: duckdb.DuckDBPyConnection, readers: list[Reader]) -> tuple[BadRows, ...]:
+    """Make `trades_read` and `trades_bad` of all rows, and count what is bad."""
+    if any(reader.results.uses_money and "currency" in reader.one.trade for reader in readers):
+        _mark_currencies(connection)
+    has_rejects = _has_rejects(connection)
+    connection.execute(
+        f"CREATE TEMP TABLE {_PLACES} AS SELECT file, source, strategy, path, first_line, first_row "
+        f"FROM {FILES} JOIN (SELECT file, min(rowid) AS first_row FROM {ROWS} GROUP BY file) USING (file)"
+    )
+    connection.execute(
+        "CREATE TEMP TABLE trades_bad AS SELECT strategy_id, reason, source, "
+        f"{_line('bad.rowid', has_rejects)} AS line FROM {ROWS} AS bad JOIN {_PLACES} AS places USING (file) "
+        f"WHERE reason <> '{A_LEG}' ORDER BY bad.rowid"
+    )
+    if has_rejects:
+        connection.execute(
+            f"INSERT INTO trades_bad SELECT strategy, '{UNREADABLE}', source, line FROM ({_rejected()}) "
+            f"JOIN {FILES} USING (path) ORDER BY file, line"
+        )
+    connection.execute(
+        "CREATE TEMP VIEW trades_read AS SELECT strategy_id, trading_day, exit_time, result, risk, cost, side, symbol, "
+        f"entry_time, source, rows.rowid AS position FROM {ROWS} AS rows JOIN {FILES} USING (file) WHERE reason IS NULL"
+    )
+    found = connection.execute(
+        "SELECT reason, count(*), first(source ORDER BY rowid), first(line ORDER BY rowid) FROM trades_bad "
+        "GROUP BY reason ORDER BY min(rowid)"
+    ).fetchall()
+    return (*(BadRows(*row) for row in found), *_duplicates(connection, has_rejects))
+
+
+def _mark_currencies(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        f"UPDATE {ROWS} SET reason = $1 FROM (SELECT strategy_id AS id, arg_min(currency, rowid) AS first FROM {ROWS} "
+        "WHERE reason IS NULL AND currency IS NOT NULL GROUP BY id HAVING count(DISTINCT currency) > 1) AS mixed "
+        f"WHERE {ROWS}.strategy_id = mixed.id AND reason IS NULL AND currency IS DISTINCT FROM mixed.first",
+        [CURRENCY],
+    )
+
+
+def _has_rejects(connection: duckdb.DuckDBPyConnection) -> bool:
+    tables = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = $1", [REJECTS]).fetchall()
+    return bool(tables) and bool(connection.execute(f"SELECT 1 FROM {REJECTS} LIMIT 1").fetchall())
+
+
+def _rejected() -> str:
+    return (
+        f"SELECT DISTINCT scans.file_path AS path, errors.line AS line FROM {REJECTS} AS errors "
+        f"JOIN {SCANS} AS scans USING (scan_id, file_id)"
+    )
+
+
+def _line(rowid: str, has_rejects: bool) -> str:
+    """The line of a row, where those that were rejected before it count too."""
+    counted = f"places.first_line + {rowid} - places.first_row"
+    if not has_rejects:
+        return counted
+    before = (
+        "SELECT count(*) FROM (SELECT line - row_number() OVER (PARTITION BY path ORDER BY line) + 1 AS at, path "
+        f"FROM ({_rejected()})) AS rejected WHERE rejected.path = places.path AND rejected.at <= {counted}"
+    )
+    return f"{counted} + ({before})"
+
+
+def _duplicates(connection: duckdb.DuckDBPyConnection, has_rejects: bool) -> list[BadRows]:
+    """Equal rows of one file, which a real log can hold: kept, and said."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE trade_duplicates AS SELECT file, min(rowid) AS row, count(*) - 1 AS more "
+        f"FROM {ROWS} WHERE reason IS NULL GROUP BY file, row_hash HAVING count(*) > 1"
+    )
+    found = connection.execute(
+        f"SELECT sum(more) OVER (), source, {_line('row', has_rejects)} FROM trade_duplicates "
+        f"JOIN {_PLACES} AS places USING (file) ORDER BY row LIMIT 1"
+    ).fetchall()
+    connection.execute("DROP TABLE trade_duplicates")
+    return [BadRows(DUPLICATE, int(count), source, line, kept=True) for count, source, line in found]

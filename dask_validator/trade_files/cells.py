@@ -1,0 +1,164 @@
+"""What a cell means: the SQL that makes a number, a time or a side of it, and NULL of what cannot be read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+EMPTY = "('', 'nan', 'nat', 'none', 'null', 'n/a', 'na', '-')"
+_CURRENCY = "(?:[A-Z]{0,3}[$€£¥₿]|[A-Z]{3,5})"
+_MINUS = "-\u2212"
+_SPACES = " \u00a0\u2009\u202f"
+_APOSTROPHES = "'\u2019"
+_LONG, _SHORT = "('long', 'buy', 'b', 'l', '1')", "('short', 'sell', 's', '-1')"
+_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+_FRACTIONAL = ("FLOAT", "DOUBLE", "DECIMAL")
+_CLOCKS = ("%H:%M:%S.%f", "%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_ORDERS = {"mdy": ("%m/%d/%y", "%m/%d/%Y"), "dmy": ("%d/%m/%y", "%d/%m/%Y"), "ymd": ("%y/%m/%d", "%Y/%m/%d")}
+DIGITS_OF_DAY = r"^\s*(\d{1,2})[/.-](\d{1,2})[/.-](?:\d{4}|\d{2})(?:\D|$)"
+OFFSET = r":\d{2}(?:\.\d+)?\s*(?:[zZ]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)$"
+FOREIGN_OFFSET = r":\d{2}(?:\.\d+)?\s*[+-](?:\d[1-9]|[1-9]\d|00:?(?:[1-9]\d|\d[1-9]))(?::?\d{2})?$"
+
+
+class Cell(NamedTuple):
+    """One column of a file, as SQL, and what kind DuckDB sees in it."""
+
+    sql: str
+    kind: str
+
+    @property
+    def is_text(self) -> bool:
+        """Whether people wrote it, in whatever manner."""
+        return not self.kind.startswith((*_NUMERIC, *_FRACTIONAL, "TIMESTAMP", "DATE", "BOOLEAN"))
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is one already."""
+        return self.kind.startswith((*_NUMERIC, *_FRACTIONAL))
+
+    @property
+    def has_zone(self) -> bool:
+        """Whether it is a time on the clock of the world."""
+        return self.kind.startswith("TIMESTAMP WITH TIME ZONE") or self.is_number
+
+
+class Manner(NamedTuple):
+    """How the cells of a file are written."""
+
+    decimal: str = "."
+    date_order: str | None = None  # of dates that do not begin with the year
+    date_format: str | None = None
+    zone: str | None = None  # of the times that do not say it; None: taken as written
+    wanted: str = "UTC"  # the zone whose days are the trading days
+
+
+def quoted(name: str) -> str:
+    """A name for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text for SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def text(cell: Cell) -> str:
+    """Without the blanks around it; NULL for none."""
+    return f"nullif(trim(CAST({cell.sql} AS VARCHAR), {literal(_SPACES)}), '')"
+
+
+def absent(cell: Cell) -> str:
+    """The condition on which nothing was written there."""
+    return (
+        f"({cell.sql} IS NULL OR lower(coalesce({text(cell)}, '')) IN {EMPTY})"
+        if cell.is_text
+        else (f"{cell.sql} IS NULL")
+    )
+
+
+def side(cell: Cell) -> str:
+    """Long or short; other words stay."""
+    word = f"lower({text(cell)})"
+    return f"CASE WHEN {word} IN {_LONG} THEN 'long' WHEN {word} IN {_SHORT} THEN 'short' ELSE {word} END"
+
+
+def spelled(decimal: str) -> str:
+    """The pattern of a number: a currency, a sign or brackets for losses, thousands in threes."""
+    thousands = f"[{_SPACES}{_APOSTROPHES}{',' if decimal == '.' else '.'}]"
+    digits = rf"(?:[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+|\d+)?(?:\{decimal}\d*)?(?:[eE][+-]?\d+)?"
+    sign, blank = rf"[+{_MINUS}]?", f"[{_SPACES}]*"
+    plain = f"{sign}{blank}{_CURRENCY}?{blank}{sign}{blank}{digits}{blank}{_CURRENCY}?"
+    return rf"(?:{plain}|\({plain}\))"
+
+
+def number(cell: Cell, decimal: str) -> str:
+    """A DOUBLE."""
+    if not cell.is_text:
+        return f"CAST({cell.sql} AS DOUBLE)"
+    trimmed = text(cell)
+    bare = rf"regexp_replace({trimmed}, '[A-Z]{{3,5}}|[A-Z]*[$€£¥₿]|[^0-9eE{decimal}+-]', '', 'g')"
+    bare = bare if decimal == "." else f"replace({bare}, ',', '.')"
+    sign = rf"CASE WHEN regexp_matches({trimmed}, '^\(|^[^0-9]*[{_MINUS}]') THEN -1 ELSE 1 END"
+    pattern = literal(spelled(decimal))
+    spelt = f"CASE WHEN regexp_full_match({trimmed}, {pattern}) THEN {sign} * abs(TRY_CAST({bare} AS DOUBLE)) END"
+    return f"coalesce(TRY_CAST({cell.sql} AS DOUBLE), {spelt})" if decimal == "." else spelt
+
+
+def time(cell: Cell, manner: Manner) -> str:
+    """A TIMESTAMP on the clock that days are told by."""
+    if cell.is_text:
+        return _written_time(cell, manner)
+    if cell.is_number:
+        return _moved(_since_1970(f"CAST({cell.sql} AS BIGINT)"), manner.wanted)
+    if cell.kind == "DATE":
+        return f"CAST({cell.sql} AS TIMESTAMP)"
+    if cell.has_zone:
+        return f"timezone({literal(manner.wanted)}, {cell.sql})"
+    return _as_said(f"CAST({cell.sql} AS TIMESTAMP)", manner)
+
+
+def _as_said(naive: str, manner: Manner) -> str:
+    return naive if manner.zone is None else _moved(naive, manner.wanted, manner.zone)
+
+
+def _moved(naive: str, wanted: str, zone: str = "UTC") -> str:
+    return naive if wanted == zone else f"timezone({literal(wanted)}, timezone({literal(zone)}, {naive}))"
+
+
+def _since_1970(whole: str) -> str:
+    """Seconds, milli-, micro- or nanoseconds: for any day of a market since 1973 their sizes do not overlap."""
+    us = (
+        f"CASE WHEN abs({whole}) < 100000000000 THEN {whole} * 1000000 WHEN abs({whole}) < 100000000000000 "
+        f"THEN {whole} * 1000 WHEN abs({whole}) < 100000000000000000 THEN {whole} ELSE {whole} // 1000 END"
+    )
+    return f"CASE WHEN abs({whole}) >= 100000000 THEN make_timestamp({us}) END"
+
+
+def _written_time(cell: Cell, manner: Manner) -> str:
+    trimmed = text(cell)
+    if manner.date_format is not None:
+        return _as_said(f"try_strptime({trimmed}, {literal(manner.date_format)})", manner)
+    iso = f"TRY_CAST({trimmed} AS TIMESTAMP)"  # an offset is applied: what comes out is UTC
+    same = manner.wanted == "UTC" and manner.zone in (None, "UTC")
+    by_offset = f"CASE WHEN regexp_matches({trimmed}, '{OFFSET}') THEN {_moved(iso, manner.wanted)} "
+    iso = iso if same else f"{by_offset} ELSE {_as_said(iso, manner)} END"
+    others = [_as_said(_by_order(trimmed, manner.date_order), manner)] if manner.date_order else []
+    others.append(
+        f"CASE WHEN regexp_full_match({trimmed}, '\\d{{9,19}}') "
+        f"THEN {_moved(_since_1970(f'CAST({trimmed} AS BIGINT)'), manner.wanted)} END"
+    )
+    return f"coalesce({iso}, {', '.join(others)})"
+
+
+def _by_order(trimmed: str, order: str) -> str:
+    """Days, months and years in that order, parted by slashes, points or dashes, with or without a clock."""
+    dates = _ORDERS[order]
+    formats = ", ".join(literal(f"{date}{clock}") for date in dates for clock in ("", *(f" {one}" for one in _CLOCKS)))
+    slashed = rf"regexp_replace({trimmed}, '^(\d+)[/.-](\d+)[/.-](\d+),?[T{_SPACES}]*', '\1/\2/\3 ')"
+    return f"try_strptime(trim(replace({slashed}, '\u202f', ' ')), [{formats}])"
+
+
+def has_foreign_offset(cell: Cell) -> str:
+    """The condition on which a text names an offset that is not that of UTC; quick for the usual length."""
+    trimmed = text(cell)
+    usual = f"length({trimmed}) = 19 AND substr({trimmed}, 17, 1) = ':'"
+    return f"(NOT ({usual}) AND regexp_matches({trimmed}, '{FOREIGN_OFFSET}'))"

@@ -1,0 +1,180 @@
+"""One statement per relation: its rows as trades, each with the reason for which it cannot be used, if there is one.
+
+All rows are kept, in the order of the source: a row's number in its file is told by where it stands.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dask_validator.trade_files import cells
+from dask_validator.trade_files.cells import Cell, Manner, literal, quoted
+from dask_validator.trade_files.declaration import Format
+from dask_validator.trade_files.relations import Relation
+from dask_validator.trade_files.units import Results
+
+ROWS, FILES = "trade_rows", "trade_files"
+A_LEG = ""  # no trade in itself, and nothing wrong with it
+OPEN = "open trade"
+NO_STRATEGY = "no strategy"
+NO_DATE, BAD_DATE = "no date", "unreadable date"
+NO_RESULT, BAD_RESULT, NOT_FINITE = "no result", "result is not a number", "result is not finite"
+NO_RISK = "no initial risk: no stop, no distance, or on the wrong side of the entry"
+FOREIGN_ZONE = "another zone"
+COLUMNS = {
+    "file": "INTEGER",
+    "strategy_id": "VARCHAR",
+    "trading_day": "DATE",
+    "exit_time": "TIMESTAMP",
+    "result": "DOUBLE",
+    "risk": "DOUBLE",
+    "cost": "DOUBLE",
+    "side": "VARCHAR",
+    "symbol": "VARCHAR",
+    "entry_time": "TIMESTAMP",
+    "currency": "VARCHAR",
+    "reason": "VARCHAR",
+    "row_hash": "UBIGINT",
+}
+
+
+class Reader(NamedTuple):
+    """All that decides what the rows of a relation mean."""
+
+    relation: Relation
+    one: Format
+    found: dict[str, str]
+    manner: Manner
+    results: Results
+    zone_said: bool
+    cost_per_trade: float | None
+
+    @property
+    def by_file_name(self) -> bool:
+        """Whether nothing but the file's name says which strategy its trades are of."""
+        return self.one.chosen(self.one.trade, "strategy_id", self.found) is None
+
+    def cell(self, name: str) -> Cell:
+        """The file's column for one of our names."""
+        return self.relation.cells[self.found[name]]
+
+
+def create() -> str:
+    """The statement that makes the table of all rows."""
+    return f"CREATE TEMP TABLE {ROWS} ({', '.join(f'{name} {kind}' for name, kind in COLUMNS.items())})"
+
+
+def insert(reader: Reader) -> str:
+    """The statement that reads a relation into it."""
+    order = "ORDER BY row" if reader.one.ordered else ""
+    derived = _derived(reader)
+    return f"INSERT INTO {ROWS} SELECT {', '.join(_trade(reader).values())} FROM {derived} {order}"
+
+
+def _read(reader: Reader) -> str:
+    """Each column that the declaration names, by our name and as what it is."""
+    relation, one, found = reader.relation, reader.one, reader.found
+    columns = []
+    for name in found:
+        cell = reader.cell(name)
+        if name in one.columns["numbers"]:
+            columns.append(f"{cells.number(cell, reader.manner.decimal)} AS {quoted(name)}")
+            columns.append(f"NOT {cells.absent(cell)} AS {_filled(name)}")
+        elif name in one.columns["times"]:
+            columns.append(f"{cells.time(cell, reader.manner)} AS {quoted(name)}")
+            columns.append(f"NOT {cells.absent(cell)} AS {_filled(name)}")
+            if cell.is_text and not reader.zone_said:
+                columns.append(f"{cells.has_foreign_offset(cell)} AS {_foreign(name)}")
+        else:
+            columns.append(f"{(cells.side if name in one.columns['sides'] else cells.text)(cell)} AS {quoted(name)}")
+    if one.ordered:
+        columns.append("row_number() OVER () AS row")
+    every = ", ".join(cell.sql for cell in relation.cells.values())
+    place = "place_name" if len(relation.places) > 1 else literal(relation.places[0].path)
+    return f"(SELECT {', '.join(columns)}, {place} AS place, hash({every}) AS row_hash FROM {relation.sql})"
+
+
+def _filled(name: str) -> str:
+    return quoted(f"{name} filled")
+
+
+def _foreign(name: str) -> str:
+    return quoted(f"{name} foreign")
+
+
+def _derived(reader: Reader) -> str:
+    """The same with the place's number and, one after the other, what the declaration derives."""
+    relation = (
+        f"(SELECT files.file, files.strategy AS file_name, of_file.* FROM {_read(reader)} AS of_file "
+        f"JOIN {FILES} AS files ON files.path = of_file.place)"
+    )
+    for name, expression in reader.one.derived.items():
+        if reader.one.has(expression, reader.found):
+            relation = f"(SELECT *, {expression} AS {quoted(name)} FROM {relation})"
+    return relation
+
+
+def _trade(reader: Reader) -> dict[str, str]:
+    """The SQL of each column of the table."""
+    one, found, results = reader.one, reader.found, reader.results
+    parts = {name: one.chosen(one.trade, name, found) for name in COLUMNS}
+    time = one.chosen(one.trade, "exit_time", found) or "NULL"
+    strategy = parts["strategy_id"] or "file_name"
+    cost = results.cost or "NULL"
+    if reader.cost_per_trade is not None:
+        fixed = reader.cost_per_trade * (100 if results.unit == "return" else 1)
+        cost = f"coalesce({cost}, {fixed!r})"
+    values: dict[str, str] = {
+        "file": "file",
+        "strategy_id": strategy,
+        "trading_day": f"CAST({parts['trading_day'] or time} AS DATE)",
+        "exit_time": time,
+        "result": results.result,
+        "risk": results.risk or "NULL",
+        "cost": f"CASE WHEN isfinite({cost}) THEN {cost} END" if cost != "NULL" else "NULL",
+        "side": parts["side"] or "NULL",
+        "symbol": parts["symbol"] or "NULL",
+        "entry_time": parts["entry_time"] or "NULL",
+        "currency": parts["currency"] if results.uses_money and parts["currency"] else "NULL",
+        "row_hash": "row_hash",
+    }
+    return {name: f"{_reason(reader, values)}" if name == "reason" else values[name] for name in COLUMNS}
+
+
+def _reason(reader: Reader, values: dict[str, str]) -> str:
+    """Why a row is no trade that can be used: the first of these that holds."""
+    one, results, time = reader.one, reader.results, values["exit_time"]
+    declared = [(one.legs or "", A_LEG), *((condition, reason) for reason, condition in one.bad.items())]
+    of_time, of_result = _unread(reader, "times", time), _unread(reader, "numbers", results.amount)
+    cases = [
+        *((condition, reason) for condition, reason in declared if condition and one.has(condition, reader.found)),
+        *((foreign, FOREIGN_ZONE) for foreign in _foreigners(reader, time)),
+        (f"({values['strategy_id']}) IS NULL", NO_STRATEGY),
+        (f"({time}) IS NULL AND ({of_time})", BAD_DATE),
+        (f"({time}) IS NULL", NO_DATE),
+        (f"({results.amount}) IS NULL AND ({of_result})", BAD_RESULT),
+        (f"({results.amount}) IS NULL", NO_RESULT),
+        (f"NOT isfinite({results.amount})", NOT_FINITE),
+    ]
+    if results.needs_risk:
+        cases.append((f"NOT coalesce(isfinite({results.risk}) AND ({results.risk}) > 0, false)", NO_RISK))
+    cases.append((f"NOT coalesce(isfinite({results.result}), false)", NOT_FINITE))
+    return "CASE " + " ".join(f"WHEN {condition} THEN {literal(reason)}" for condition, reason in cases) + " END"
+
+
+def _unread(reader: Reader, kind: str, expression: str) -> str:
+    """The condition on which something stands in a column that the expression takes, and cannot be read."""
+    names = [name for name in _taken(reader, kind, expression)]
+    return " OR ".join(f"({_filled(name)} AND {quoted(name)} IS NULL)" for name in names) or "false"
+
+
+def _foreigners(reader: Reader, time: str) -> list[str]:
+    if reader.zone_said:
+        return []
+    return [_foreign(name) for name in _taken(reader, "times", time) if reader.cell(name).is_text]
+
+
+def _taken(reader: Reader, kind: str, expression: str) -> list[str]:
+    """The columns of the file that the expression takes."""
+    named = reader.one.named(expression)
+    return [name for name in reader.one.columns[kind] if name in named and name in reader.found]
