@@ -26,7 +26,7 @@ from dask_validator.demo import build_demo
 from dask_validator.events import ignore
 from dask_validator.execution.executor import Job
 from dask_validator.execution.serial import SerialExecutor
-from dask_validator.run.calibration import run_calibration
+from dask_validator.run.calibrate import run_calibration
 from dask_validator.run.forecast import makespan
 from dask_validator.universe.simulation import draws
 from dask_validator.work.worlds import WorldsTask, simulation_of, worlds_task

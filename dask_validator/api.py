@@ -44,7 +44,7 @@ from dask_validator.views.result import RunResult
 if TYPE_CHECKING:
     from distributed import Client
 
-    from dask_validator.run.calibrating import CalibrationOrder
+    from dask_validator.run.all_strategies import CalibrationOrder
     from dask_validator.sources.source import Source
     from dask_validator.views.calibration_result import CalibrationResult
     from dask_validator.views.monitor.terminal import Terminal
@@ -142,7 +142,7 @@ def calibrate(
     Incomplete
         The workers were lost; the next call goes on.
     """
-    from dask_validator.run.calibration import run_calibration  # which plain runs need not load
+    from dask_validator.run.calibrate import run_calibration  # which plain runs need not load
     from dask_validator.views.calibration_result import CalibrationResult
 
     settle()
@@ -182,9 +182,10 @@ def prepared_calibration(
     listener: Listener = ignore,
     *,
     companions: bool = False,
+    counts_only: bool = False,
 ) -> Iterator[tuple[CalibrationOrder, Blocks]]:
     """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
-    from dask_validator.run.calibrating import CANONICAL, CalibrationOrder
+    from dask_validator.run.all_strategies import CANONICAL, CalibrationOrder
 
     costs = costs_of(instrument, settings[0].instruments)
     check_is_file(db)
@@ -193,7 +194,7 @@ def prepared_calibration(
     with Blocks(path, Path(db).absolute()) as blocks:
         database = _database(db, instrument, safeguards, listener, to_write=False)
         database = replace(database, waiting=CANONICAL)
-        yield CalibrationOrder(database, instrument, settings, costs, companions), blocks
+        yield CalibrationOrder(database, instrument, settings, costs, companions, counts_only), blocks
         blocks.forget()
 
 

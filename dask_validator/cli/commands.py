@@ -166,7 +166,7 @@ def calibrate(
 
     Changes nothing in the database.
     """
-    from dask_validator.run.calibration import run_calibration
+    from dask_validator.run.calibrate import run_calibration
 
     settings = _settings(flags)
     outputs.check(outputs.Files(db, instrument, flags["journal"], report=flags["report"]))
@@ -176,7 +176,13 @@ def calibrate(
         certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))),
         Terminal(quiet=flags["quiet"]) as terminal,
         prepared_calibration(
-            db, instrument, settings, safeguards, terminal.listen, companions=bool(flags["report"])
+            db,
+            instrument,
+            settings,
+            safeguards,
+            terminal.listen,
+            companions=bool(flags["report"]),
+            counts_only=not flags["report"],
         ) as (order, blocks),
         open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
         going_on.calibration_explained(ctx, terminal, blocks),

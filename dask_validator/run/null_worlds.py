@@ -20,13 +20,15 @@ from dask_validator.model import EPOCH, OutcomeKey, Status
 from dask_validator.rules.costs import risk_dollars
 from dask_validator.rules.gates import GATES, POSITION, Terms
 from dask_validator.rules.verdicts import Verdicts
-from dask_validator.run.calibrating import Calibrating, Universe, refuse_incomplete, where
+from dask_validator.run.all_strategies import Calibrating, Universe, refuse_incomplete, where
 from dask_validator.universe import luck
 from dask_validator.universe.calendars import Observed
 from dask_validator.universe.calibration import Calibration, Setting, Strategies, flags_of
 from dask_validator.universe.companions import Companions, companions
 from dask_validator.universe.evidence import NULLS, Evidence, Rows, evidence, follow, passing_in_data, stitched
 from dask_validator.universe.gates import UPPER_BOUND, Circumstances, dormant_years
+from dask_validator.wording.luck import MOST_NAMED
+from dask_validator.wording.sentences import listed
 from dask_validator.work.piece import Group
 from dask_validator.work.worlds import Block, Entrant, Simulating, Terrain
 
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 MOST_APART, SHARE_APART = 5, 0.01  # strategies about which run and worlds may disagree
-MOST_NAMED = 10
 NOT_STORED = "its stored numbers do not follow from its outcomes and filter"
 APART = "the gates of the worlds do not say of its data what the run says"
 
@@ -54,6 +55,8 @@ def put_into_worlds(run: Calibrating, universe: Universe) -> Calibration:
     calibrated = _calibrated(run, universe)
     settings = [of_setting.terms for of_setting in universe.seen.candidates]
     of_data = evidence(calibrated.observed, settings[0].config.min_sample)
+    if run.order.counts_only:
+        of_data = of_data._replace(candidates=np.zeros_like(of_data.candidates))
     blocks = _simulated(run, universe, calibrated, of_data, tuple(settings))
     lost = {calibrated.observed.ids[i]: b.lost for b in blocks if b.lost for i in b.positions.tolist()}
     blocks = [block for block in blocks if not block.lost]
@@ -78,8 +81,6 @@ def _calibrated(run: Calibrating, universe: Universe) -> Calibrated:
     apart = (passing_in_data(observed, rows, settings, beside) != passed).any(axis=0)
     named = [observed.ids[i] for i in np.flatnonzero(apart).tolist()]
     _refuse_apart(named, len(kept))
-    if named:
-        run.listener(Said(f"not calibrated, because {APART}: {_listed(named)}", warning=True))
     left_out |= dict.fromkeys(named, APART)
     same = np.flatnonzero(~apart)
     return Calibrated(observed.of(same), rows.of(same), passed[:, same], left_out, kept[same])
@@ -90,13 +91,8 @@ def _refuse_apart(named: Sequence[str], count: int) -> None:
     if len(named) > most:
         raise InputError(
             f"the gates of the worlds disagree with the run about {len(named):,} of {count:,} strategies, "
-            f"needed at most {most:,}; the first are {_listed(named)}"
+            f"needed at most {most:,}; the first are {listed(named, MOST_NAMED)}"
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _rows(universe: Universe) -> Rows:
@@ -136,7 +132,7 @@ def _simulated(
         settings,
         run.order.costs,
         beside.dormant,
-        float(known.min(initial=np.inf)),
+        None if run.order.counts_only else float(known.min(initial=np.inf)),
     )
     entrants = list(_entrants(universe, of, of_data, beside))
     shapes = _shapes(len(settings), run.order.design.worlds)
@@ -293,10 +289,16 @@ def _summed(
         settings,
         _strategies(run, of.observed.of(kept), promoted[0], z, worlds),
         left_out,
-        dict(zip(NULLS, luck.best(z[~np.isnan(z)], worlds.maxima), strict=True)),
+        _best(run, z, worlds),
         (EPOCH + timedelta(days=int(universe.seen.days[-1]))).isoformat(),
         None if universe.panel is None else _companions(universe.panel[of.places[kept]], z, worlds),
     )
+
+
+def _best(run: Calibrating, z: NDArray[np.float64], worlds: _Combined) -> dict[str, float]:
+    if run.order.counts_only:
+        return {}
+    return dict(zip(NULLS, luck.best(z[~np.isnan(z)], worlds.maxima), strict=True))
 
 
 def _companions(panel: csr_matrix, z: NDArray[np.float64], worlds: _Combined) -> Companions:
@@ -327,7 +329,7 @@ def _strategies(
 ) -> Strategies:
     """Each strategy's share of luck, under the first setting."""
     count, ids = run.order.design.worlds, observed.ids
-    known = np.flatnonzero(promoted & ~np.isnan(z))
+    known = np.flatnonzero(promoted & ~np.isnan(z) & (not run.order.counts_only))
     luck_q, luck_bound, stepm_p, maxt_p = np.full((4, len(ids)), np.nan)
     luck_q[known] = luck.q_values(z[known], worlds.pairs, count)
     luck_bound[known] = luck.bounds(z[known], worlds.pairs, count)

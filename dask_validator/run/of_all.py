@@ -22,20 +22,22 @@ from dask_validator.work.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
-    from dask_validator.store.reader import Facts
+    from dask_validator.store.reader import Facts, Survey
     from dask_validator.universe.calibration import Calibration, Strategies
 
 
-def in_worlds(order: Order, executor: Executor, listener: Listener, run_id: str, blocks: Blocks) -> Calibration | None:
+def in_worlds(
+    order: Order, executor: Executor, listener: Listener, run_id: str, *, blocks: Blocks, survey: Survey
+) -> Calibration | None:
     """All canonical strategies of the instrument in null worlds, as a part of a run that has the database open.
 
     None where nothing can be calibrated: then gates fail closed.
     """
-    from dask_validator.run.calibrating import CANONICAL, Calibrating, CalibrationOrder
-    from dask_validator.run.calibration import calibrated  # which plain runs need not load
+    from dask_validator.run.all_strategies import CANONICAL, Calibrating, CalibrationOrder
+    from dask_validator.run.calibrate import calibrated  # which plain runs need not load
 
     database = replace(order.database, waiting=CANONICAL)
-    of_all = CalibrationOrder(database, order.instrument, [order.config], order.costs)
+    of_all = CalibrationOrder(database, order.instrument, [order.config], order.costs, survey=survey)
     computer = Computer(executor, _beside(listener), Stopwatch(), f"{run_id}-all")
     try:
         return calibrated(Calibrating(of_all, computer, _beside(listener), blocks))

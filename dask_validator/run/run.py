@@ -245,8 +245,10 @@ def _calibrated(run: _Run, look: _Look) -> Calibration | None:
     """All strategies in null worlds, where a gate or the user asks for it."""
     if not (run.order.config.needs_worlds and look.facts.waiting) or run.computer.ended_early is not None:
         return None
+    if run.only_commits:
+        run.say("What the run has not kept of the null worlds is computed now, in this process alone")
     with run.watch.stage("worlds"):
-        return in_worlds(run.order, run.worlds_on, run.listener, run.id, run.blocks)
+        return in_worlds(run.order, run.worlds_on, run.listener, run.id, blocks=run.blocks, survey=look.survey)
 
 
 def _judged(run: _Run, look: _Look, answers: dict[str, Answer], calibration: Calibration | None) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from dask_validator.rules.filters import is_known
 from dask_validator.rules.gates import OF_WINDOWS
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.wording.harmless import plain
+from dask_validator.wording.sentences import listed
 
 MOST_NAMED = 20
 RETIRING = (Status.REJECTED, Status.SKIPPED)
@@ -76,15 +77,10 @@ def unknown_filters(waiting: Mapping[str, int], strict: bool) -> list[str]:
     counts = {name: count for name, count in sorted(waiting.items()) if not is_known(name, strict)}
     if strict or not counts:  # strictly, each is FAILED and says so itself
         return []
-    named = _listed([f"{name!r} ({count:,})" for name, count in counts.items()])
+    named = listed([f"{name!r} ({count:,})" for name, count in counts.items()], MOST_NAMED)
     strictly = "--strict-filters applies those it knows, fails the others"
     use = f"waiting strategies use unknown filters, which are taken as every day ({strictly})"
     return [f"{sum(counts.values()):,} {use}: {named}"]
-
-
-def _listed(names: Sequence[str]) -> str:
-    hidden = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {hidden:,} more" if hidden > 0 else "")
 
 
 def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:
@@ -97,7 +93,7 @@ def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:
 
 def left_alone(ids: Iterable[str]) -> list[str]:
     """A sentence for strategies that others have validated, or removed, before our commit."""
-    named = plain(_listed(sorted(ids)))
+    named = plain(listed(sorted(ids), MOST_NAMED))
     return [f"validated or removed by somebody else meanwhile and left alone: {named}"] if named else []
 
 

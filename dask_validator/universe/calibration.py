@@ -84,9 +84,9 @@ class Calibration:
     strategies
         Each calibrated strategy, under the first setting.
     not_calibrated
-        By strategy_id, why it is left out.
+        By strategy_id, why it is left out, under one of the settings at least.
     spa
-        p-values of the best strategy (Hansen 2005), by null.
+        p-values of the best strategy (Hansen 2005), by null; none where only counts were wanted.
     last_day
         The last day with an outcome, as ISO date: only days after it are out of sample.
     companions

@@ -44,7 +44,7 @@ class CalibrationResult(Calibration):
         """The table and what it says, for a notebook."""
         rows = self.to_dict()["calibration"]
         cells = [(name, *luck.row(row)) for name, row in zip(luck.names(rows), rows, strict=True)]
-        said = [*luck.verdict(rows[0]), *luck.limits(rows[0])]
+        said = [*luck.verdict(rows), *luck.limits(rows[0])]
         return table(luck.HEAD, cells) + "".join(f"<p>{escaped(text)}</p>" for text in said)
 
     def plot(self) -> figure:

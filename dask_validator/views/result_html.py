@@ -74,8 +74,8 @@ def _facts_of(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "walk-forward", f"{walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed"
     if doubt := sentences.unknown_filters(summary):
         yield "unknown filters", doubt
-    for row in summary.get("calibration", []):
-        yield "luck", " ".join(luck.verdict(row))
+    if rows := summary.get("calibration"):
+        yield "luck", " ".join([*luck.verdict(rows), *luck.limits(rows[0])])
     yield "p-values", ". ".join(sentences.discoveries(summary["fdr"]))
     if summary["retired"]:
         yield "retired setups", f"{summary['retired']:,}"

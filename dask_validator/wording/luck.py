@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dask_validator.wording.sentences import listed
+
 WIDE = 5.0  # times: beyond, the interval needs an explanation
+MOST_NAMED, MOST_REASONS = 5, 5  # strategies or settings in one line; lines
 SAME_YEARS = (
     "All strategies were chosen on the same years as these windows. No window here is out of sample; only days after "
     "{last_day} are."
@@ -23,9 +26,21 @@ TOO_HIGH = (
 CLUSTERS = "Strategies move together: promotions come in clusters, so the number of lucky ones varies widely."
 
 
-def verdict(numbers: Mapping[str, Any]) -> list[str]:
-    """How many promotions luck would make under one setting; `numbers` as `--json` names them."""
-    said = [_counted(numbers)]
+def verdict(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many promotions luck would make under the first setting, and what to doubt of which; rows as in `--json`."""
+    settings, said = names(rows), _counted(rows[0])
+    of_doubts: dict[str, list[str]] = {}
+    for name, numbers in zip(settings, rows, strict=True):
+        for doubt in _doubts(numbers):
+            of_doubts.setdefault(doubt, []).append(name)
+    return [
+        said if len(rows) == 1 else f"{settings[0]}: {said}",
+        *(doubt if len(of) == len(rows) else f"{listed(of, MOST_NAMED)}: {doubt}" for doubt, of in of_doubts.items()),
+    ]
+
+
+def _doubts(numbers: Mapping[str, Any]) -> list[str]:
+    said = []
     if numbers["promoted"] <= numbers["null_q95"]:
         said.append(NO_EVIDENCE)
     if 2 * numbers["losing"] > numbers["strategies"]:
@@ -71,6 +86,23 @@ def of_strategy(known: Mapping[str, float | None]) -> list[str]:
         parts.append(f"p {p_value:.4f} in the step-down over all strategies")
     calendar = f"Worlds without an edge promote its calendar in {percent(known['luck'] or 0.0)} of the cases"
     return [f"Luck: {', '.join(parts)}", f"{calendar}: that is of the calendar and the gates, not of its result"]
+
+
+def by_reason(left_out: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Who is not calibrated, by why, the most frequent reason first; `left_out` by strategy_id."""
+    found: dict[str, list[str]] = {}
+    for strategy_id, reason in sorted(left_out.items()):
+        found.setdefault(reason, []).append(strategy_id)
+    return sorted(found.items(), key=lambda item: -len(item[1]))
+
+
+def named(left_out: Mapping[str, str]) -> list[str]:
+    """The same in a few lines."""
+    ordered = by_reason(left_out)
+    lines = [f"not calibrated, because {reason}: {listed(ids, MOST_NAMED)}" for reason, ids in ordered[:MOST_REASONS]]
+    if others := ordered[MOST_REASONS:]:
+        lines.append(f"not calibrated for {len(others):,} other reasons: {sum(len(ids) for _, ids in others):,} more")
+    return lines
 
 
 def limits(numbers: Mapping[str, Any]) -> list[str]:

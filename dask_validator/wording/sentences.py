@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 SAME_TRADES = (
@@ -14,6 +14,12 @@ SAME_TRADES = (
     "independent reasons."
 )
 RESIDUE = 0.25  # in |Sharpe| * n * eps: equal R leaves more than 1; a million trades that differ by 0.0001 R, 0.01
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """At most so many of them, and how many more there are."""
+    hidden = len(names) - most
+    return ", ".join(names[:most]) + (f" and {hidden:,} more" if hidden > 0 else "")
 
 
 def discoveries(fdr: Mapping[str, int]) -> tuple[str, str]:

@@ -215,6 +215,7 @@ def test_all_workers_lost(
 def test_killed(database: Path, truth: dict[str, Any], fault: str, workers: int) -> None:
     """After SIGKILL the next call computes only what had not gone through all worlds, and says so."""
     command = [sys.executable, "-c", fault, "calibrate", "--db", str(database), "--no-dashboard", *WORDS]
+    command += ["--report", str(database.with_suffix(".html"))]  # which wants to know of strategies, as Python does
     died = subprocess.run([*command, "--workers", str(workers)], capture_output=True, text=True, check=False)
     heard = InTheWorlds()
     found = calibrate_on(None, database, heard, **FLAGS)

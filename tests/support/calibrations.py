@@ -10,7 +10,7 @@ from distributed import Client
 from dask_validator.api import open_executor, prepared_calibration
 from dask_validator.config import RunConfig, combinations
 from dask_validator.events import Listener, ignore
-from dask_validator.run.calibration import run_calibration
+from dask_validator.run.calibrate import run_calibration
 from dask_validator.universe.calibration import Calibration
 from tests.support.backtests import backtest
 from tests.support.tiny import change, tiny_database

@@ -71,7 +71,7 @@ def found(database: Path) -> CalibrationResult:
 )
 def test_it_says_what_follows_from_the_numbers(changed: dict[str, Any], said: list[str]) -> None:
     """No evidence where luck makes as many; too high where most lose; clusters where the interval is wide."""
-    first, *others = luck.verdict(NUMBERS | changed)
+    first, *others = luck.verdict([NUMBERS | changed])
 
     assert first.startswith(
         "If no strategy had an edge, a run with these flags on these days would promote 20.0 of 917"
@@ -82,15 +82,37 @@ def test_it_says_what_follows_from_the_numbers(changed: dict[str, Any], said: li
 def test_without_promotions_there_is_no_share() -> None:
     """Nothing is divided by nothing."""
     none = dict.fromkeys(("false_share", "false_share_low", "false_share_high"))
-    [first, *_] = luck.verdict(NUMBERS | none | {"promoted": 0})
+    [first, *_] = luck.verdict([NUMBERS | none | {"promoted": 0}])
 
     assert first.endswith("It promoted 0.")
     assert luck.row(NUMBERS | none | {"promoted": 0})[-1] == "-"
 
 
+def test_every_setting_has_its_doubts() -> None:
+    """What is true of all settings is said once; what is true of some names them, also those beside the first."""
+    rows = [NUMBERS | {"settings": {"min_sample": sample}, "losing": 459} for sample in (20, 30, 60)]
+    rows[1] = rows[1] | {"promoted": 45}
+    rows[2] = rows[2] | {"promoted": 45, "upper_bound": True}
+    first, *others = luck.verdict(rows)
+
+    assert first.startswith("--min-sample 20: If no strategy had an edge")
+    assert others[:2] == [luck.TOO_HIGH, f"--min-sample 30, --min-sample 60: {luck.NO_EVIDENCE}"]
+    assert others[2].startswith("--min-sample 60: The worlds do not know of drawdowns")
+
+
+def test_who_is_left_out_is_named() -> None:
+    """By reason, the most frequent first, no more of them and of reasons than a terminal holds."""
+    reasons = {f"MGC_{i:02}": "no trades" for i in range(8)} | {f"OTHER_{i}": f"reason {i}" for i in range(7)}
+    said = luck.named(reasons)
+
+    assert said[0] == "not calibrated, because no trades: MGC_00, MGC_01, MGC_02, MGC_03, MGC_04 and 3 more"
+    assert said[1:5] == [f"not calibrated, because reason {i}: OTHER_{i}" for i in range(4)]
+    assert said[5:] == ["not calibrated for 3 other reasons: 3 more"]
+
+
 def test_who_is_left_out_is_counted() -> None:
     """With how many of them the run promotes."""
-    said = luck.verdict(NUMBERS | {"not_calibrated": 1_634, "promoted_not_calibrated": 59})
+    said = luck.verdict([NUMBERS | {"not_calibrated": 1_634, "promoted_not_calibrated": 59}])
 
     assert said[-1].startswith("1,634 strategies, 59 of them promoted, are not calibrated")
 
@@ -131,6 +153,7 @@ def test_a_run_carries_its_calibration(database: Path) -> None:
 
     assert asked.calibration is not None
     assert asked.summary["calibration"] == asked.calibration.to_dict()["calibration"]
+    assert all(sentence in asked._repr_html_() for sentence in luck.limits(asked.summary["calibration"][0]))
     known, frame = asked.calibration.strategies, asked.strategies.set_index("strategy_id")
     for name in ("z", "z_stitched"):
         column = zip(known.ids, getattr(known, name).tolist(), strict=True)
@@ -167,6 +190,8 @@ def test_the_page_opens(found: CalibrationResult, database: Path, browser: Chrom
     sections = browser.execute_script("return [...document.querySelectorAll('main section')].map(s => s.id)")
     assert sections == ["luck", "worlds", "strongest", "companions", "left-out"]
     assert browser.execute_script("return document.querySelectorAll('svg').length") == 1 + len(found.settings)
+    left_out = browser.execute_script("return document.querySelector('#left-out').textContent")
+    assert all(name in left_out for name in found.not_calibrated)
     listed = browser.execute_script("return document.querySelectorAll('#strongest tbody tr').length")
     assert listed == found.settings[0].promoted
     for width in (800, 1280):
@@ -185,7 +210,7 @@ def test_the_report_of_a_run_has_a_section(database: Path, browser: Chrome, tmp_
     browser.get(path.as_uri())
 
     text = browser.execute_script("return document.querySelector('#luck').textContent")
-    assert all(sentence in text for sentence in luck.verdict(result.summary["calibration"][0]))
+    assert all(sentence in text for sentence in luck.verdict(result.summary["calibration"]))
     heads = browser.execute_script(
         "return [...document.querySelectorAll('#strategies th')].map(h => h.textContent.trim())"
     )
@@ -207,4 +232,5 @@ def test_the_command_writes_page_and_object(database: Path, command: Command, tm
     assert [row["worlds"] for row in rows] == [50, 50]
     assert len(done.stdout.splitlines()) == 1
     assert "50 worlds are few" in done.stderr
+    assert "warning: not calibrated, because its stored numbers do not follow from its outcomes" in done.stderr
     assert (tmp_path / "luck.html").read_text().startswith("<!doctype html><!-- report of dask_validator -->")

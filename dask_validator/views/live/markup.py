@@ -102,10 +102,10 @@ def ending(message: Message) -> str:
         return ""
     said = "".join(f"<p>{escaped(sentence)}</p>" for sentence in message["discoveries"])
     if not message["committed"]:
-        return f"<h3>False discovery rate</h3>{said}"
+        return f"<h3>p-values</h3>{said}"
     words = ["dask-validator", "report", "--db", message["database"], "--run", message["run_id"]]
     command = " ".join(map(shell_word, [*words, "--output", "run.html"]))
-    return f"<h3>False discovery rate</h3>{said}<p>Read it afterwards: <code>{escaped(command)}</code></p>"
+    return f"<h3>p-values</h3>{said}<p>Read it afterwards: <code>{escaped(command)}</code></p>"
 
 
 def _figure(figure: columns.Figure) -> str:

@@ -20,17 +20,12 @@ _NAME = 26  # so that 80 columns hold a row
 
 
 def render(instrument: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """The table, what it says of the first setting, and what no number here can tell; rows as `--json` has them."""
+    """The table, what it says, and what no number here can tell; rows as `--json` has them."""
     names = luck.names(rows)
     table = [luck.HEAD, *((name, *luck.row(row)) for name, row in zip(names, rows, strict=True))]
     lines = [line for name, *cells in table for line in _lines(name, cells)]
     head = f"Promotions of {instrument} in the data, and in worlds without an edge"
-    said = luck.verdict(rows[0])
-    if len(rows) > 1:
-        said[0] = f"{names[0]}: {said[0]}"
-        no_more = (row["promoted"] <= row["null_q95"] for row in rows)
-        said += [f"{name}: {luck.NO_EVIDENCE}" for name, alike in list(zip(names, no_more, strict=True))[1:] if alike]
-    return "\n".join([head, *lines, "", *said, *luck.limits(rows[0])])
+    return "\n".join([head, *lines, "", *luck.verdict(rows), *luck.limits(rows[0])])
 
 
 def kept_promises(

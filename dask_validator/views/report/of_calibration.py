@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +15,9 @@ from dask_validator.views.report import figures
 from dask_validator.views.report.distributions import Histogram
 from dask_validator.views.report.page import environment, luck_figures, luck_of, source, style, write
 from dask_validator.wording import luck
+from dask_validator.wording.sentences import listed
 
-MOST_LISTED, MOST_BARS = 200, 40
+MOST_LISTED, MOST_BARS, MOST_NAMED = 200, 40, 100
 
 
 class Promoted(NamedTuple):
@@ -51,7 +51,9 @@ def report_calibration(calibration: Calibration, database: Path, output: Path) -
             strongest=promoted[:MOST_LISTED],
             more=max(0, len(promoted) - MOST_LISTED),
             companions=luck.companions(of, calibration.spa) if of is not None else [],
-            reasons=Counter(calibration.not_calibrated.values()).most_common(),
+            reasons=[
+                (why, len(ids), listed(ids, MOST_NAMED)) for why, ids in luck.by_reason(calibration.not_calibrated)
+            ],
         ),
     )
 

@@ -196,7 +196,7 @@ class Luck(NamedTuple):
 def luck_of(rows: Sequence[Mapping[str, Any]]) -> Luck:
     """From settings as `--json` has them."""
     cells = [luck.row(row) for row in rows]
-    return Luck(cells, luck.names(rows), luck.HEAD, luck.verdict(rows[0]), luck.limits(rows[0]))
+    return Luck(cells, luck.names(rows), luck.HEAD, luck.verdict(rows), luck.limits(rows[0]))
 
 
 def _luck(summary: Mapping[str, Any]) -> Luck | None:

@@ -1,95 +1,125 @@
-"""How many of a run's promotions luck makes: all canonical strategies of an instrument put into worlds without an edge.
+"""All canonical strategies of an instrument, before they are put into worlds: what a run decides, and their trades.
 
-Nothing is written. First comes what a run would decide, for each of the settings; then what every strategy's trades
-come to, of which the gates must say what the run says; then the worlds (docs/statistics.md).
+First comes what a run would decide, for each of the settings; then what every strategy's trades come to, of which the
+gates must say what the run says.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError, NothingToCalibrate
-from dask_validator.events import Asking, Listener, Said, Screened, Started, TaskDone
+from dask_validator.events import Asking, Listener, Said, Screened, TaskDone
 from dask_validator.journal.blocks import Blocks
 from dask_validator.model import Answer, OutcomeKey, Request, Strategy
 from dask_validator.rules.candidates import Candidates, unusable
+from dask_validator.rules.costs import Costs
 from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import Verdicts, decide
-from dask_validator.run.calibrating import Calibrating, CalibrationOrder, Seen, Universe, refuse_incomplete, where
-from dask_validator.run.ending import ending_told
-from dask_validator.run.null_worlds import put_into_worlds
 from dask_validator.store.reader import batches
-from dask_validator.system import garbage
-from dask_validator.system.same_file import identity
+from dask_validator.system.same_file import Identity, identity
 from dask_validator.universe.calendars import Observed, joined
-from dask_validator.universe.calibration import Calibration
 from dask_validator.universe.companions import MOST_TRADES
 from dask_validator.universe.gates import not_simulated
 from dask_validator.universe.panel import stacked
+from dask_validator.universe.worlds import Design
 from dask_validator.work.compute import Computer
 from dask_validator.work.observing import Look, Observing
 from dask_validator.work.piece import Group
-from dask_validator.work.stopwatch import Stopwatch
 from dask_validator.work.walkforward import Walkforwards
+from dask_validator.work.work import Where, columns, days_by_session, selectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from dask_validator.execution.executor import Executor
     from dask_validator.rules.day_masks import Selector
+    from dask_validator.store.database import Database
+    from dask_validator.store.reader import Facts, Survey
+
+CANONICAL = "is_canonical"  # in SQL: as for the false discovery rate
 
 
-@garbage.thawed()
-def run_calibration(order: CalibrationOrder, executor: Executor, listener: Listener, blocks: Blocks) -> Calibration:
-    """Count the promotions of the data and of the worlds: a command of its own.
+class CalibrationOrder(NamedTuple):
+    """One instrument, the settings that share the worlds, and the worlds."""
 
-    Raises
-    ------
-    InputError
-        A flag is on that no world can judge, nothing can be calibrated, or run and worlds disagree about too much.
-    Incomplete
-        The workers were lost; the journal keeps what went through all worlds.
-    """
-    run_id, database = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", order.database
-    run = Calibrating(order, Computer(executor, listener, Stopwatch(), run_id), listener, blocks)
-    with ending_told(listener), database.kept_open():
-        listener(Started(run_id, order.instrument, str(database.path), dry_run=True))
-        executor.start()
-        return calibrated(run)
+    database: Database
+    instrument: str
+    settings: Sequence[RunConfig]
+    costs: Costs
+    companions: bool = False  # whether what goes with a report is wanted too
+    counts_only: bool = False  # whether nothing is wanted of single strategies: worlds then need no deviates
+    survey: Survey | None = None  # of the outcomes, where whoever asks has looked at them already
 
+    @property
+    def config(self) -> RunConfig:
+        """The first of the settings; those that are looked at together have its windows and filters."""
+        return self.settings[0]
 
-def calibrated(run: Calibrating) -> Calibration:
-    """The same as a part of something else, which has the database open. Raises InputError, Incomplete."""
-    found = []
-    for settings in of_one_kind(run.order.settings):
-        of_kind = run._replace(order=run.order._replace(settings=settings))
-        seen = _look(of_kind)
-        verdicts = _verdicts(of_kind, seen)
-        found.append(put_into_worlds(of_kind, _observed(of_kind, seen, verdicts)))
-    return in_order(found, run.order.settings)
+    @property
+    def design(self) -> Design:
+        """The worlds."""
+        return Design.of(self.config)
 
 
-def of_one_kind(settings: Sequence[RunConfig]) -> list[list[RunConfig]]:
-    """Settings whose strategies trade the same days in the same windows, together."""
-    kinds: dict[object, list[RunConfig]] = {}
-    for config in settings:
-        kinds.setdefault((config.window_rules, config.strict_filters), []).append(config)
-    return list(kinds.values())
+class Calibrating(NamedTuple):
+    """What stays the same."""
+
+    order: CalibrationOrder
+    computer: Computer
+    listener: Listener
+    blocks: Blocks
 
 
-def in_order(found: Sequence[Calibration], settings: Sequence[RunConfig]) -> Calibration:
-    """One calibration of all the settings."""
-    by_config = {setting.config: setting for calibration in found for setting in calibration.settings}
-    return replace(found[0], settings=[by_config[config] for config in settings])
+class Seen(NamedTuple):
+    """All that one look at the database has found."""
+
+    facts: Facts
+    survey: Survey
+    strategies: Mapping[str, Strategy]  # by id, in its order, without their long texts
+    candidates: Sequence[Candidates]  # by setting
+    days: NDArray[np.int32]  # trading days, ascending
+    of_file: Identity | None
+
+
+class Universe(NamedTuple):
+    """All strategies, as a run decides and as the worlds see them."""
+
+    seen: Seen
+    verdicts: Sequence[Verdicts]  # by setting
+    observed: Observed  # of those that can be put into worlds, in order of strategy_id
+    rows: Mapping[str, Selector]  # by strategy_id, what selects the trades that its row was made of
+    errors: Mapping[str, str]  # by strategy_id, why it cannot
+    panel: csr_matrix | None = None  # what they were paid by day, in the order of `observed`
+
+
+def where(run: Calibrating, seen: Seen, groups: Sequence[Group]) -> Where:
+    """Where the outcomes of these groups lie, and which days count for them."""
+    order, strict = run.order, run.order.config.strict_filters
+    used = selectors(groups, strict)
+    features = order.database.read_features(order.instrument, columns(used, strict))
+    sessions = days_by_session(used, features, strict)
+    layout = seen.survey.outcomes.extents
+    return Where(layout, sessions, order.database.source, order.instrument, seen.of_file, strict)
+
+
+def refuse_incomplete(run: Calibrating) -> None:
+    """Raise Incomplete where the workers were lost."""
+    if run.computer.ended_early is not None:
+        raise run.computer.ended_early
+
+
+def all_strategies(run: Calibrating) -> Universe:
+    """Look, judge and add up, for settings of one kind. Raises InputError, Incomplete."""
+    seen = _look(run)
+    return _observed(run, seen, _verdicts(run, seen))
 
 
 def _look(run: Calibrating) -> Seen:
@@ -100,14 +130,13 @@ def _look(run: Calibrating) -> Seen:
     market = Market(order.costs, facts.atr_by_year)
     candidates = [Candidates(market.terms(judged_in_worlds(config)), market) for config in order.settings]
     _refuse_what_no_world_judges(candidates)
-    strategies: list[Strategy] = []
-    with database.surveyed(order.instrument, facts.catalogue) as surveying:
-        with closing(database.read_waiting(order.instrument, facts.catalogue)) as rows:
-            for batch in batches(rows):
-                for of_setting in candidates:
-                    of_setting.add(batch)
-                strategies += [row._replace(yearly_results=None, filter_params=None) for row in batch]
-        survey = surveying.result()
+    survey = order.survey
+    if survey is not None:
+        strategies = _screen(order, facts, candidates)
+    else:
+        with database.surveyed(order.instrument, facts.catalogue) as surveying:
+            strategies = _screen(order, facts, candidates)
+            survey = surveying.result()
     if not strategies:
         raise NothingToCalibrate(
             f"{database.path} has no canonical strategies of {order.instrument}; nothing to calibrate"
@@ -115,6 +144,17 @@ def _look(run: Calibrating) -> Seen:
     run.listener(Screened(len(strategies), _count(_questions(candidates))))
     by_id = {row.strategy_id: row for row in sorted(strategies, key=attrgetter("strategy_id"))}
     return Seen(facts, survey, by_id, candidates, database.read_days(order.instrument), of_file)
+
+
+def _screen(order: CalibrationOrder, facts: Facts, candidates: Sequence[Candidates]) -> list[Strategy]:
+    """All of them by each of the settings; what is kept of them is without their long texts."""
+    strategies: list[Strategy] = []
+    with closing(order.database.read_waiting(order.instrument, facts.catalogue)) as rows:
+        for batch in batches(rows):
+            for of_setting in candidates:
+                of_setting.add(batch)
+            strategies += [row._replace(yearly_results=None, filter_params=None) for row in batch]
+    return strategies
 
 
 def judged_in_worlds(config: RunConfig) -> RunConfig:
