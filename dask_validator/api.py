@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.config import RunConfig, Safeguards, combinations
+from dask_validator.config.rules_file import load_rules
 from dask_validator.errors import DatabaseHeld, Incomplete, InputError, NotCommitted
 from dask_validator.events import Listener, Listeners, Said, ignore
 from dask_validator.execution.dask.dask_config import links_that_can_be_formed, readable
@@ -61,6 +62,7 @@ def validate(
     workers: int | None = None,
     client: Client | None = None,
     progress: bool = True,
+    rules: str | Path | None = None,
     **flags: Any,
 ) -> RunResult:
     """Validate the waiting strategies of one instrument and write the verdicts.
@@ -78,6 +80,8 @@ def validate(
         shows a certificate: `Client(address, security=Security(...))`.
     progress
         Whether to show progress beside warnings: on stderr, in a notebook below the cell.
+    rules
+        A TOML file of rules, or the name of a profile, in place of `config`; flags win over it.
     flags
         Fields of RunConfig, and `resume`, `discard`, `journal`, `task_timeout`, `wait_for_lock` (seconds),
         `memory_limit` and `allow_external_views` as the command has them.
@@ -90,7 +94,7 @@ def validate(
         Carry `.result`; `validate(..., resume=True)` goes on.
     """
     settle()
-    config, safeguards = _with_flags(config or RunConfig(), flags)
+    config, safeguards = _with_flags(_rules(config, rules, instrument), flags)
     with (
         _display(f"{instrument} in {Path(db).name}", progress, client) as display,
         prepared(db, instrument, config, safeguards, display.listen) as (order, journal),
@@ -118,6 +122,7 @@ def calibrate(
     workers: int | None = None,
     client: Client | None = None,
     progress: bool = True,
+    rules: str | Path | None = None,
     companions: bool = False,
     **flags: Any,
 ) -> CalibrationResult:
@@ -125,7 +130,7 @@ def calibrate(
 
     Parameters
     ----------
-    db, config, workers, client, progress
+    db, config, workers, client, progress, rules
         As of `validate`; nothing is written to the database.
     companions
         Whether to compute what goes with a report too: effective number of strategies, probability of backtest
@@ -147,7 +152,7 @@ def calibrate(
 
     settle()
     several = {name: flags.pop(name) for name in list(flags) if _is_several(name, flags[name])}
-    config, safeguards = _with_flags(config or RunConfig(), flags)
+    config, safeguards = _with_flags(_rules(config, rules, instrument), flags)
     with (
         _display(f"{instrument} in {Path(db).name}", progress, client) as display,
         prepared_calibration(
@@ -187,7 +192,7 @@ def prepared_calibration(
     """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
     from dask_validator.run.all_strategies import CANONICAL, CalibrationOrder
 
-    costs = costs_of(instrument, settings[0].instruments)
+    costs = costs_of(instrument, settings[0].instruments, settings[0].costs)
     check_is_file(db)
     grant_access(db, safeguards)
     path = Path(safeguards.journal) if safeguards.journal else _blocks_path(db, instrument)
@@ -204,6 +209,12 @@ def _display(title: str, progress: bool, client: Client | None) -> Terminal | No
     if in_notebook():
         return Notebook(title, quiet=not progress, dashboard_stays=client is not None)
     return Terminal(quiet=not progress)
+
+
+def _rules(config: RunConfig | None, rules: str | Path | None, instrument: str) -> RunConfig:
+    if config is not None and rules is not None:
+        raise InputError("got config and rules; needed one of them: rules is a file in place of config")
+    return config or load_rules(rules, instrument)
 
 
 def _with_flags(config: RunConfig, flags: dict[str, Any]) -> tuple[RunConfig, Safeguards]:
@@ -239,7 +250,7 @@ def prepared(
     NotCommitted
         An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
-    costs = costs_of(instrument, config.instruments)
+    costs = costs_of(instrument, config.instruments, config.costs)
     writes = not config.dry_run
     check_is_file(db)
     grant_access(db, safeguards)

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from dask_validator import __version__
 from dask_validator.api import commit_kept, default_workers, grant_access, open_executor, prepared, prepared_calibration
 from dask_validator.cli import going_on, options
 from dask_validator.cli.endings import close, keep_dashboard, write_calibration
 from dask_validator.config import RunConfig, Safeguards, combinations
+from dask_validator.config.rules_file import as_toml, load_rules
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.events import Listeners
 from dask_validator.execution.dask.dashboard import open_door
@@ -168,7 +170,7 @@ def calibrate(
     """
     from dask_validator.run.calibrate import run_calibration
 
-    settings = _settings(flags)
+    settings = _settings(flags, instrument)
     outputs.check(outputs.Files(db, instrument, flags["journal"], report=flags["report"]))
     safeguards, dashboard = _safeguards(flags), None if flags["no_dashboard"] else flags["dashboard_address"]
     _refuse_both(workers, scheduler)
@@ -201,7 +203,7 @@ def calibrate(
         keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
 
 
-def _settings(flags: dict[str, Any]) -> list[RunConfig]:
+def _settings(flags: dict[str, Any], instrument: str) -> list[RunConfig]:
     """Every combination of the values given."""
     several = {
         name: values
@@ -210,10 +212,18 @@ def _settings(flags: dict[str, Any]) -> list[RunConfig]:
     }
     fixed = {
         name: value
-        for name, value in _fields_of(RunConfig, flags).items()
+        for name, value in _said(_fields_of(RunConfig, flags)).items()
         if not isinstance(value, tuple) or name == "exclude_years"
     }
-    return combinations(RunConfig(**fixed), several)
+    return combinations(load_rules(flags["rules_file"], instrument, **fixed), several)
+
+
+@cli.command(cls=options.ListFlags)
+@options.instrument
+@options.rules
+def rules(instrument: str, **flags: Any) -> None:
+    """Print the rules that a run with these flags would have, as TOML that `--rules` takes."""
+    echo(as_toml(_config(flags, instrument)), err=False)
 
 
 @cli.command()
@@ -264,30 +274,27 @@ def report(
 @click.argument("source", required=False)
 @options.db
 @options.instrument
+@options.rules_file
 @options.instruments
 @options.strict_filters
 @options.journal
 @options.access
 @options.trade_files
 def check(
-    source: str | None,
-    db: Path,
-    instrument: str,
-    instruments: Path | None,
-    strict_filters: bool,
-    journal: Path | None,
-    **flags: Any,
+    source: str | None, db: Path, instrument: str, journal: Path | None, strict_filters: bool, **flags: Any
 ) -> None:
     """Say what a run would meet, or an import of SOURCE, without computing or changing anything."""
     from dask_validator.store.checkup import examine
 
     access = {name: flags.pop(name) for name in ("memory_limit", "allow_external_views")}
+    rules = {name: flags.pop(name) for name in ("rules_file", "instruments")} | {"strict_filters": strict_filters}
     if source is not None:
         return _check_trades(source, flags, access)
     if given := [name for name, value in flags.items() if value]:
         raise click.UsageError(f"--{given[0].replace('_', '-')} is about a trade log: name its file after check")
-    costs_of(instrument, instruments)
-    outputs.check(outputs.Files(db, instrument, journal, instruments=instruments))
+    config = _config(rules, instrument)
+    costs_of(instrument, config.instruments, config.costs)
+    outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"]))
     grant_access(db, _safeguards(access))
     echo(summary.checkup(examine(db, instrument, source_of(db), strict_filters=strict_filters)), err=False)
     path = journal or default_path(db, instrument)
@@ -346,7 +353,8 @@ def _name_what_is_lost(reason: Exception | None) -> None:
 
 def _preflight_of_demo(db: Path, flags: dict[str, Any]) -> None:
     """Bad flags are refused before the file is made, not after."""
-    costs_of("MGC", _config(flags).instruments)
+    config = _config(flags, "MGC")
+    costs_of("MGC", config.instruments, config.costs)
     _safeguards(flags)
     outputs.check_flags(flags, db, "MGC")
     if not flags["no_dashboard"]:
@@ -358,8 +366,15 @@ def _refuse_both(workers: int | None, scheduler: str | None) -> None:
         raise click.UsageError("--workers and --scheduler exclude each other: give one of them")
 
 
-def _config(flags: dict[str, Any]) -> RunConfig:
-    return RunConfig(**_fields_of(RunConfig, flags))
+def _config(flags: dict[str, Any], instrument: str) -> RunConfig:
+    """The rules of the file, if there is one, and what the user has said on the command line."""
+    return load_rules(flags["rules_file"], instrument, **_said(_fields_of(RunConfig, flags)))
+
+
+def _said(flags: dict[str, Any]) -> dict[str, Any]:
+    """Without those that are only defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {name: value for name, value in flags.items() if source(name) is not ParameterSource.DEFAULT}
 
 
 def _safeguards(flags: dict[str, Any]) -> Safeguards:
@@ -382,7 +397,7 @@ def _run(
     scheduler: str | None = None,
 ) -> Outcome:
     """Validate and report."""
-    config, safeguards = _config(flags), _safeguards(flags)
+    config, safeguards = _config(flags, instrument), _safeguards(flags)
     outputs.check_flags(flags, db, instrument)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (

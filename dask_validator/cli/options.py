@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dask_validator.config import DEFAULT_WF_OUTPUT, FDR_METHODS, GATES_OF_ALL, RunConfig
+from dask_validator.config import DEFAULT_WF_OUTPUT, FDR_METHODS, GATES_OF_ALL, RunConfig, choices_of
 
 UNTIL_INTERRUPT = float("inf")
+ONE_AT_A_TIME = {"instrument", "gate", "fdr_instruments", "fdr_group_by", "touch_entry_models"}
 
 
 class ListFlags(click.Command):
@@ -20,7 +22,7 @@ class ListFlags(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does, each list spelled out."""
         for param in self.params:
-            if isinstance(param, click.Option) and param.multiple and param.name not in ("instrument", "gate"):
+            if isinstance(param, click.Option) and param.multiple and param.name not in ONE_AT_A_TIME:
                 args = _repeat_flag(param.opts[0], args, _is_pair if param.name == "columns" else _is_number)
         return super().parse_args(ctx, args)
 
@@ -70,6 +72,9 @@ instrument = click.option(
     metavar="SYM",
     help="Symbol to validate.",
 )
+rules_file = click.option(
+    "--rules", "rules_file", metavar="FILE|NAME", help="A TOML file of rules, or a profile; flags win over it."
+)
 instruments = click.option(
     "--instruments", type=click.Path(path_type=Path), metavar="TOML", help="Costs of further symbols."
 )
@@ -97,6 +102,17 @@ def _several(name: str, kind: type, help: str) -> Callable[..., Any]:
         help=help,
         show_default=None if default is None else str(default),
     )
+
+
+def _choice(name: str, help: str) -> Callable[..., Any]:
+    """A flag whose values are those that the RunConfig field admits."""
+    kind = next(str(field.type) for field in fields(RunConfig) if field.name == field_of(name))
+    default = getattr(RunConfig(), field_of(name))
+    return click.option(name, type=click.Choice(choices_of(kind)), default=default, help=help)
+
+
+def _day(name: str, help: str) -> Callable[..., Any]:
+    return click.option(name, metavar="DATE", help=help)
 
 
 def field_of(flag: str) -> str:
@@ -154,11 +170,54 @@ _GATES_OF_ALL = [
     click.option("--calibrate", is_flag=True, help="Also count the promotions that luck would make."),
     *_WORLDS,
 ]
+_OPTIONS = [
+    _choice("--waived-years", "Phase 3: excuse waived years, or count them with the positive ones for the share."),
+    _choice("--years-counted", "Setups: years that they are said to be tested in; all, or of enough trades."),
+    _day("--wf-first-day", "Phase 6: windows start no earlier than training after this day."),
+    _day("--wf-last-day", "Phase 6: later outcomes are not looked at, as a holdout."),
+    _rule("--wf-window-trades", int, "Phase 6: windows of so many wins and losses in place of months."),
+    _rule("--wf-train-trades", int, "Phase 6: wins and losses before the first of them; default: as many."),
+    click.option("--wf-in-sample", is_flag=True, help="Phase 6: also what training windows earn, and efficiency."),
+    _rule("--wf-in-sample-min", int, "Phase 6: training outcomes that takes."),
+    _rule("--small-sample", int, "Strategies with fewer trades take the flags of small samples; 0: none."),
+    _rule("--small-min-trades-per-year", int, "--min-trades-per-year of small samples."),
+    _rule("--small-wf-min-trades", int, "--wf-min-trades of small samples."),
+    _rule("--small-wf-min-windows", int, "--wf-min-windows of small samples."),
+    _rule("--small-wf-window-trades", int, "--wf-window-trades of small samples."),
+    _rule("--small-wf-train-trades", int, "--wf-train-trades of small samples."),
+    _choice("--filters", "Where conditions come from: filters' names, or their JSON in filter_params."),
+    _choice("--unknown-filters", "A filter that nobody understands: every day, no day, or FAILED."),
+    click.option(
+        "--touch-entry-models", multiple=True, metavar="MODEL", help="Entry models that fill on touch; may be repeated."
+    ),
+    _rule("--era-starts", int, "Phase 10: years in which eras start; the last ends them.", multiple=True),
+    _rule("--era-min-trades", int, "Phase 10: trades that an era needs to be judged."),
+    _rule("--era-min-exp", float, "Phase 10: least expectancy of an era, in R."),
+    _day("--holdout-from", "Phase 9: first day of the holdout; off unless given."),
+    _rule("--holdout-min-trades", int, "Phase 9: trades that the holdout needs to be judged."),
+    _choice("--holdout-few", "Phase 9: what becomes of strategies with fewer."),
+    _rule("--holdout-min-exp", float, "Phase 9: least expectancy in the holdout, in R."),
+    _rule("--holdout-min-ratio", float, "Phase 9: least share of the expectancy before; off unless given."),
+    _rule(
+        "--min-wfe", float, "Phase 8: least efficiency, expectancy in tests over that in training; off unless given."
+    ),
+    click.option(
+        "--fdr-instruments", multiple=True, metavar="SYM", help="Gate fdr: whose p-values are corrected together."
+    ),
+    click.option("--fdr-group-by", multiple=True, metavar="COLUMN", help="Gate fdr: correct within each of these."),
+    click.option(
+        "--fdr-k-file", type=click.Path(path_type=Path), metavar="JSON", help="Gate fdr: number of tests of each group."
+    ),
+    _rule("--min-sharpe-ann", float, "Gate fdr: also more than this annual Sharpe ratio; off unless given."),
+    click.option("--provenance", metavar="TEXT", help="What promoted rows say of their origin."),
+]
 _RULES = [
     *_numbers(_rule),
+    *_OPTIONS,
     *_GATES_OF_ALL,
     wf_output,
     strict_filters,
+    rules_file,
     instruments,
     click.option("--dry-run", is_flag=True, help="Compute and report everything, write nothing."),
 ]
@@ -171,7 +230,7 @@ def rules(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that verdicts depend on, numbers each with as many values as are wanted."""
-    return _apply([*_numbers(_several), strict_filters, instruments], command)
+    return _apply([*_numbers(_several), strict_filters, rules_file, instruments], command)
 
 
 def worlds(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -143,7 +143,12 @@ def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Pat
         kept = _Kept.of(verdicts, 0) if len(verdicts) else NOTHING_KEPT
     else:
         kept = _Kept(None if config.no_walkforward else run.walked(stored.strategy.strategy_id))
-    order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments or config.instruments))
+    order = Order(
+        database,
+        stored.instrument,
+        config,
+        costs_of(stored.instrument, instruments or config.instruments, config.costs),
+    )
     return _explain(order, stored, kept, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
 
 

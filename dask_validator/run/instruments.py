@@ -2,62 +2,50 @@
 
 from __future__ import annotations
 
-import stat
 import sys
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from dask_validator.config.toml_file import read_toml
 from dask_validator.errors import InputError
 from dask_validator.rules.costs import KNOWN_COSTS, Costs
 
-LONGEST = 1 << 20  # characters of a file of costs
 MUST_BE_POSITIVE = {"point_value", "tick_size", "min_ticks_floor"}
+NONE: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
-def costs_of(symbol: str, toml_path: str | Path | None = None) -> Costs:
-    """Costs of the symbol; a table in the user's file wins over a known one.
+def costs_of(
+    symbol: str, toml_path: str | Path | None = None, of_rules: Mapping[str, Mapping[str, Any]] = NONE
+) -> Costs:
+    """Costs of the symbol: those of the user's file win over those of the rules, and these over known ones.
 
     Raises
     ------
     InputError
         An unknown symbol, or a file that is missing, not TOML, or incomplete.
     """
-    tables = _load(Path(toml_path)) if toml_path else {}
+    tables = read_toml(Path(toml_path), "--instruments")[0] if toml_path else {}
     if symbol in tables:
-        return _costs(symbol, tables[symbol], toml_path)
+        return _costs(tables[symbol], f"--instruments {toml_path}: [{symbol}]")
+    if symbol in of_rules:
+        return _costs(of_rules[symbol], f"--rules: [costs.{symbol}]")
     if symbol in KNOWN_COSTS:
         return KNOWN_COSTS[symbol]
-    known = ", ".join(sorted({*KNOWN_COSTS, *tables}))
+    known = ", ".join(sorted({*KNOWN_COSTS, *tables, *of_rules}))
     raise InputError(f"unknown instrument {symbol!r}; known: {known}; describe others with --instruments TOML")
 
 
-def _load(path: Path) -> dict[str, object]:
-    """Its tables; the path may be one that a run has left in a database, of whatever there is."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be read for ever
-            raise InputError(f"--instruments got {path}, which is not a file; needed one of TOML")
-        with path.open(encoding="utf-8-sig") as file:  # editors may put a byte-order mark first
-            text = file.read(LONGEST + 1)
-        if len(text) > LONGEST:
-            raise ValueError(f"it has more than {LONGEST:,} characters")
-        return tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"--instruments got {path}, which cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--instruments got {path}, which is not valid TOML: {error}") from None
-
-
-def _costs(symbol: str, table: object, path: str | Path | None) -> Costs:
-    if not isinstance(table, dict):
-        raise InputError(f"--instruments {path}: {symbol} is not a table; needed [{symbol}] with {_needed()}")
+def _costs(table: object, where: str) -> Costs:
+    if not isinstance(table, Mapping):
+        raise InputError(f"{where} is not a table; needed one with {_needed()}")
     if missing := [name for name in Costs._fields if name not in table]:
-        raise InputError(f"--instruments {path}: [{symbol}] lacks {', '.join(missing)}; needed {_needed()}")
+        raise InputError(f"{where} lacks {', '.join(missing)}; needed {_needed()}")
     try:
         return checked_costs([table[name] for name in Costs._fields])
     except InputError as error:
-        raise InputError(f"--instruments {path}: [{symbol}] has {error}") from None
+        raise InputError(f"{where} has {error}") from None
 
 
 def checked_costs(values: Sequence[Any]) -> Costs:

@@ -23,7 +23,8 @@ from tests.support.parsing import parsed
 
 RULES = page("docs/rules.md")
 NUMBERS = {code(row["number"])[0]: row["value"] for row in rows(RULES, "number")}
-NO_RULE = {"wf_output", "instruments", "dry_run", "calibrate"}
+TABLES = {"filter", "seasons", "gates_only", "costs", "promotion"}  # of the rules file: no flags
+NO_RULE = {"wf_output", "instruments", "dry_run", "calibrate", "provenance", *TABLES}
 TEXT_FLAGS = {"no_walkforward", "strict_filters"}  # a switch of its own sentence, without a number
 CODES = {"filters.LONG", "filters.SHORT", "walkforward.FIRST_DAY", "walkforward.LAST_DAY"}  # how things are coded
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {

@@ -114,7 +114,7 @@ class _Tables:
 
     def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[Miss]]:
         """The nearest ones of phases 1-5."""
-        costs = costs_of(self._run.instrument, config.instruments)
+        costs = costs_of(self._run.instrument, config.instruments, config.costs)
         may_miss = f"{self.condition} AND expectancy_r > 0"  # of the others, which are most, no flag helps any
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
         return screening_misses(batches(rejected), config, Market(costs, atr_by_year))

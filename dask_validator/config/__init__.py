@@ -1,0 +1,45 @@
+"""What the user may choose: flags, and files of rules."""
+
+from dask_validator.config.kinds import BadValue, choices_of, flag
+from dask_validator.config.promotion import GatesOnly, Modes, Promotion
+from dask_validator.config.run_config import (
+    ALPHA,
+    DEFAULT_WF_OUTPUT,
+    FDR_METHODS,
+    FEW_WORLDS,
+    GATES_OF_ALL,
+    LEAST_WORLDS,
+    LONGEST_BLOCK,
+    MAX_MONTHS,
+    MOST_WORLDS,
+    SEASON_ZONES,
+    FdrMethod,
+    RunConfig,
+    WindowRules,
+    combinations,
+)
+from dask_validator.config.safeguards import Safeguards
+
+__all__ = [
+    "ALPHA",
+    "DEFAULT_WF_OUTPUT",
+    "FDR_METHODS",
+    "FEW_WORLDS",
+    "GATES_OF_ALL",
+    "LEAST_WORLDS",
+    "LONGEST_BLOCK",
+    "MAX_MONTHS",
+    "MOST_WORLDS",
+    "SEASON_ZONES",
+    "BadValue",
+    "FdrMethod",
+    "GatesOnly",
+    "Modes",
+    "Promotion",
+    "RunConfig",
+    "Safeguards",
+    "WindowRules",
+    "choices_of",
+    "combinations",
+    "flag",
+]
