@@ -38,12 +38,13 @@ class Format(NamedTuple):
     tool: str
     needed: list[list[str]]
     columns: dict[str, dict[str, list[str]]]  # by kind and our name: headers, which may hold * and [!%]
-    derived: dict[str, str]
+    derived: dict[str, list[str]]
     trade: dict[str, list[str]]
     result: dict[str, list[str]]
-    bad: dict[str, str]  # by reason: the condition
+    bad: dict[str, list[str]]  # by reason: conditions
     legs: str | None  # the condition on which a row belongs to the trade of another
     ordered: bool  # expressions look at other rows, by `file` and `row`
+    local_names: bool  # a strategy is named within its file only
     zone: str | None  # of times that do not say it
     fees_are: str | None  # "included" or "excluded"
     before_fees: bool  # results are before fees, which the file does not have
@@ -66,14 +67,17 @@ class Format(NamedTuple):
         return all(any(name in found for name in alternatives) for alternatives in self.needed)
 
     def has(self, expression: str, found: Collection[str]) -> bool:
-        """Whether the file has every column that the expression names."""
+        """Whether the file has every column that the expression names, itself or through what is derived."""
+        words = _words(expression)
         ours = {name for kind in KINDS for name in self.columns[kind]}
-        return not (self.named(expression) & ours) - set(found)
+        through = words & self.derived.keys()
+        return not (words & ours) - set(found) and all(self.chosen(self.derived, name, found) for name in through)
 
     def named(self, expression: str) -> set[str]:
         """The columns that an expression takes, through those that are derived."""
-        words = {word for word in _WORD.findall(expression) if word}
-        return words.union(*(self.named(self.derived[word]) for word in words & self.derived.keys()))
+        words = _words(expression)
+        through = [expression for word in words & self.derived.keys() for expression in self.derived[word]]
+        return words.union(*map(self.named, through))
 
     def chosen(self, table: Mapping[str, list[str]], name: str, found: Collection[str]) -> str | None:
         """The SQL for one entry of `trade` or `result`; None where the file lacks what it takes."""
@@ -84,6 +88,10 @@ class Format(NamedTuple):
 def tidy(header: str) -> str:
     """A header as declarations spell it."""
     return " ".join(header.replace("\ufeff", "").lower().split())
+
+
+def _words(expression: str) -> set[str]:
+    return {word for word in _WORD.findall(expression) if word}
 
 
 def _first_match(patterns: list[str], known: Mapping[str, str]) -> str | None:
@@ -111,12 +119,13 @@ def read(table: Mapping[str, Any]) -> Format:
         tool=table["tool"],
         needed=[_listed(name) for name in table["needed"]],
         columns={kind: {name: _listed(headers) for name, headers in kinds.get(kind, {}).items()} for kind in KINDS},
-        derived=table.get("derived", {}),
+        derived={name: _listed(sql) for name, sql in table.get("derived", {}).items()},
         trade={name: _listed(sql) for name, sql in {"strategy_id": "strategy_id", **table["trade"]}.items()},
         result={name: _listed(sql) for name, sql in table["result"].items()},
-        bad=table.get("bad", {}),
+        bad={reason: _listed(sql) for reason, sql in table.get("bad", {}).items()},
         legs=table.get("legs"),
         ordered=table.get("ordered", False),
+        local_names=table.get("local_names", False),
         zone=table.get("zone"),
         fees_are=table.get("fees_are"),
         before_fees=table.get("before_fees", False),

@@ -48,11 +48,17 @@ class Reader(NamedTuple):
     results: Results
     zone_said: bool
     cost_per_trade: float | None
+    several: bool  # places, in all
+
+    @property
+    def in_its_file(self) -> bool:
+        """Whether the file's name has to stand before that of the strategy."""
+        return self.several and self.one.local_names and "strategy_id" not in self.found
 
     @property
     def by_file_name(self) -> bool:
-        """Whether nothing but the file's name says which strategy its trades are of."""
-        return self.one.chosen(self.one.trade, "strategy_id", self.found) is None
+        """Whether the file's name says, alone or with a column, which strategy its trades are of."""
+        return self.in_its_file or self.one.chosen(self.one.trade, "strategy_id", self.found) is None
 
     def cell(self, name: str) -> Cell:
         """The file's column for one of our names."""
@@ -108,8 +114,8 @@ def _derived(reader: Reader) -> str:
         f"(SELECT files.file, files.strategy AS file_name, of_file.* FROM {_read(reader)} AS of_file "
         f"JOIN {FILES} AS files ON files.path = of_file.place)"
     )
-    for name, expression in reader.one.derived.items():
-        if reader.one.has(expression, reader.found):
+    for name in reader.one.derived:
+        if expression := reader.one.chosen(reader.one.derived, name, reader.found):
             relation = f"(SELECT *, {expression} AS {quoted(name)} FROM {relation})"
     return relation
 
@@ -120,6 +126,8 @@ def _trade(reader: Reader) -> dict[str, str]:
     parts = {name: one.chosen(one.trade, name, found) for name in COLUMNS}
     time = one.chosen(one.trade, "exit_time", found) or "NULL"
     strategy = parts["strategy_id"] or "file_name"
+    if reader.in_its_file:
+        strategy = f"file_name || '/' || {strategy}"
     cost = results.cost or "NULL"
     if reader.cost_per_trade is not None:
         fixed = reader.cost_per_trade * (100 if results.unit == "return" else 1)
@@ -144,7 +152,10 @@ def _trade(reader: Reader) -> dict[str, str]:
 def _reason(reader: Reader, values: dict[str, str]) -> str:
     """Why a row is no trade that can be used: the first of these that holds."""
     one, results, time = reader.one, reader.results, values["exit_time"]
-    declared = [(one.legs or "", A_LEG), *((condition, reason) for reason, condition in one.bad.items())]
+    declared = [
+        (one.legs or "", A_LEG),
+        *((sql, reason) for reason, conditions in one.bad.items() for sql in conditions),
+    ]
     of_time, of_result = _unread(reader, "times", time), _unread(reader, "numbers", results.amount)
     cases = [
         *((condition, reason) for condition, reason in declared if condition and one.has(condition, reader.found)),

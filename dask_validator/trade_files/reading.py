@@ -136,7 +136,7 @@ def _read(
     try:
         bad_rows.prepare(connection)
         readers = [
-            _reader(connection, relation, wanted, said, options)
+            _reader(connection, relation, wanted, said, options, several=len(found) > 1)
             for relation in relations(connection, found, wanted, said)
         ]
         _refuse_two_units(readers)
@@ -161,7 +161,13 @@ def _read(
 
 
 def _reader(
-    connection: duckdb.DuckDBPyConnection, relation: Relation, wanted: Format | None, said: Layout, options: ReadOptions
+    connection: duckdb.DuckDBPyConnection,
+    relation: Relation,
+    wanted: Format | None,
+    said: Layout,
+    options: ReadOptions,
+    *,
+    several: bool,
 ) -> Reader:
     place, headers = relation.places[0].name, relation.cells
     _refuse_absent(headers, said, place)
@@ -182,6 +188,7 @@ def _reader(
         results(one, found, place, unit=options.unit, fees=options.fees),
         zone_said=options.timezone is not None,
         cost_per_trade=options.cost_per_trade,
+        several=several,
     )
 
 

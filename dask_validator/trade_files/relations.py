@@ -222,8 +222,9 @@ def _taken_out(sql: str, nested: Nested) -> str:
     if not nested.keyed:
         inner = f"json_extract(document, {literal(f'$.{nested.under}.{nested.trades}')})"
         return f"(SELECT NULL::VARCHAR AS above, unnest(from_json({inner}, {trades})) AS document FROM {sql})"
-    inner = f"json_extract(entry.value, {literal(f'$.{nested.trades}')})"
-    return (
-        f"(SELECT entry.key AS above, unnest(from_json({inner}, {trades})) AS document "
-        f"FROM {sql} AS whole, json_each(whole.document, {literal(f'$.{nested.under}')}) AS entry)"
+    each = (
+        f"SELECT unnest(json_keys(document, {literal(f'$.{nested.under}')})) AS above, "
+        f"unnest(json_extract(document, {literal(f'$.{nested.under}.*')})) AS one FROM {sql}"
     )
+    inner = f"json_extract(one, {literal(f'$.{nested.trades}')})"
+    return f"(SELECT above, unnest(from_json({inner}, {trades})) AS document FROM ({each}))"

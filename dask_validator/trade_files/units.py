@@ -85,6 +85,8 @@ def _fees(one: Format, fees: str | None, place: str, said: str | None) -> str | 
                 f"--fees got {said}, but {one.tool} writes results with fees {one.fees_are}; leave the flag out"
             )
         return one.fees_are if fees else None
+    if said is not None and not fees:
+        raise InputError(f"--fees got {said}, but {place} has no column of fees; leave the flag out")
     if fees and said is None:
         raise InputError(
             f"{place} has fees, and nothing says whether its results are after them; give --fees included or "

@@ -1,0 +1,1 @@
+"""Reading the trade logs of other tools."""
