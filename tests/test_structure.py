@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "universe": {"config", "errors", "model", "rules"},
     "store": GROUND | {"rules"},
     "sources": GROUND | {"store"},
+    "trade_files": GROUND | {"store"},
     "execution": GROUND,
     "journal": GROUND | {"__version__", "rules"},
     "work": GROUND | {"execution", "journal", "rules", "sources", "store", "universe"},
@@ -39,7 +40,7 @@ MAY_IMPORT["api"] = {*MAY_IMPORT} - {"demo"}
 MAY_IMPORT["cli"] = {*MAY_IMPORT, "__version__"}
 ROOTS = {"__init__", "__main__"}
 EDGES = {
-    "duckdb": {"demo", "sources", "store"},
+    "duckdb": {"demo", "sources", "store", "trade_files"},
     "distributed": {"execution", "views/live"},  # live: what runs in the scheduler
     "dask": {"api", "execution", "system"},  # api: whether its configuration can be read; system: how many cores
     "bokeh": {"views/live", "views/plots"},
