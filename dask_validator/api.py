@@ -35,6 +35,7 @@ from dask_validator.store.access import Access, grant
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
+from dask_validator.store.reader import all_imported
 from dask_validator.system.cores import usable_cores
 from dask_validator.system.interrupts import held_back
 from dask_validator.system.surroundings import settle
@@ -45,6 +46,7 @@ from dask_validator.views.result import RunResult
 if TYPE_CHECKING:
     from distributed import Client
 
+    from dask_validator.rules.costs import Costs
     from dask_validator.run.all_strategies import CalibrationOrder
     from dask_validator.sources.source import Source
     from dask_validator.views.calibration_result import CalibrationResult
@@ -192,7 +194,7 @@ def prepared_calibration(
     """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
     from dask_validator.run.all_strategies import CANONICAL, CalibrationOrder
 
-    costs = costs_of(instrument, settings[0].instruments, settings[0].costs)
+    costs = costs_in(db, instrument, settings[0])
     check_is_file(db)
     grant_access(db, safeguards)
     path = Path(safeguards.journal) if safeguards.journal else _blocks_path(db, instrument)
@@ -250,7 +252,7 @@ def prepared(
     NotCommitted
         An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
-    costs = costs_of(instrument, config.instruments, config.costs)
+    costs = costs_in(db, instrument, config)
     writes = not config.dry_run
     check_is_file(db)
     grant_access(db, safeguards)
@@ -313,6 +315,11 @@ def commit_kept(
         order = Order(database, instrument, config, costs, safeguards.resume, commit_wait_s, blocks)
         worlds_on = SerialExecutor(safeguards.task_timeout)
         return run_validation(order, NoExecutor(), listener, journal, only_commits=True, worlds_on=worlds_on)
+
+
+def costs_in(db: str | Path, instrument: str, config: RunConfig) -> Costs:
+    """What a round trip costs; imported trades need nobody to say so. Raises InputError."""
+    return costs_of(instrument, config.instruments, config.costs, partial(all_imported, db, instrument))
 
 
 def grant_access(db: str | Path, safeguards: Safeguards) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 EPOCH = date(1970, 1, 1)
+R = "R"  # the unit of results, where nothing else is said: multiples of what was risked
+TRADE_LOG = "TRADE_LOG"  # the entry_model of strategies whose trades were imported
 
 
 class Status(StrEnum):
@@ -62,16 +64,30 @@ class Strategy(NamedTuple):
     dst_summer_avg_r: float | None
     dst_verdict: str | None
     fingerprint: int = 0  # of the whole row: another one means that something in the row has changed
+    mean_result: float | None = None  # of a trade log, over wins and losses, not rounded
+    mean_cost: float | None = None  # of a round trip of it, in the unit of its results; None where none is given
+    log_refused: str | None = None  # why it cannot be used
+    log_remark: str | None = None  # what every note on it says
 
     @property
     def stored_split(self) -> SeasonSplit | None:
         """The split that the row has already, if it has one."""
-        return SeasonSplit(*self[-6:-1]) if self.dst_verdict is not None else None
+        if self.dst_verdict is None:
+            return None
+        return SeasonSplit(
+            self.dst_winter_n, self.dst_winter_avg_r, self.dst_summer_n, self.dst_summer_avg_r, self.dst_verdict
+        )
+
+    @property
+    def is_trade_log(self) -> bool:
+        """Whether its trades were imported: nothing is known of the days on which it did not trade."""
+        return self.entry_model == TRADE_LOG
 
     @property
     def outcome_key(self) -> OutcomeKey:
-        """Strategies with equal keys share their outcomes."""
-        return OutcomeKey(self.orb_minutes, self.orb_label, self.entry_model, self.rr_target, self.confirm_bars)
+        """Strategies with equal keys share their outcomes; a trade log shares with nobody."""
+        plan = (self.orb_minutes, self.orb_label, self.entry_model, self.rr_target, self.confirm_bars)
+        return OutcomeKey(*plan, self.strategy_id if self.is_trade_log else None)
 
 
 Session = tuple[int | None, str]  # orb_minutes and label: outcomes of one session share their days
@@ -85,11 +101,15 @@ class OutcomeKey(NamedTuple):
     entry_model: str | None
     rr_target: float | None
     confirm_bars: int | None
+    strategy_id: str | None = None  # of a trade log
 
     @property
     def session(self) -> Session:
         """Keys of one session share their days."""
         return self.orb_minutes, str(self.orb_label)
+
+
+PLAN = OutcomeKey._fields[:-1]  # what strategies of the users' own tables are keyed by
 
 
 class Extent(NamedTuple):
@@ -122,6 +142,11 @@ class Judged(NamedTuple):
     threshold: float
     passed: bool
     reason: str = ""  # why it did not hold
+
+    @property
+    def unknown(self) -> bool:
+        """Whether it holds because nobody knows the number."""
+        return self.passed and self.observed is None
 
 
 OTHER, WIN, LOSS = 0, 1, 2  # codes in Outcomes.code; OTHER is scratch, early_exit and the like

@@ -19,7 +19,7 @@ from dask_validator.errors import InputError
 from dask_validator.execution.dask import dask_config
 from dask_validator.explanation.find import explain
 from dask_validator.model import OutcomeKey
-from dask_validator.sources.orb_outcomes import InDatabase
+from dask_validator.sources.chosen import source_of
 from dask_validator.store import access, connection
 from dask_validator.system import memory
 from dask_validator.system.same_file import identity
@@ -195,7 +195,7 @@ def test_long_outcomes_in_a_worker(scratch: Path, tmp_path: Path, monkeypatch: p
     change(database, "DROP TABLE orb_outcomes; ALTER TABLE longer RENAME TO orb_outcomes")
     monkeypatch.setattr(access, "USUAL_MEMORY", LIMIT)
     path = str(database)
-    [outcomes] = InDatabase(path, identity(path), "MGC", (None,)).read([OutcomeKey(5, "0900", "E1", 1.5, 1)])
+    [outcomes] = source_of(path).part("MGC", (None,), identity(path)).read([OutcomeKey(5, "0900", "E1", 1.5, 1)])
 
     assert outcomes.days.size > 600
 

@@ -20,7 +20,15 @@ import click
 from click.core import ParameterSource
 
 from dask_validator import __version__
-from dask_validator.api import commit_kept, default_workers, grant_access, open_executor, prepared, prepared_calibration
+from dask_validator.api import (
+    commit_kept,
+    costs_in,
+    default_workers,
+    grant_access,
+    open_executor,
+    prepared,
+    prepared_calibration,
+)
 from dask_validator.cli import going_on, options
 from dask_validator.cli.endings import close, keep_dashboard, write_calibration
 from dask_validator.config import RunConfig, Safeguards, combinations
@@ -293,7 +301,7 @@ def check(
     if given := [name for name, value in flags.items() if value]:
         raise click.UsageError(f"--{given[0].replace('_', '-')} is about a trade log: name its file after check")
     config = _config(rules, instrument)
-    costs_of(instrument, config.instruments, config.costs)
+    costs_in(db, instrument, config)
     outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"]))
     grant_access(db, _safeguards(access))
     echo(summary.checkup(examine(db, instrument, source_of(db), strict_filters=strict_filters)), err=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,12 +41,14 @@ from dask_validator.sources.chosen import source_of
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
+from dask_validator.store.reader import all_imported
 from dask_validator.system.same_file import identity
 from dask_validator.work.piece import Group, Piece
 from dask_validator.work.walkforward import TaskResult, WalkforwardTask, lost, walkforward_task
 from dask_validator.work.work import columns, days_by_session, selectors
 
 if TYPE_CHECKING:
+    from dask_validator.rules.costs import Costs
     from dask_validator.store.reader import Stored
 
 
@@ -86,7 +89,7 @@ def explain(
         explanation = _by(stranger, database, stored, instruments)
         return explanation._replace(source=f"the flags of {explanation.source}: no run that is kept has judged it")
     config = RunConfig()
-    order = Order(database, stored.instrument, config, costs_of(stored.instrument, instruments))
+    order = Order(database, stored.instrument, config, _costs(database, stored, config, instruments))
     return _explain(order, stored, NOTHING_KEPT, "the default flags: no run is stored")
 
 
@@ -143,19 +146,19 @@ def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Pat
         kept = _Kept.of(verdicts, 0) if len(verdicts) else NOTHING_KEPT
     else:
         kept = _Kept(None if config.no_walkforward else run.walked(stored.strategy.strategy_id))
-    order = Order(
-        database,
-        stored.instrument,
-        config,
-        costs_of(stored.instrument, instruments or config.instruments, config.costs),
-    )
+    order = Order(database, stored.instrument, config, _costs(database, stored, config, instruments))
     return _explain(order, stored, kept, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
+
+
+def _costs(database: Database, stored: Stored, config: RunConfig, instruments: str | Path | None) -> Costs:
+    imported = partial(all_imported, database.path, stored.instrument)
+    return costs_of(stored.instrument, instruments or config.instruments, config.costs, imported)
 
 
 def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: bool = False) -> Explanation:
     strategy, config = stored.strategy, order.config
     facts = order.database.read_facts(order.instrument)
-    market = Market(order.costs, facts.atr_by_year)
+    market = Market(order.costs, facts.atr_by_year, facts.unit)
     candidates = Candidates(market.terms(config), market)
     candidates.add([strategy])
     if strategy.is_canonical is False:
@@ -187,6 +190,7 @@ def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: b
         unknown_filter(strategy, config) if answer.walkforward else None,
         earns=kept.earns,
         luck=_of_worlds(kept.of_all),
+        unit=facts.unit,
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from dask_validator.config import RunConfig
-from dask_validator.model import Discovery, Judged, SeasonSplit, Verdict, WindowResult
-from dask_validator.rules.gates import GATES, POSITION
+from dask_validator.model import Discovery, Judged, R, SeasonSplit, Verdict, WindowResult
+from dask_validator.rules.gates import GATES, POSITION, Scope
 from dask_validator.rules.remedies import Remedy
 from dask_validator.wording import luck, sentences
 from dask_validator.wording.harmless import escaped, plain
@@ -32,7 +32,7 @@ class Explanation(NamedTuple):
     gates
         All that can be applied, also those behind the first that fails.
     windows
-        Test windows in time order; expectancy in R per trade.
+        Test windows in time order; expectancy in the unit per trade.
     remedy
         What would have to change for the strategy to pass; empty when it passes.
     unknown_filter
@@ -43,6 +43,8 @@ class Explanation(NamedTuple):
         Whether it earns significantly, one-sided; None without a p-value.
     luck
         What null worlds say of it, by the names of `dask_validator_results`; empty where the run did not ask them.
+    unit
+        Of the results of trades.
     """
 
     strategy_id: str
@@ -61,6 +63,7 @@ class Explanation(NamedTuple):
     canonical_id: str | None = None
     earns: bool | None = None
     luck: Mapping[str, float | None] = {}
+    unit: str = R
 
     @property
     def agrees(self) -> bool:
@@ -109,6 +112,7 @@ def _as_dict(explanation: Explanation) -> dict[str, Any]:
         "stored": None if stored is None else {"status": stored[0], "note": stored[1]},
         "source": explanation.source,
         "flags": _given(explanation.config),
+        "unit": explanation.unit,
         "canonical_strategy_id": explanation.canonical_id,
         "unknown_filter": explanation.unknown_filter,
         "gates": [_finite({**gate._asdict(), "margin": margin(gate)}) for gate in explanation.gates],
@@ -205,24 +209,30 @@ def _tables(explanation: Explanation) -> list[Table]:
             gate for gate in explanation.gates if not gate.passed and gate.reason not in explanation.verdict.note
         ]
         reasons = [f"phase {gate.phase}: {gate.reason}" for gate in further]
-        tables.append(Table("Gates", [head, *map(_gate, explanation.gates)], reasons))
+        tables.append(Table("Gates", [head, *(_gate(gate, explanation.unit) for gate in explanation.gates)], reasons))
     if explanation.windows:
         needed = explanation.config.wf_min_trades
-        head = ("window", "trades", "R per trade", "win rate", "Sharpe", "")
+        head = ("window", "trades", f"{explanation.unit} per trade", "win rate", "Sharpe", "")
         rows = [_window(window, needed) for window in explanation.windows]
         tables.append(Table(f"Test windows; valid with {needed} trades or more; Sharpe ratio per trade", [head, *rows]))
     return tables
 
 
-def _gate(judged: Judged) -> tuple[str, ...]:
+def _held(judged: Judged) -> str:
+    if judged.unknown and GATES[POSITION[judged.name]].scope is Scope.ROW:
+        return "not judged"
+    return "holds" if judged.passed else "FAILS"
+
+
+def _gate(judged: Judged, unit: str) -> tuple[str, ...]:
     gate, far = GATES[POSITION[judged.name]], margin(judged)
     return (
         str(judged.phase),
-        gate.title,
+        gate.title(unit),
         _number(judged.observed),
         f"{gate.comparison} {_number(judged.threshold)}",
         "" if far is None else _number(far, sign="+"),
-        "holds" if judged.passed else "FAILS",
+        _held(judged),
     )
 
 

@@ -18,12 +18,15 @@ from dask_validator.config import RunConfig
 from dask_validator.errors import UnusableStrategy
 from dask_validator.model import OutcomeKey, Request, SeasonSplit, SplitRule, Status, Strategy
 from dask_validator.rules import notes
+from dask_validator.rules.costs import NO_COSTS
 from dask_validator.rules.counting import CODE, counted
 from dask_validator.rules.filters import SESSIONS, is_known, resolve
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms, why
 from dask_validator.rules.screening import Market, Screened, screen, warnings, year_words
 from dask_validator.rules.seasons import known_split, split_rule
 from dask_validator.rules.yearly import Years
+
+STRESS = POSITION["stressed_expectancy_r"]
 
 
 class Survivor(NamedTuple):
@@ -34,6 +37,7 @@ class Survivor(NamedTuple):
     every_day: bool  # walk-forward takes every day, because the filter is unknown
     years: Years
     warnings: Sequence[str]
+    remarks: Sequence[str]  # what its note says whatever becomes of it
 
 
 @dataclass
@@ -98,7 +102,7 @@ class Candidates:
         return [(self.ids[i], self.remarks[i]) for i in failed]
 
     def _consider(self, row: Strategy, position: int, screened: Screened) -> None:
-        if (error := screened.unusable.get(position)) is not None:
+        if (error := self._refused(row) or screened.unusable.get(position)) is not None:
             screened.gate[position] = HELD
             return self._append(row, Status.FAILED, remark=error)
         split = split_of(row)
@@ -115,8 +119,15 @@ class Candidates:
             unknown_filter(row, self.terms.config) is not None,
             years,
             warnings(screened.observed[position, POSITION["sample_size"]], years, self.market.atr_by_year),
+            notes.of_log(row, stressed=True),
         )
         return self._leave_open(row, split, walkforward=not self.terms.config.no_walkforward)
+
+    def _refused(self, row: Strategy) -> str | None:
+        """Why nothing can be said of it, whatever its numbers are."""
+        if self.market.costs == NO_COSTS and not row.is_trade_log:
+            return notes.NO_INSTRUMENT_COSTS
+        return row.log_refused
 
     def _reject(self, row: Strategy, position: int, screened: Screened, split: SeasonSplit | SplitRule | str) -> None:
         """Stays rejected even when its season split cannot be computed: then five NULLs and the reason."""
@@ -127,7 +138,8 @@ class Candidates:
             return self._leave_open(row, split, reason=reason)
         if isinstance(split, str):
             return self._append(row, Status.REJECTED, SeasonSplit(), reason, notes.no_split(split))
-        return self._append(row, Status.REJECTED, split, reason)
+        remarks = notes.of_log(row, stressed=GATES[gate].phase > GATES[STRESS].phase)
+        return self._append(row, Status.REJECTED, split, reason, "; ".join(remarks))
 
     def _leave_open(
         self, row: Strategy, split: SeasonSplit | SplitRule, *, reason: str = "", walkforward: bool = False
@@ -172,7 +184,7 @@ def unusable(strategy: Strategy, config: RunConfig) -> str | None:
     """Why nobody can walk forward with the strategy, if so."""
     if strategy.filter_type is None:
         return "filter_type is NULL: it is unknown which days the strategy trades"
-    if strategy.orb_label not in SESSIONS:
+    if strategy.orb_label not in SESSIONS and not strategy.is_trade_log:
         known = ", ".join(sorted(SESSIONS))
         return f"orb_label {strategy.orb_label!r} is no known session; known: {known}"
     try:

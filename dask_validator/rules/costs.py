@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,14 +42,30 @@ KNOWN_COSTS = {
 }
 
 
-def stressed_expectancies(
-    expectancy_r: Doubles, median_risk_points: Doubles, avg_risk_points: Doubles, costs: Costs, multiplier: float
-) -> Doubles:
-    """Expectancy in R after each cost is multiplied (rules.md, section 2, phase 4); all of shape (n_strategies,)."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        return expectancy_r - costs.extra_friction(multiplier) / risk_dollars(
-            median_risk_points, avg_risk_points, costs
-        )
+# Of imported trades alone, whose costs stand beside their results; strategies of the users' own are judged by none.
+NO_COSTS = Costs(1, 0, 0, 0, 1, 1)
+
+
+class Friction(NamedTuple):
+    """What a round trip of each strategy costs; columns of shape (n_strategies,), one of them NaN."""
+
+    risk_dollars: Doubles  # at risk in one trade, of the users' own strategies
+    mean_cost: Doubles  # in the unit of the results, of imported trades; NaN where none is given
+
+    @property
+    def imported(self) -> NDArray[np.bool_]:
+        """Whose trades were imported."""
+        return np.isnan(self.risk_dollars)
+
+    def of(self, rows: NDArray[np.int64]) -> Friction:
+        """The strategies at these positions."""
+        return Friction(self.risk_dollars[rows], self.mean_cost[rows])
+
+    def extra(self, costs: Costs, multiplier: float, trades: NDArray[Any] | int = 1) -> Doubles:
+        """What so many trades cost more when each cost is multiplied, in the unit of the results; NaN: nobody knows."""
+        with np.errstate(over="ignore"):
+            own = trades * costs.extra_friction(multiplier) / self.risk_dollars
+            return np.where(self.imported, trades * ((multiplier - 1) * self.mean_cost), own)
 
 
 def risk_dollars(median_risk_points: Doubles, avg_risk_points: Doubles, costs: Costs) -> Doubles:

@@ -48,6 +48,11 @@ class SessionDays(NamedTuple):
         return np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=self.days.size).view(np.bool_)
 
 
+def no_days(label: str) -> SessionDays:
+    """Of a session in which no strategy minds the day."""
+    return SessionDays(label, np.empty(0, dtype=np.int32), {})
+
+
 def bounds_of(selector: Selector, strict: bool) -> Filter | None:
     """The selector as bounds on columns; None admits every day, with or without a features row."""
     if isinstance(selector, SplitRule):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
-from dask_validator.model import Judged
+from dask_validator.model import Judged, R
 
 PHASES = {
     1: "sample size",
@@ -31,6 +31,7 @@ PHASES = {
     7: "multiple testing",
 }
 OPT_IN = {7}  # phases that count only where a gate of theirs is on
+RESULTS = "the unit of the results"  # which the terms know
 _HOLDS: Mapping[str, Callable[[NDArray[np.float64], float], NDArray[np.bool_]]] = {
     ">=": operator.ge,
     ">": operator.gt,
@@ -52,6 +53,7 @@ class Terms(NamedTuple):
 
     config: RunConfig
     waives: bool  # losing years of low volatility are forgiven
+    unit: str = R  # of the results
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +110,10 @@ class Gate:
             return None
         return int(observed) if self.whole and float(observed).is_integer() else float(observed)
 
-    @property
-    def title(self) -> str:
-        """Label and unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
+    def title(self, unit: str) -> str:
+        """Label and unit, where results are in this one."""
+        own = unit if self.unit == RESULTS else self.unit
+        return f"{self.label} ({own})" if own else self.label
 
 
 def _if_asked(name: str, threshold: Callable[[Terms], float]) -> Callable[[Terms], float | None]:
@@ -140,12 +142,12 @@ GATES = (
         phase=2,
         name="expectancy_r",
         label="expectancy after costs",
-        unit="R",
+        unit=RESULTS,
         column="expectancy_r",
         comparison=">",
         threshold=lambda _: 0.0,
-        words="expectancy {observed} R, needed > 0",
-        lacking="expectancy after costs must be above 0 R per trade; it is {value}",
+        words="expectancy {observed} {unit}, needed > 0",
+        lacking="expectancy after costs must be above 0 {unit} per trade; it is {value}",
     ),
     Gate(
         phase=3,
@@ -194,12 +196,13 @@ GATES = (
         phase=4,
         name="stressed_expectancy_r",
         label="expectancy after stressed costs",
-        unit="R",
+        unit=RESULTS,
         comparison=">",
         threshold=lambda _: 0.0,
-        words="expectancy after stressed costs {observed:.4f} R, needed > 0",
+        words="expectancy after stressed costs {observed:.4f} {unit}, needed > 0",
         flags=("stress_multiplier",),
-        lacking="expectancy after stressed costs must be above 0 R per trade; it is {value}",
+        unknown_holds=True,  # imported trades may come without costs: then the note says that it was not judged
+        lacking="expectancy after stressed costs must be above 0 {unit} per trade; it is {value}",
     ),
     Gate(
         phase=5,
@@ -215,11 +218,11 @@ GATES = (
         phase=5,
         name="max_drawdown_r",
         label="drawdown",
-        unit="R",
+        unit=RESULTS,
         column="max_drawdown_r",
         comparison="<=",
         threshold=lambda terms: terms.config.max_drawdown,
-        words="drawdown {observed} R, needed <= {threshold}",
+        words="drawdown {observed} {unit}, needed <= {threshold}",
         flags=("max_drawdown",),
         unknown_holds=True,
     ),
@@ -281,13 +284,13 @@ GATES = (
         phase=6,
         name="agg_oos_exp_r",
         label="expectancy in valid windows",
-        unit="R",
+        unit=RESULTS,
         scope=Scope.WINDOWS,
         comparison=">",
         threshold=lambda _: 0.0,
-        words="expectancy in the test windows {observed:.4f} R, needed > 0",
+        words="expectancy in the test windows {observed:.4f} {unit}, needed > 0",
         flags=("wf_min_trades",),
-        lacking="expectancy over the valid test windows must be above 0 R; it is {value}",
+        lacking="expectancy over the valid test windows must be above 0 {unit}; it is {value}",
     ),
     Gate(
         phase=6,
@@ -406,8 +409,10 @@ def said(template: str, position: int, observed: NDArray[np.float64], terms: Ter
     for name in _named(template) - texts.keys():
         if name == "threshold":
             words[name] = GATES[position].threshold(terms)
+        elif name == "unit":
+            words[name] = terms.unit
         elif name == "value":
-            words[name] = _valued(GATES[position], float(observed[position]))
+            words[name] = _valued(GATES[position], float(observed[position]), terms.unit)
         else:
             of = POSITION.get(name, position)  # another gate's, or its own, which is called `observed`
             words[name] = _shown(GATES[of], float(observed[of]))
@@ -420,10 +425,10 @@ def _named(template: str) -> frozenset[str]:
     return frozenset(name for _, name, _, _ in Formatter().parse(template) if name)
 
 
-def _valued(gate: Gate, observed: float) -> str:
-    """A number with its unit."""
+def _valued(gate: Gate, observed: float, unit: str) -> str:
+    """A result with its unit."""
     seen = _shown(gate, observed)
-    return f"{seen:.4f}" if isinstance(seen, _Unknown) else f"{seen:.4f} {gate.unit}"
+    return f"{seen:.4f}" if isinstance(seen, _Unknown) else f"{seen:.4f} {unit}"
 
 
 def _shown(gate: Gate, observed: float) -> float:

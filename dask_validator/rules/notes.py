@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dask_validator.model import Strategy
+
 PASSED = "All phases passed"
 ALIAS = "Alias (non-canonical)"
 
@@ -19,6 +21,22 @@ def every_day(filter_type: str) -> str:
 def no_split(reason: str) -> str:
     """The remark on a rejected strategy whose season split cannot be computed."""
     return f"no season split: {reason}"
+
+
+NO_COSTS_GIVEN = "cost stress: not judged, no costs given"
+NO_INSTRUMENT_COSTS = "the costs of its instrument are not known: describe them with --instruments TOML"
+
+
+def of_log(row: Strategy, *, stressed: bool) -> tuple[str, ...]:
+    """What the note on imported trades says whatever becomes of them.
+
+    Parameters
+    ----------
+    stressed
+        Whether they came as far as the stress of their costs.
+    """
+    unjudged = NO_COSTS_GIVEN if stressed and row.is_trade_log and row.mean_cost is None else None
+    return tuple(filter(None, [row.log_remark, unjudged]))
 
 
 def missing(columns: list[str]) -> str:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import Strategy
-from dask_validator.rules.costs import Costs, stressed_expectancies
+from dask_validator.model import R, Strategy
+from dask_validator.rules.costs import Costs, Friction, risk_dollars
 from dask_validator.rules.gates import GATES, HELD, OF_ROWS, POSITION, Terms, first_failing
 from dask_validator.rules.yearly import Years, years_of
 
@@ -24,10 +24,11 @@ class Market(NamedTuple):
 
     costs: Costs
     atr_by_year: Mapping[int, float]
+    unit: str = R  # of the results
 
     def terms(self, config: RunConfig) -> Terms:
         """What the thresholds are made of."""
-        return Terms(config, bool(self.atr_by_year) and not config.no_regime_waivers)
+        return Terms(config, bool(self.atr_by_year) and not config.no_regime_waivers, self.unit)
 
 
 class Screened(NamedTuple):
@@ -65,17 +66,28 @@ def screen(rows: Sequence[Strategy], terms: Terms, market: Market, *, all_years:
             observed[:, position] = _numbers(rows, column, nan=np.inf if GATES[position].unknown_holds else np.nan)
     sample = observed[:, POSITION["sample_size"]]
     sample[np.isnan(sample)] = 0
-    observed[:, POSITION["stressed_expectancy_r"]] = stressed_expectancies(
-        observed[:, POSITION["expectancy_r"]],
-        _numbers(rows, "median_risk_points"),
-        _numbers(rows, "avg_risk_points"),
-        market.costs,
-        terms.config.stress_multiplier,
-    )
+    friction = friction_of(rows, market.costs)
+    with np.errstate(invalid="ignore"):
+        observed[:, POSITION["stressed_expectancy_r"]] = _means(rows) - friction.extra(
+            market.costs, terms.config.stress_multiplier
+        )
     reads = all_years or first_failing(observed, terms, _BEFORE_YEARS) == HELD
     years, unusable = _read_years(rows, np.flatnonzero(np.broadcast_to(reads, len(rows))).tolist(), terms, market)
     _observe_years(observed, years)
     return Screened(observed, first_failing(observed, terms, OF_ROWS), years, unusable)
+
+
+def friction_of(rows: Sequence[Strategy], costs: Costs) -> Friction:
+    """What a round trip of each strategy costs."""
+    dollars = risk_dollars(_numbers(rows, "median_risk_points"), _numbers(rows, "avg_risk_points"), costs)
+    imported = np.array([row.is_trade_log for row in rows], dtype=np.bool_)
+    return Friction(np.where(imported, np.nan, dollars), _numbers(rows, "mean_cost"))
+
+
+def _means(rows: Sequence[Strategy]) -> NDArray[np.float64]:
+    """Mean result of a trade: as it is stored or, of imported trades, not rounded (rules.md, section 2, phase 4)."""
+    means = (row.mean_result if row.is_trade_log else row.expectancy_r for row in rows)
+    return np.array([np.nan if mean is None else mean for mean in means], dtype=np.float64)
 
 
 def _numbers(rows: Sequence[Strategy], column: str, nan: float = np.nan) -> NDArray[np.float64]:
@@ -91,12 +103,13 @@ def _read_years(
     rows: Sequence[Strategy], positions: Sequence[int], terms: Terms, market: Market
 ) -> tuple[dict[int, Years], dict[int, str]]:
     """By row: its years, or why they cannot be read."""
-    config, atr_by_year = terms.config, market.atr_by_year if terms.waives else {}
+    config = terms.config
     years: dict[int, Years] = {}
     unusable: dict[int, str] = {}
     for position in positions:
+        waives = terms.waives and not rows[position].is_trade_log
         try:
-            years[position] = years_of(rows[position].yearly_results, config, atr_by_year)
+            years[position] = years_of(rows[position].yearly_results, config, market.atr_by_year if waives else {})
         except UnusableStrategy as error:
             unusable[position] = str(error)
         except Exception as error:  # as in a task: one strategy must not end the run

@@ -42,7 +42,7 @@ def known_split(strategy: Strategy) -> SeasonSplit | None:
     """The split where no outcomes are needed for it (cases 1-3 of rules.md, section 4), else None."""
     if (stored := strategy.stored_split) is not None:
         return stored
-    if strategy.strategy_id.endswith(("_W", "_S")):
+    if strategy.is_trade_log or strategy.strategy_id.endswith(("_W", "_S")):
         return SeasonSplit()
     if strategy.orb_label not in SEASON_ZONES:
         return CLEAN

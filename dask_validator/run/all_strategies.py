@@ -127,7 +127,7 @@ def _look(run: Calibrating) -> Seen:
     order, database = run.order, run.order.database
     of_file = identity(str(database.source.path))
     facts = database.read_facts(order.instrument)
-    market = Market(order.costs, facts.atr_by_year)
+    market = Market(order.costs, facts.atr_by_year, facts.unit)
     candidates = [Candidates(market.terms(judged_in_worlds(config)), market) for config in order.settings]
     _refuse_what_no_world_judges(candidates)
     survey = order.survey

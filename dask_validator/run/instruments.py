@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from dask_validator.config.toml_file import read_toml
 from dask_validator.errors import InputError
-from dask_validator.rules.costs import KNOWN_COSTS, Costs
+from dask_validator.rules.costs import KNOWN_COSTS, NO_COSTS, Costs
 
 MUST_BE_POSITIVE = {"point_value", "tick_size", "min_ticks_floor"}
 NONE: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
 def costs_of(
-    symbol: str, toml_path: str | Path | None = None, of_rules: Mapping[str, Mapping[str, Any]] = NONE
+    symbol: str,
+    toml_path: str | Path | None = None,
+    of_rules: Mapping[str, Mapping[str, Any]] = NONE,
+    all_imported: Callable[[], bool] = lambda: False,
 ) -> Costs:
     """Costs of the symbol: those of the user's file win over those of the rules, and these over known ones.
+
+    Parameters
+    ----------
+    all_imported
+        Whether the trades of all strategies of the symbol were imported: they have costs of their own.
 
     Raises
     ------
@@ -33,6 +41,8 @@ def costs_of(
         return _costs(of_rules[symbol], f"--rules: [costs.{symbol}]")
     if symbol in KNOWN_COSTS:
         return KNOWN_COSTS[symbol]
+    if all_imported():
+        return NO_COSTS
     known = ", ".join(sorted({*KNOWN_COSTS, *tables, *of_rules}))
     raise InputError(f"unknown instrument {symbol!r}; known: {known}; describe others with --instruments TOML")
 

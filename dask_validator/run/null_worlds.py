@@ -17,8 +17,9 @@ from dask_validator.events import Asking, Said, TaskDone
 from dask_validator.journal.blocks import Arrays, Shape
 from dask_validator.journal.provenance import source_of_the_worlds, versions
 from dask_validator.model import EPOCH, OutcomeKey, Status
-from dask_validator.rules.costs import risk_dollars
+from dask_validator.rules.costs import Costs, Friction
 from dask_validator.rules.gates import GATES, POSITION, Terms
+from dask_validator.rules.screening import friction_of
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.run.all_strategies import Calibrating, Universe, refuse_incomplete, where
 from dask_validator.universe import luck
@@ -66,7 +67,7 @@ def put_into_worlds(run: Calibrating, universe: Universe) -> Calibration:
 
 def _calibrated(run: Calibrating, universe: Universe) -> Calibrated:
     """Run and worlds must say the same of all of them."""
-    observed, rows = universe.observed, _rows(universe)
+    observed, rows = universe.observed, _rows(universe, run.order.costs)
     failed = _with_status(universe, Status.FAILED).any(axis=0)
     kept = np.flatnonzero(follow(observed, rows) & ~failed)
     left_out = dict.fromkeys(set(universe.seen.strategies) - {observed.ids[i] for i in kept.tolist()}, NOT_STORED)
@@ -95,9 +96,12 @@ def _refuse_apart(named: Sequence[str], count: int) -> None:
         )
 
 
-def _rows(universe: Universe) -> Rows:
+def _rows(universe: Universe, costs: Costs) -> Rows:
     rows = [universe.seen.strategies[strategy_id] for strategy_id in universe.observed.ids]
-    return Rows(*(np.array([getattr(row, name) for row in rows], dtype=np.float64) for name in Rows._fields))
+    friction = friction_of(rows, costs)
+    own = [name for name in Rows._fields if name not in Friction._fields]
+    columns = {name: np.array([getattr(row, name) for row in rows], dtype=np.float64) for name in own}
+    return Rows(**columns, **friction._asdict())
 
 
 def _with_status(universe: Universe, status: Status) -> NDArray[np.bool_]:
@@ -115,8 +119,7 @@ def _ids_with(verdicts: Verdicts, status: Status) -> set[str]:
 
 def circumstances(run: Calibrating, universe: Universe, rows: Rows) -> Circumstances:
     """What the gates need beside sums."""
-    dollars = risk_dollars(rows.median_risk_points, rows.avg_risk_points, run.order.costs)
-    return Circumstances(run.order.costs, dollars, dormant_years(universe.seen.facts.atr_by_year))
+    return Circumstances(run.order.costs, rows.friction, dormant_years(universe.seen.facts.atr_by_year))
 
 
 def _simulated(
@@ -165,7 +168,8 @@ def _entrants(universe: Universe, of: Calibrated, of_data: Evidence, beside: Cir
             str(universe.seen.strategies[strategy_id].filter_type),
             universe.rows[strategy_id],
             position,
-            float(beside.risk_dollars[position]),
+            float(beside.friction.risk_dollars[position]),
+            float(beside.friction.mean_cost[position]),
             tuple(of_data.mus[:, position].tolist()),
             tuple(of_data.shifts[:, position].tolist()),
             bool(of_data.candidates[position]),

@@ -185,7 +185,7 @@ def _looked(run: _Run) -> _Look:
 
 def _screen(order: Order, facts: Facts, listener: Listener) -> Candidates:
     """Phases 1-5."""
-    market = Market(order.costs, facts.atr_by_year)
+    market = Market(order.costs, facts.atr_by_year, facts.unit)
     candidates = Candidates(market.terms(order.config), market)
     with closing(order.database.read_waiting(order.instrument, facts.catalogue)) as waiting:
         for rows in batches(_told(waiting, facts.waiting, listener)):

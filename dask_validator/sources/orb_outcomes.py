@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.errors import InputError
-from dask_validator.model import LOSS, WIN, Extent, OutcomeKey, Outcomes, Outlook
-from dask_validator.store.access import USUAL, Access, grant, granted
-from dask_validator.store.connection import read, reading_again, with_room
+from dask_validator.model import LOSS, PLAN, WIN, Extent, OutcomeKey, Outcomes, Outlook
+from dask_validator.sources.in_database import InDatabase
+from dask_validator.sources.spans import by_day, read_span, spans
+from dask_validator.store.access import granted
+from dask_validator.store.connection import read
 from dask_validator.store.fetched import doubles
 from dask_validator.store.kinds import DATE, NUMBER, TEXT, Wanted
-from dask_validator.system.same_file import Identity, identity
+from dask_validator.system.same_file import Identity
 
 TABLE = "orb_outcomes"
 COLUMNS = {
@@ -47,7 +47,6 @@ _DAYS = f"""
     SELECT DISTINCT (trading_day - DATE '1970-01-01')::INTEGER AS day FROM {TABLE}
     WHERE symbol = ? AND outcome IS NOT NULL AND isfinite(trading_day) ORDER BY day
 """
-MOST_BETWEEN, MOST_AT_ONCE = 50_000, 1_000_000  # rows: read in vain rather than with another query; in one query
 _OUTCOMES = f"""
     WITH keys AS (
         SELECT unnest($positions::INTEGER[]) AS position, unnest($minutes::DOUBLE[]) AS orb_minutes,
@@ -108,37 +107,7 @@ class OrbOutcomes:
     def part(self, instrument: str, extents: Sequence[Extent | None], identity: Identity | None) -> InDatabase:
         """For a task, by key where its outcomes lie, as far as that is known, in a file that is this one."""
         path = str(self.path)
-        return InDatabase(path, identity, instrument, tuple(extents), granted(path))
-
-
-class InDatabase(NamedTuple):
-    """Outcomes that the worker reads itself."""
-
-    path: str
-    identity: Identity | None
-    instrument: str
-    extents: tuple[Extent | None, ...]  # by key; None: anywhere
-    access: Access = USUAL
-
-    def only(self, positions: Sequence[int]) -> InDatabase:
-        """The same for the keys at these positions."""
-        return self._replace(extents=tuple(self.extents[position] for position in positions))
-
-    def read(self, keys: Sequence[OutcomeKey]) -> Sequence[Outcomes]:
-        """Outcomes of each key, through a read-only connection.
-
-        Raises
-        ------
-        InputError
-            This process sees no file at that path, or another one: its rows would be other rows.
-        """
-        if self.identity is None or not self.identity.is_same(identity(self.path)):
-            raise InputError(f"{self.path} is not there, or not the same file, on {socket.gethostname()}")
-        grant(self.path, self.access)
-        with reading_again(self.path) as connection:
-            return with_room(
-                connection, self.path, lambda: read_outcomes(connection, self.instrument, keys, self.extents)
-            )
+        return InDatabase(path, identity, instrument, tuple(extents), read_outcomes, granted(path))
 
 
 def read_outcomes(
@@ -153,43 +122,15 @@ def read_outcomes(
     they are looked for, which takes several times as long.
     """
     found: dict[int, Outcomes] = {}
-    alone = {i: extent for i, extent in enumerate(extents) if extent and extent.is_alone and None not in keys[i]}
-    for span in _spans(alone):
-        found |= _read_span(connection, span)
+    planned = [None not in key[: len(PLAN)] for key in keys]
+    alone = {i: extent for i, extent in enumerate(extents) if extent and extent.is_alone and planned[i]}
+    for span in spans(alone):
+        found |= read_span(connection, _SPAN, span)
     scattered = [i for i in range(len(keys)) if i not in alone]
     if scattered:
         outcomes = _look_for(connection, symbol, [keys[i] for i in scattered], [extents[i] for i in scattered])
         found |= dict(zip(scattered, outcomes, strict=True))
     return [found[i] for i in range(len(keys))]
-
-
-def _spans(extents: Mapping[int, Extent]) -> Iterator[dict[int, Extent]]:
-    """Cut where more rows lie in between than are worth another query."""
-    span: dict[int, Extent] = {}
-    first = end = 0
-    for i, extent in sorted(extents.items(), key=lambda item: item[1].first):
-        if span and (extent.first - end > MOST_BETWEEN or extent.last - first > MOST_AT_ONCE):
-            yield span
-            span = {}
-        first = first if span else extent.first
-        span[i], end = extent, extent.last
-    if span:
-        yield span
-
-
-def _read_span(connection: duckdb.DuckDBPyConnection, span: Mapping[int, Extent]) -> dict[int, Outcomes]:
-    first, last = min(extent.first for extent in span.values()), max(extent.last for extent in span.values())
-    columns = connection.execute(_SPAN, [first, last]).fetchnumpy()
-    row, days, code = (np.asarray(columns[name]) for name in ("row", "day", "code"))
-    pnl_r = doubles(columns["pnl_r"])
-    if not (np.diff(row) > 0).all():
-        order = np.argsort(row)
-        row, days, code, pnl_r = row[order], days[order], code[order], pnl_r[order]
-    starts = np.searchsorted(row, [extent.first for extent in span.values()]).tolist()
-    ends = np.searchsorted(row, [extent.last for extent in span.values()], side="right").tolist()
-    edges = zip(span, starts, ends, strict=True)
-    # Copied, so that what was read in vain does not stay in memory.
-    return {i: _by_day(days[s:e].copy(), code[s:e].copy(), pnl_r[s:e].copy()) for i, s, e in edges}
 
 
 def _look_for(
@@ -216,13 +157,4 @@ def _look_for(
         order = np.argsort(position, kind="stable")
         position, days, code, pnl_r = position[order], days[order], code[order], pnl_r[order]
     edges = np.searchsorted(position, np.arange(len(keys) + 1)).tolist()
-    return [_by_day(days[start:end], code[start:end], pnl_r[start:end]) for start, end in pairwise(edges)]
-
-
-def _by_day(days: NDArray[np.int32], code: NDArray[np.uint8], pnl_r: NDArray[np.float64]) -> Outcomes:
-    """Nearly every table keeps them so."""
-    if not (np.diff(days) > 0).all():
-        # The first two only order several outcomes of one day, which a table without a primary key can hold.
-        order = np.lexsort((pnl_r, code, days))
-        days, code, pnl_r = days[order], code[order], pnl_r[order]
-    return Outcomes(days, code, pnl_r)
+    return [by_day(days[start:end], code[start:end], pnl_r[start:end]) for start, end in pairwise(edges)]

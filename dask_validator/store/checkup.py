@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
+from dask_validator.model import PLAN
 from dask_validator.rules.filters import is_known
 from dask_validator.store.connection import check_is_file, read, refuse_truncated
 from dask_validator.store.contract import OPTIONAL, read_catalogue
@@ -14,6 +15,7 @@ from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
 from dask_validator.store.reader import WAITING, refuse_absent, refuse_nameless, refuse_repeated_features
+from dask_validator.store.trade_tables import LOG_KEY
 
 if TYPE_CHECKING:
     from dask_validator.sources.source import Source
@@ -55,7 +57,7 @@ def _examined(
     catalogue = read_catalogue(connection, source.tables)
     refuse_absent(connection, path, instrument)
     refuse_obstacles(connection, catalogue, Waiting(instrument, WAITING))
-    refuse_repeated_features(connection, instrument)
+    refuse_repeated_features(connection, catalogue, instrument)
     refuse_nameless(connection, instrument)
     of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"
     statuses = connection.execute(
@@ -64,8 +66,7 @@ def _examined(
         [instrument],
     ).fetchall()
     keys = connection.execute(
-        "SELECT count(*) FROM (SELECT DISTINCT orb_minutes, orb_label, entry_model, rr_target, confirm_bars "
-        f"{of_instrument})",
+        f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(PLAN)}, {LOG_KEY} {of_instrument})",
         [instrument],
     ).fetchone()
     filters = connection.execute(

@@ -11,6 +11,7 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.store.kinds import BOOLEAN, DATE, KINDS, NUMBER, TEXT, TIMESTAMP, Wanted
 from dask_validator.store.our_tables import EARLIER, LATEST, NEEDED, OUR_TABLES, SPLIT
+from dask_validator.store.trade_tables import ONLY_LOGS, TRADE_TABLES, refuse_others
 
 # From the strategy's own row into validated_setups, inside SQL.
 _COPIED_TEXT = {"instrument", "orb_label", "entry_model", "filter_type", "filter_params", "yearly_results"}
@@ -72,6 +73,10 @@ WRITTEN = {
 KEPT_ON_CONFLICT = {"strategy_id", "promoted_at", "promoted_from"}  # in a setup that is there already
 
 
+_HAS_TABLE = (
+    "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = ? AND schema_name = 'main' "
+    "AND database_name = current_database() LIMIT 1"
+)
 _KIND_OF = {"INTEGER": NUMBER, "DOUBLE": NUMBER, "VARCHAR": TEXT, "BOOLEAN": BOOLEAN}
 
 
@@ -129,17 +134,35 @@ def read_catalogue(
         A table or column is missing, is of another kind, or could not be filled by us.
     """
     needed = {**TABLES, **of_source}
-    tables, found = _columns(connection, [*needed, *OUR_TABLES]), constraints(connection)
-    if missing := [table for table in needed if not tables[table]]:
+    tables, found = _columns(connection, [*needed, *OUR_TABLES, *TRADE_TABLES]), constraints(connection)
+    missing = [table for table in needed if not tables[table]]
+    if missing and not _can_do_without(connection, missing, tables):
         names = f"{', '.join(needed)} (docs/data-contract.md)"
         raise InputError(f"the database has no table {missing[0]}; needed {names}")
-    for table, wanted in needed.items():
-        _check(table, tables[table], wanted)
+    for table in needed.keys() - set(missing):
+        _check(table, tables[table], needed[table])
     _check_fillable("validated_setups", tables["validated_setups"], WRITTEN["validated_setups"])
     for table in ("experimental_strategies", "validated_setups"):
         _check_key(table, found.get(table, []))
     _check_ours(connection, tables, found)
+    refuse_others(connection, {table: {n: c.kind for n, c in tables[table].items()} for table in TRADE_TABLES})
     return Catalogue(tables)
+
+
+def _can_do_without(
+    connection: duckdb.DuckDBPyConnection, missing: Collection[str], tables: Mapping[str, Mapping[str, Column]]
+) -> bool:
+    """Outcomes and features are for strategies of the users' own; those whose trades were imported use neither."""
+    strategies = tables["experimental_strategies"]
+    if not {"entry_model"} <= strategies.keys() or {"experimental_strategies", "validated_setups"} & set(missing):
+        return False
+    [(all_imported,)] = connection.execute(f"SELECT {ONLY_LOGS} FROM experimental_strategies").fetchall()
+    return bool(all_imported)
+
+
+def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
+    """Whether there is a table or view of that name."""
+    return connection.execute(_HAS_TABLE, [table]).fetchone() is not None
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, dict[str, Column]]:

@@ -14,6 +14,7 @@ from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BRE
 from dask_validator.store.contract import TABLES, Catalogue
 from dask_validator.store.file_state import FileState
 from dask_validator.store.our_tables import SPLIT
+from dask_validator.store.trade_tables import LOGS, TRADE_TABLES
 
 if TYPE_CHECKING:
     from dask_validator.model import OutcomeKey
@@ -36,6 +37,7 @@ _SYMBOL = {
     "experimental_strategies": "instrument",
     "daily_features": "symbol",
     "validated_setups": "instrument",
+    LOGS: "instrument",
 }
 
 
@@ -48,14 +50,16 @@ def read_fingerprints(connection: duckdb.DuckDBPyConnection, catalogue: Catalogu
     """By table: everything about the instrument that a verdict depends on beside outcomes, and who has one."""
     columns = {
         "experimental_strategies": [*_strategy_columns(catalogue), "validation_status"],
-        "daily_features": [*TABLES["daily_features"], *_session_columns(catalogue)],
+        "daily_features": _feature_columns(catalogue),
         "validated_setups": ["strategy_id", "status"],
+        LOGS: list(TRADE_TABLES[LOGS]) if catalogue.tables[LOGS] else [],
     }
-    found = {}
+    found = {"daily_features": "0"}  # also where there are none
     for table, names in columns.items():
-        query = f"SELECT sum(hash({', '.join(names)})) FROM {table} WHERE {_SYMBOL[table]} = ?"
-        [(total,)] = connection.execute(query, [instrument]).fetchall()
-        found[table] = str(total or 0)
+        if names:
+            query = f"SELECT sum(hash({', '.join(names)})) FROM {table} WHERE {_SYMBOL[table]} = ?"
+            [(total,)] = connection.execute(query, [instrument]).fetchall()
+            found[table] = str(total or 0)
     return found
 
 
@@ -67,7 +71,10 @@ def _strategy_columns(catalogue: Catalogue) -> list[str]:
     ]
 
 
-def _session_columns(catalogue: Catalogue) -> list[str]:
+def _feature_columns(catalogue: Catalogue) -> list[str]:
+    if not catalogue.tables["daily_features"]:
+        return []
     parts = (SIZE, DELAY, CONTINUES, DIRECTION, DOUBLE_BREAK)
     names = (f"orb_{label}_{part}".lower() for label in sorted(SESSIONS) for part in parts)
-    return [f'"{name}"' for name in names if name in catalogue.tables["daily_features"]]
+    of_sessions = [f'"{name}"' for name in names if name in catalogue.tables["daily_features"]]
+    return [*TABLES["daily_features"], *of_sessions]

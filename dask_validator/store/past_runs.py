@@ -15,7 +15,7 @@ import duckdb
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError
-from dask_validator.model import TaskTiming, Walked
+from dask_validator.model import R, TaskTiming, Walked
 from dask_validator.rules import jsonl
 from dask_validator.rules.gates import Terms
 from dask_validator.rules.verdicts import Verdicts
@@ -99,7 +99,7 @@ class PastRun(NamedTuple):
         """As far as this version knows the parameters: what was judged is read, not judged again."""
         known = {field.name for field in fields(RunConfig)}
         config = RunConfig(**{name: value for name, value in self.parameters.items() if name in known})
-        return Terms(config, self.summary.get("waives") is True)
+        return Terms(config, self.summary.get("waives") is True, self.summary.get("unit", R))
 
     def walked(self, strategy_id: str) -> Walked | None:
         """The facts of one strategy's walk-forward, if it came so far and they were kept."""

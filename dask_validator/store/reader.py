@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
-from dask_validator.model import Outlook, Strategy
+from dask_validator.model import TRADE_LOG, Outlook, R, Strategy
 from dask_validator.rules.fdr import Correction
 from dask_validator.store.connection import make_room, read, reading, with_room
 from dask_validator.store.contract import Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, row_fingerprint
 from dask_validator.store.past_runs import LastRun, last_run
+from dask_validator.store.trade_tables import LOGS, ONLY_LOGS
 
 if TYPE_CHECKING:
     from dask_validator.sources.source import Source
@@ -38,6 +39,10 @@ OR_FAILED = f"({WAITING} OR validation_status = 'FAILED')"
 BATCH = 100  # rows, each of which may have a megabyte
 COLUMNS, TEXT = 5_000, 1 << 24  # strategies that are looked at together, and characters of them
 MOST_NAMED = 20
+_OF_LOGS = "mean_result, mean_cost, refused AS log_refused, remark AS log_remark"
+
+
+UNAVAILABLE = "its trades are not in the database: import them again"
 
 
 class Facts(NamedTuple):
@@ -51,6 +56,7 @@ class Facts(NamedTuple):
     setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
     catalogue: Catalogue  # as long as the database is kept open, it need not be read again
     last_run: LastRun | None = None  # looked up only when nothing is waiting
+    unit: str = R  # of the results of a trade
 
     @property
     def correction(self) -> Correction:
@@ -78,19 +84,20 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
 
 def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str) -> Facts:
     catalogue = read_catalogue(connection)
-    refuse_repeated_features(connection, instrument)
+    refuse_repeated_features(connection, catalogue, instrument)
     refuse_nameless(connection, instrument, waiting)
     count = _count_waiting(connection, instrument, waiting)
     p_values, expectancies = _tested(connection, instrument)
     return Facts(
         count,
-        _atr_by_year(connection, instrument),
+        _atr_by_year(connection, catalogue, instrument),
         p_values,
         expectancies,
         _active_setups(connection),
         catalogue.not_null("validated_setups"),
         catalogue,
         None if count else last_run(connection, instrument),
+        unit_of(connection, catalogue, instrument),
     )
 
 
@@ -199,8 +206,10 @@ def survey(
     return Survey(outcomes, {source.name: outcomes.fingerprint, **fingerprints})
 
 
-def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, instrument: str) -> None:
+def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> None:
     """Raise InputError when a day has two features rows: which one counts would be chance."""
+    if not catalogue.tables["daily_features"]:
+        return
     row = connection.execute(
         "SELECT trading_day::VARCHAR, orb_minutes, count(*) FROM daily_features WHERE symbol = ? "
         "AND trading_day IS NOT NULL AND orb_minutes IS NOT NULL "  # no outcome meets the others
@@ -252,11 +261,37 @@ def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, 
     columns |= {name: f"NULL::{kind}" for name, kind in lacking.items()}
     columns["missing"] = f"concat_ws(', ', {missing})"
     columns["fingerprint"] = row_fingerprint(catalogue)
-    query = f"SELECT {', '.join(columns.values())} FROM experimental_strategies WHERE instrument = ? AND {waiting}"
+    columns |= dict.fromkeys(("mean_result", "mean_cost", "log_remark"), "NULL")
+    columns["log_refused"] = f"CASE WHEN entry_model = '{TRADE_LOG}' THEN '{UNAVAILABLE}' END"
+    table = "experimental_strategies"
+    if catalogue.tables[LOGS]:
+        table += f" LEFT JOIN (SELECT strategy_id, unit AS log_unit, {_OF_LOGS} FROM {LOGS}) l USING (strategy_id)"
+        columns |= {name: f"l.{name}" for name in ("mean_result", "mean_cost", "log_remark")}
+        columns["log_refused"] = f"CASE WHEN l.log_unit IS NULL THEN {columns['log_refused']} ELSE l.log_refused END"
+    query = f"SELECT {', '.join(columns.values())} FROM {table} WHERE instrument = ? AND {waiting}"
     return query, [instrument]
 
 
-def _atr_by_year(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[int, float]:
+def all_imported(path: str | Path, instrument: str) -> bool:
+    """Whether the trades of all strategies of the instrument were imported; False where that cannot be read."""
+    query = f"SELECT {ONLY_LOGS} FROM experimental_strategies WHERE instrument = ?"
+    try:
+        return bool(read(path, lambda connection: connection.execute(query, [instrument]).fetchall())[0][0])
+    except InputError:
+        return False
+
+
+def unit_of(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> str:
+    """The unit of the results: R, but for imported trades, which have one unit for each instrument."""
+    if not catalogue.tables[LOGS]:
+        return R
+    found = connection.execute(f"SELECT unit FROM {LOGS} WHERE instrument = ? LIMIT 1", [instrument]).fetchone()
+    return str(found[0]) if found else R
+
+
+def _atr_by_year(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> dict[int, float]:
+    if not catalogue.tables["daily_features"]:
+        return {}
     columns = connection.execute(
         "SELECT year(trading_day) AS year, atr_20::DOUBLE AS atr FROM daily_features "
         "WHERE symbol = ? AND orb_minutes = 5 AND atr_20 IS NOT NULL AND isfinite(trading_day) ORDER BY trading_day",

@@ -19,6 +19,7 @@ USED = {"strict_filters", "wf_min_trades", "wf_min_pct_positive"}  # of the para
 LATER = {
     "calibration",
     "stages",
+    "unit",
     "start_up_s",
     "cores",
     "passed_on_unknown_filters",
@@ -52,6 +53,7 @@ SUMMARY = {
     "fdr": dict.fromkeys(("tested", "significant", "passed_significant", "earning", "losing", "passed_earning"), WHOLE),
     "calibration": [CALIBRATION],
     "stages": {...: NUMBER},
+    "unit": TEXT,
     "start_up_s": NUMBER | NOTHING,
     "cores": WHOLE | NOTHING,
 }

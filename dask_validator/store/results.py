@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
-from dask_validator.model import EPOCH, WINDOW_TABLE, OutcomeKey, SeasonSplit, Status, Walked, check_windows
+from dask_validator.model import EPOCH, PLAN, TRADE_LOG, WINDOW_TABLE, SeasonSplit, Status, Walked, check_windows
 from dask_validator.rules.counting import CODE
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
 from dask_validator.rules.of_all import SHOWN
@@ -48,13 +48,13 @@ def windows(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
     return {"row": owner, **{name: np.ascontiguousarray(table[name]) for name in WINDOW_TABLE.names or ()}}
 
 
-_KEY = OutcomeKey._fields
 _ROW = [name for name in TABLES["experimental_strategies"] if not name.startswith("validation_")]
 _HASHED_ROWS = f"""
     CREATE TEMP TABLE hashed_rows AS
     SELECT v.row AS row, hash({", ".join(f"e.{name}" for name in _ROW)}) AS row_hash, outcomes_hash
     FROM computed_verdicts v JOIN experimental_strategies e USING (strategy_id)
-    LEFT JOIN hashed_outcomes o ON {" AND ".join(f"e.{name} IS NOT DISTINCT FROM o.{name}" for name in _KEY)}
+    LEFT JOIN hashed_outcomes o ON {" AND ".join(f"e.{name} IS NOT DISTINCT FROM o.{name}" for name in PLAN)}
+        AND CASE WHEN e.entry_model = '{TRADE_LOG}' THEN e.strategy_id END IS NOT DISTINCT FROM o.strategy_id
 """
 
 

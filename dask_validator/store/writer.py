@@ -152,7 +152,7 @@ def _of_promoted(verdicts: Verdicts) -> ComputedTable:
 
 
 def _of_outcomes(hashes: Mapping[OutcomeKey, int]) -> ComputedTable:
-    kinds = ("DOUBLE", "VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE")
+    kinds = ("DOUBLE", "VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE", "VARCHAR")
     columns = {
         name: Column(kind, [key[i] for key in hashes])
         for i, (name, kind) in enumerate(zip(OutcomeKey._fields, kinds, strict=True))

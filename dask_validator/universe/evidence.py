@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
+from dask_validator.rules.costs import Friction
 from dask_validator.rules.gates import Terms
 from dask_validator.universe import deviates
 from dask_validator.universe.calendars import Observed
@@ -29,8 +30,13 @@ class Rows(NamedTuple):
     sharpe_ratio: NDArray[np.float64]
     win_rate: NDArray[np.float64]
     max_drawdown_r: NDArray[np.float64]
-    median_risk_points: NDArray[np.float64]
-    avg_risk_points: NDArray[np.float64]
+    risk_dollars: NDArray[np.float64]  # as `rules.costs.Friction` has them
+    mean_cost: NDArray[np.float64]
+
+    @property
+    def friction(self) -> Friction:
+        """What a round trip costs."""
+        return Friction(self.risk_dollars, self.mean_cost)
 
     def of(self, rows: NDArray[np.int64]) -> Rows:
         """The strategies at these positions."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.rules.costs import Costs
+from dask_validator.rules.costs import Costs, Friction
 from dask_validator.rules.gates import GATES, Terms
 from dask_validator.rules.yearly import DORMANT_BELOW_ATR, MAX_WAIVED_TRADES
 from dask_validator.universe.calendars import Calendar, Sums
@@ -29,7 +29,7 @@ class Circumstances(NamedTuple):
     """What the gates need beside sums."""
 
     costs: Costs
-    risk_dollars: NDArray[np.float64]  # of a trade, by strategy
+    friction: Friction  # by strategy
     dormant: frozenset[int]  # years of low volatility
 
 
@@ -77,15 +77,16 @@ def _of_rows(calendar: Calendar, sums: Sums, terms: Terms, beside: Circumstances
     counting = years.per_strategy(counts, count)[:, None]
     positive_years = years.per_strategy(positive & counts[:, None], count)
     waived = np.isin(years.label, list(beside.dormant)) & (years.trades <= MAX_WAIVED_TRADES)
+    waived &= ~beside.friction.imported[years.owner]
     negative = ~positive & (counts & ~waived)[:, None]
     with np.errstate(invalid="ignore", divide="ignore"):
         share = positive_years / counting
-    trades, risk_dollars = calendar.trades[:, None], beside.risk_dollars[:, None]
+    trades = calendar.trades[:, None]
+    extra = beside.friction.extra(beside.costs, config.stress_multiplier, calendar.trades * UNITS)[:, None]
     return {
         "sample_size": trades,
         "expectancy_r": 2 * sums.total - trades,
-        "stressed_expectancy_r": sums.total
-        - trades * UNITS * beside.costs.extra_friction(config.stress_multiplier) / risk_dollars,
+        "stressed_expectancy_r": sums.total - extra,
         "yearly_data": counting,
         "years_positive": share,
         "negative_years": years.per_strategy(negative, count),

@@ -164,7 +164,7 @@ class Simulation:
         shifted = paid[place, world[cells.owner]] + cells.trades * mu[strategy[cells.owner]]
         arranged = cells.arranged(strategy.size)
         calendar, sums = arranged.calendar, arranged.sums(shifted[:, None])
-        beside = self._beside._replace(risk_dollars=self._beside.risk_dollars[strategy])
+        beside = self._beside._replace(friction=self._beside.friction.of(strategy))
         quality = self._quality(calendar, sums, moments and moments.of(strategy, world))
         return passing(calendar, sums, terms, beside, quality)[:, 0]
 

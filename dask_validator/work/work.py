@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from dask_validator.model import Extent, OutcomeKey, Session
-from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, session_days
+from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, no_days, session_days
 from dask_validator.rules.filters import Features
 from dask_validator.sources.carried import Carried
 from dask_validator.sources.source import Source
@@ -32,19 +32,23 @@ def selectors(groups: Iterable[Group], strict_filters: bool) -> Selectors:
 
 
 def columns(used: Selectors, strict_filters: bool) -> dict[Session, set[str]]:
-    """The columns of `daily_features` that the selectors look at."""
+    """The columns of `daily_features` that the selectors look at, of sessions that have any."""
     return {
         session: {bound.column for selector in of_session for bound in bounds_of(selector, strict_filters) or ()}
         - {"weekday"}
         for session, of_session in used.items()
+        if of_session
     }
 
 
 def days_by_session(
     used: Selectors, features: Mapping[Session, Features], strict_filters: bool
 ) -> dict[Session, SessionDays]:
-    """Every selector applied once to the days of its session."""
-    return {session: session_days(features[session], used[session], strict_filters) for session in used}
+    """Every selector applied once to the days of its session; without any, no day of it need be known."""
+    return {
+        session: session_days(features[session], of_session, strict_filters) if of_session else no_days(session[1])
+        for session, of_session in used.items()
+    }
 
 
 class Where(NamedTuple):

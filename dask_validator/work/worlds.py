@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dask_validator.config import WindowRules
 from dask_validator.model import TaskTiming
-from dask_validator.rules.costs import Costs
+from dask_validator.rules.costs import Costs, Friction
 from dask_validator.rules.day_masks import Selector
 from dask_validator.rules.gates import Terms
 from dask_validator.universe.cells import Taken, cut
@@ -30,7 +30,8 @@ class Entrant(NamedTuple):
     filter_type: str
     row: Selector  # what selects the trades that its row was made of
     position: int  # among all that are put into worlds
-    risk_dollars: float
+    risk_dollars: float  # as `costs.Friction` has them
+    mean_cost: float
     mus: tuple[float, ...]  # by null, units a trade, never above zero
     shifts: tuple[float, ...]  # by null, what its deviate is moved by
     is_candidate: bool  # whether its deviates are wanted world by world
@@ -127,11 +128,15 @@ def simulation_of(group: Group, days: GroupDays, terrain: Terrain) -> Simulation
     return Simulation(
         cut(days.outcomes, terrain.days, taken, terrain.rules),
         paid,
-        beside=Circumstances(terrain.costs, np.array([of.risk_dollars for of in entrants]), terrain.dormant),
+        beside=Circumstances(terrain.costs, _friction(entrants), terrain.dormant),
         settings=terrain.settings,
         mus=list(np.array([of.mus for of in entrants]).T),
         with_z=terrain.floor is not None,
     )
+
+
+def _friction(entrants: Sequence[Entrant]) -> Friction:
+    return Friction(np.array([of.risk_dollars for of in entrants]), np.array([of.mean_cost for of in entrants]))
 
 
 class _Tally:

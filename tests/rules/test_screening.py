@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dask_validator.config import RunConfig
 from dask_validator.model import Strategy
-from dask_validator.rules.costs import KNOWN_COSTS, stressed_expectancies
+from dask_validator.rules.costs import KNOWN_COSTS
 from dask_validator.rules.gates import GATES, HELD, POSITION
 from dask_validator.rules.screening import Market, Screened, screen, warnings
 from tests.reference import screening as twin
@@ -122,9 +122,10 @@ def test_stress_keeps_its_order_of_operations() -> None:
 
 def stressed(expectancy_r: float, median: float | None, average: float | None) -> float:
     """With the costs of MGC, by half."""
-    columns = (np.array([value], dtype=np.float64) for value in (expectancy_r, median, average))
-    [found] = stressed_expectancies(*columns, KNOWN_COSTS["MGC"], 1.5).tolist()
-    return float(found)
+    row = GOOD._replace(expectancy_r=expectancy_r, median_risk_points=median, avg_risk_points=average)
+    market = Market(KNOWN_COSTS["MGC"], {})
+    screened = screen([row], market.terms(RunConfig(stress_multiplier=1.5)), market)
+    return float(screened.observed[0, POSITION["stressed_expectancy_r"]])
 
 
 @pytest.mark.parametrize(

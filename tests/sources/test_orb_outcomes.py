@@ -11,8 +11,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from dask_validator.model import Extent, OutcomeKey
-from dask_validator.sources import orb_outcomes
+from dask_validator.model import PLAN, Extent, OutcomeKey
+from dask_validator.sources import spans
 from dask_validator.sources.orb_outcomes import OrbOutcomes, read_outcomes
 
 KEYS = [OutcomeKey(minutes, label, "E1", target, 1) for minutes in (5, 15) for label in "ab" for target in (1.0, 1.5)]
@@ -29,9 +29,9 @@ def rows_of(layout: str) -> list[tuple[Any, ...]]:
         for number in range(chance.randrange(1, 40)):
             day = first + timedelta(number // 2 if layout == "several a day" else number)
             outcome = chance.choice(["win", "loss", "scratch", None])
-            rows.append((day, "MGC", *key, outcome, chance.choice([None, chance.gauss(0, 1)])))
+            rows.append((day, "MGC", *key[:-1], outcome, chance.choice([None, chance.gauss(0, 1)])))
             if layout == "strangers between" and chance.random() < 0.1:
-                rows.append((day, "MES", *key, "win", 1.0))
+                rows.append((day, "MES", *key[:-1], "win", 1.0))
     if layout == "by key, days backwards":
         rows.reverse()
     if layout == "shuffled":
@@ -43,7 +43,7 @@ def rows_of(layout: str) -> list[tuple[Any, ...]]:
 def table(request: pytest.FixtureRequest) -> duckdb.DuckDBPyConnection:
     """A table of outcomes."""
     connection = duckdb.connect()
-    columns = (*("trading_day", "symbol"), *OutcomeKey._fields, "outcome", "pnl_r")
+    columns = (*("trading_day", "symbol"), *PLAN, "outcome", "pnl_r")
     kinds = ("DATE", "TEXT", "INTEGER", "TEXT", "TEXT", "DOUBLE", "INTEGER", "TEXT", "DOUBLE")
     declared = ", ".join(f"{name} {kind}" for name, kind in zip(columns, kinds, strict=True))
     connection.execute(f"CREATE TABLE orb_outcomes ({declared})")
@@ -56,7 +56,7 @@ def test_where_rows_lie_makes_no_difference(
     table: duckdb.DuckDBPyConnection, most_between: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Read as they follow one another, in one query or in many, they are what a search of the whole table finds."""
-    monkeypatch.setattr(orb_outcomes, "MOST_BETWEEN", most_between)
+    monkeypatch.setattr(spans, "MOST_BETWEEN", most_between)
     layout = OrbOutcomes(Path("anywhere")).survey(table, "MGC").extents
     wanted = [*KEYS[::-2], NOBODYS, OutcomeKey(5, "c", "E1", 1.0, 1)]
     extents = [layout.get(key) for key in wanted]
@@ -77,5 +77,5 @@ def test_rows_between_are_not_read_in_vain() -> None:
     far = {0: Extent(0, 9, 10), 1: Extent(10, 19, 10), 2: Extent(9_000_000, 9_000_009, 10)}
     many = {i: Extent(100_000 * i, 100_000 * i + 99_999, 100_000) for i in range(25)}
 
-    assert [list(span) for span in orb_outcomes._spans(far)] == [[0, 1], [2]]
-    assert [len(span) for span in orb_outcomes._spans(many)] == [10, 10, 5]
+    assert [list(span) for span in spans.spans(far)] == [[0, 1], [2]]
+    assert [len(span) for span in spans.spans(many)] == [10, 10, 5]

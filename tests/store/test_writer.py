@@ -273,6 +273,7 @@ def test_runs_table(mixed: Path) -> None:
         assert kept.pop("start_up_s") is None
         assert kept.pop("cores") is None
         assert kept.pop("waives") is True
+        assert kept.pop("unit") == "R"
         assert kept == shown
         assert json.loads(row["versions"]).keys() >= {"dask_validator", "duckdb", "dask", "numpy", "python"}
         assert json.loads(row["fingerprints"]).keys() == {

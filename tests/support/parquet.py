@@ -12,12 +12,12 @@ import duckdb
 import numpy as np
 
 from dask_validator.errors import InputError
-from dask_validator.model import EPOCH, LOSS, OTHER, WIN, Extent, OutcomeKey, Outcomes, Outlook
+from dask_validator.model import EPOCH, LOSS, OTHER, PLAN, WIN, Extent, OutcomeKey, Outcomes, Outlook
 from dask_validator.store.kinds import Wanted
 from dask_validator.system.same_file import Identity, identity
 
 CODES = {"win": WIN, "loss": LOSS}
-KEY = ", ".join(OutcomeKey._fields)
+KEY = ", ".join(PLAN)
 
 
 def export(database: Path, path: Path) -> None:

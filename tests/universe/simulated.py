@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.rules.costs import KNOWN_COSTS
+from dask_validator.rules.costs import KNOWN_COSTS, Friction
 from dask_validator.rules.gates import Terms
 from dask_validator.universe.calendars import Observed, joined
 from dask_validator.universe.cells import Cut, Taken, cut
@@ -64,7 +64,8 @@ class Simulated:
 
     def circumstances(self, own: slice = slice(None)) -> Circumstances:
         """Of some of the strategies."""
-        return Circumstances(KNOWN_COSTS["MGC"], self.risk_dollars[own], self.dormant)
+        dollars = self.risk_dollars[own]
+        return Circumstances(KNOWN_COSTS["MGC"], Friction(dollars, np.full(dollars.size, np.nan)), self.dormant)
 
     def worlds(self) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """Who passes, by setting, null, strategy and world; deviates by strategy and world."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
 from dask_validator.model import LOSS, WIN, Outcomes
-from dask_validator.rules.costs import KNOWN_COSTS
+from dask_validator.rules.costs import KNOWN_COSTS, Friction
 from dask_validator.rules.screening import Market
 from dask_validator.universe import luck
 from dask_validator.universe.calendars import joined
@@ -122,7 +122,7 @@ def _keys(returns: NDArray[np.float64]) -> Iterator[tuple[Any, Simulation]]:
         paid = payoffs(outcomes, days)
         assert paid is not None
         of_key = cut(outcomes, days, [Taken(every, every)], terms.config.window_rules)
-        beside = Circumstances(costs, np.array([100.0]), frozenset())
+        beside = Circumstances(costs, Friction(np.array([100.0]), np.array([np.nan])), frozenset())
         yield (
             observed([str(name)], of_key, paid),
             Simulation(of_key, paid, beside=beside, settings=[terms], mus=[np.zeros(1)], with_z=True),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dask_validator.config import RunConfig
-from dask_validator.rules.costs import KNOWN_COSTS
+from dask_validator.rules.costs import KNOWN_COSTS, Friction
 from dask_validator.rules.gates import Terms
 from dask_validator.universe.calendars import Calendar, Segments, Sums
 from dask_validator.universe.gates import Circumstances, dormant_years, passing
@@ -49,7 +49,7 @@ def passes(
         column([sum(part[2] for part in years)]), column([of[2] for of in years]), column([of[2] for of in windows])
     )
     observed = {name: column([value]) for name, value in (moments or {}).items()}
-    beside = Circumstances(MGC, np.array([100.0]), frozenset(dormant))
+    beside = Circumstances(MGC, Friction(np.array([100.0]), np.array([np.nan])), frozenset(dormant))
     return bool(passing(calendar, sums, Terms(RunConfig(**OPEN | flags), waives), beside, observed)[0, 0])
 
 

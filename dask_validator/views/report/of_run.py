@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from dask_validator.config import RunConfig, flag
 from dask_validator.errors import InputError
 from dask_validator.journal.provenance import versions
-from dask_validator.model import SeasonSplit, Status
+from dask_validator.model import R, SeasonSplit, Status
 from dask_validator.rules import jsonl
 from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.fdr import Correction
@@ -25,7 +26,7 @@ from dask_validator.run.instruments import costs_of
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
 from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, count_statuses, read_present
-from dask_validator.store.reader import WAITING, batches, read_facts, read_waiting
+from dask_validator.store.reader import WAITING, all_imported, batches, read_facts, read_waiting
 from dask_validator.views.report import tables
 from dask_validator.views.report.misses import Miss, evidence_misses, screening_misses
 from dask_validator.views.report.page import View, render, write
@@ -114,10 +115,12 @@ class _Tables:
 
     def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[Miss]]:
         """The nearest ones of phases 1-5."""
-        costs = costs_of(self._run.instrument, config.instruments, config.costs)
+        instrument = self._run.instrument
+        imported = partial(all_imported, self._path, instrument)
+        costs = costs_of(instrument, config.instruments, config.costs, imported)
         may_miss = f"{self.condition} AND expectancy_r > 0"  # of the others, which are most, no flag helps any
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
-        return screening_misses(batches(rejected), config, Market(costs, atr_by_year))
+        return screening_misses(batches(rejected), config, Market(costs, atr_by_year, self._run.summary.get("unit", R)))
 
     def records(self) -> Iterator[dict[str, Any]]:
         """One object per strategy that reached walk-forward."""
