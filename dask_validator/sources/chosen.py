@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.model import Extent, OutcomeKey, Outcomes, Outlook
-from dask_validator.sources import orb_outcomes, trade_log
+from dask_validator.sources import trade_log
 from dask_validator.sources.in_database import InDatabase
+from dask_validator.sources.orb_outcomes import TABLE, OrbOutcomes, read_outcomes
 from dask_validator.sources.source import Source
 from dask_validator.store.access import granted
 from dask_validator.store.connection import read
@@ -31,7 +32,7 @@ class TablesOf:
     """Both tables of the database at an absolute path, as far as they are there; a `sources.source.Source`."""
 
     path: Path
-    name: str = orb_outcomes.TABLE
+    name: str = TABLE
 
     @property
     def tables(self) -> Mapping[str, Wanted]:
@@ -39,13 +40,13 @@ class TablesOf:
         return self._users.tables
 
     @property
-    def _users(self) -> orb_outcomes.OrbOutcomes:
-        return orb_outcomes.OrbOutcomes(self.path)
+    def _users(self) -> OrbOutcomes:
+        return OrbOutcomes(self.path)
 
     def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
         """A scan of each."""
         logs = trade_log.survey(connection, instrument)
-        if not has_table(connection, orb_outcomes.TABLE):
+        if not has_table(connection, TABLE):
             return logs or Outlook("0", {}, {})
         users = self._users.survey(connection, instrument)
         if logs is None:
@@ -56,7 +57,7 @@ class TablesOf:
     def days(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray[np.int32]:
         """Days with an outcome of the instrument in either, ascending."""
         logs = trade_log.days(connection, instrument)
-        if not has_table(connection, orb_outcomes.TABLE):
+        if not has_table(connection, TABLE):
             return logs
         return np.union1d(self._users.days(connection, instrument), logs).astype(np.int32)
 
@@ -79,7 +80,7 @@ def read_either(
     """Outcomes of each key, from the table that has them."""
     found: dict[int, Outcomes] = {}
     for reader, own in (
-        (orb_outcomes.read_outcomes, [i for i, key in enumerate(keys) if key.strategy_id is None]),
+        (read_outcomes, [i for i, key in enumerate(keys) if key.strategy_id is None]),
         (trade_log.read_trades, [i for i, key in enumerate(keys) if key.strategy_id is not None]),
     ):
         if own:
