@@ -26,7 +26,8 @@ from .null_worlds import traded as trading_days
 from .screening import stressed_expectancy
 from .seasons import in_season
 from .settings import Settings
-from .validate import Tables, validate
+from .tables import Tables
+from .validate import validate
 from .walkforward import Outcome
 
 KEY = ("orb_minutes", "orb_label", "entry_model", "rr_target", "confirm_bars")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -42,10 +42,19 @@ def is_listed(filter_type: str) -> bool:
     return filter_type in ("NO_FILTER", "VOL_RV12_N20") or base in SIZE_AT_LEAST
 
 
-def check(filter_type: str, label: str, strict: bool) -> None:
-    """Unusable when the session, or with `strict` the filter, does not exist (rules.md, section 5)."""
-    if label not in LABELS:
+def sessions_of(columns: Iterable[str]) -> set[str]:
+    """The labels that stand between `orb_` and the last `_size` (rules.md, section 9)."""
+    return {column[4:-5] for column in columns if re.fullmatch("orb_.+_size", column)}
+
+
+def check_session(label: str, columns: Container[str]) -> None:
+    """Unusable when the session does not exist (rules.md, sections 5 and 9)."""
+    if label not in LABELS and f"orb_{label}_size" not in columns:
         raise Unusable(f"unknown session {label!r}")
+
+
+def check_filter(filter_type: str, strict: bool) -> None:
+    """Unusable when, with `strict`, the filter does not exist (rules.md, section 5)."""
     if strict and not is_listed(filter_type) and filter_type not in STRICT_ONLY:
         raise Unusable(f"unknown filter {filter_type!r}")
 
@@ -74,9 +83,17 @@ def weekday(day: date, features: Mapping[str, Any]) -> int:
     return day.weekday() if day_of_week is None else int(day_of_week)
 
 
-def eligible(filter_type: str, label: str, day: date, features: Mapping[str, Any] | None, strict: bool) -> bool:
+def eligible(
+    filter_type: str,
+    label: str,
+    day: date,
+    features: Mapping[str, Any] | None,
+    strict: bool,
+    catalogue: Container[str] = (),
+) -> bool:
     """Whether the filter lets the strategy trade on that day (rules.md, section 5)."""
-    check(filter_type, label, strict)
+    check_session(label, catalogue)
+    check_filter(filter_type, strict)
 
     if filter_type == "NO_FILTER":
         return True

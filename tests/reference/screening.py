@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .arithmetic import is_number
 from .errors import Unusable
 from .settings import Settings
+from .small_samples import in_use
 
 COST_NAMES = ("point_value", "commission_rt", "spread_doubled", "slippage", "tick_size", "min_ticks_floor")
 
@@ -27,25 +29,35 @@ DORMANT_BELOW = 20
 WAIVED_TRADES = 5
 
 
-class Screened(NamedTuple):
-    """The rejecting phase (None: passed), the waived years, and what promotion says about the years."""
-
-    phase: int | None
-    waived: list[int]
-    years_tested: int
-    all_years_positive: bool
-
-
 class Year(NamedTuple):
     """What the rules read of one year."""
 
     trades: float
     avg_r: float
+    total_r: float
+
+
+class Screened(NamedTuple):
+    """The rejecting phase (None: passed), the waived years, and the years that promotion counts, in JSON order."""
+
+    phase: int | None
+    waived: list[int]
+    counted: list[Year]
+
+    @property
+    def years_tested(self) -> int:
+        """Their number (rules.md, section 6)."""
+        return len(self.counted)
+
+    @property
+    def all_years_positive(self) -> bool:
+        """Whether every one of them earned (rules.md, section 6)."""
+        return all(year.avg_r > 0 for year in self.counted)
 
 
 def rejected(phase: int) -> Screened:
     """A rejection in `phase` (rules.md, section 2)."""
-    return Screened(phase, [], 0, False)
+    return Screened(phase, [], [])
 
 
 def read_years(text: str | None, exclude_years: tuple[int, ...]) -> dict[int, Year] | None:
@@ -75,7 +87,8 @@ def read_years(text: str | None, exclude_years: tuple[int, ...]) -> dict[int, Ye
             raise Unusable(f"yearly_results[{year}].trades is not a number")
         if not is_number(avg_r):
             raise Unusable(f"yearly_results[{year}].avg_r is not a number")
-        years[year] = Year(trades, avg_r)
+        total_r = value.get("total_r", avg_r * trades)
+        years[year] = Year(trades, avg_r, total_r if is_number(total_r) else math.nan)
     return years
 
 
@@ -96,13 +109,24 @@ def robust(years: dict[int, Year], settings: Settings, atr_by_year: Mapping[int,
     if settings.no_regime_waivers or not atr_by_year:
         return len(positive) / len(included) >= settings.min_years_positive_pct, []
 
+    waived = []
     for year in negative:
         dormant = year in atr_by_year and atr_by_year[year] < DORMANT_BELOW
-        if not (dormant and included[year].trades <= WAIVED_TRADES):
-            return False, []
+        if dormant and included[year].trades <= WAIVED_TRADES:
+            waived.append(year)
     if not positive:
         return False, []
-    return True, negative
+    if settings.waived_years == "positive":
+        enough = (len(positive) + len(waived)) / len(included) >= settings.min_years_positive_pct
+        return (True, waived) if not negative or enough else (False, [])
+    return (True, waived) if waived == negative else (False, [])
+
+
+def counted_years(years: dict[int, Year], settings: Settings) -> list[Year]:
+    """The years that promotion looks at (rules.md, sections 6 and 9)."""
+    if settings.years_counted == "all":
+        return list(years.values())
+    return [year for year in years.values() if year.trades >= settings.min_trades_per_year]
 
 
 def stressed_expectancy(row: Mapping[str, Any], multiplier: float, costs: Mapping[str, float]) -> float:
@@ -127,7 +151,7 @@ def stressed_expectancy(row: Mapping[str, Any], multiplier: float, costs: Mappin
 def screen(
     row: Mapping[str, Any], settings: Settings, costs: Mapping[str, float], atr_by_year: Mapping[int, float]
 ) -> Screened:
-    """The first of the phases 1 to 5 that rejects the row, if any (rules.md, section 2).
+    """The first of the phases 1 to 5 that rejects the row, if any (rules.md, sections 2 and 9).
 
     Comparisons are written so that NaN rejects (rules.md, section 1).
     """
@@ -142,7 +166,7 @@ def screen(
     years = read_years(row["yearly_results"], settings.exclude_years)
     if years is None:
         return rejected(3)
-    passes, waived = robust(years, settings, atr_by_year)
+    passes, waived = robust(years, in_use(settings, row), atr_by_year)
     if not passes:
         return rejected(3)
 
@@ -162,5 +186,4 @@ def screen(
         if win_rate is None or not win_rate >= settings.min_win_rate:
             return rejected(5)
 
-    all_years_positive = all(year.avg_r > 0 for year in years.values())
-    return Screened(None, waived, len(years), all_years_positive)
+    return Screened(None, waived, counted_years(years, settings))

@@ -13,14 +13,8 @@ from zoneinfo import ZoneInfo
 from .arithmetic import is_number, mean
 from .errors import Unusable
 from .filters import weekday
+from .settings import SEASONS
 from .walkforward import traded_r
-
-ZONE_OF_SESSION = {
-    "0900": "America/New_York",
-    "0030": "America/New_York",
-    "2300": "America/New_York",
-    "1800": "Europe/London",
-}
 
 Split = tuple[int | None, float | None, int | None, float | None, str | None]
 Row = tuple[date, str, float | None, Mapping[str, Any]]
@@ -30,18 +24,26 @@ CLEAN: Split = (None, None, None, None, "CLEAN")
 
 
 @cache
-def is_winter(label: str, day: date) -> bool:
-    """Whether the session's zone is not on daylight saving time at local noon of that day (rules.md, section 4)."""
-    noon = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(ZONE_OF_SESSION[label]))
+def is_standard_time(zone: str, day: date) -> bool:
+    """Whether the zone is not on daylight saving time at local noon of that day (rules.md, section 4)."""
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(zone))
     return noon.dst() == timedelta(0)
 
 
-def in_season(strategy_id: str, label: str, day: date) -> bool:
-    """Whether an id ending `_W` / `_S` in a session with seasons lets the day through (rules.md, section 3)."""
-    if label in ZONE_OF_SESSION and strategy_id.endswith("_W"):
-        return is_winter(label, day)
-    if label in ZONE_OF_SESSION and strategy_id.endswith("_S"):
-        return not is_winter(label, day)
+def is_winter(label: str, day: date, seasons: Mapping[str, str] = SEASONS) -> bool:
+    """Whether it is winter where the session's zone is (rules.md, sections 4 and 9)."""
+    return is_standard_time(seasons[label], day)
+
+
+def in_season(strategy_id: str, label: str, day: date, seasons: Mapping[str, str] = SEASONS) -> bool:
+    """Whether an id ending `_W` / `_S` in a session with seasons lets the day through (rules.md, section 3).
+
+    `_S075` is a stop, not a season (rules.md, section 9).
+    """
+    if label in seasons and strategy_id.endswith("_W"):
+        return is_winter(label, day, seasons)
+    if label in seasons and strategy_id.endswith("_S"):
+        return not is_winter(label, day, seasons)
     return True
 
 
@@ -123,7 +125,13 @@ def verdict(winter_n: int, winter: float, summer_n: int, summer: float) -> str:
     return "UNSTABLE"
 
 
-def season_split(label: str, filter_type: str | None, filter_params: str | None, rows: list[Row]) -> Split:
+def season_split(
+    label: str,
+    filter_type: str | None,
+    filter_params: str | None,
+    rows: list[Row],
+    seasons: Mapping[str, str] = SEASONS,
+) -> Split:
     """Number and mean R of the winter's and the summer's trades, and the verdict (rules.md, section 4, compute)."""
     min_size, max_size, weekdays = bounds_and_weekdays(filter_type, filter_params)
 
@@ -144,7 +152,7 @@ def season_split(label: str, filter_type: str | None, filter_params: str | None,
                 continue
         if weekdays and weekday(day, features) in weekdays:
             continue
-        if is_winter(label, day):
+        if is_winter(label, day, seasons):
             winter.append(traded_r((day, kind, pnl_r)))
         else:
             summer.append(traded_r((day, kind, pnl_r)))
@@ -160,16 +168,12 @@ def season_split(label: str, filter_type: str | None, filter_params: str | None,
     )
 
 
-def needs_outcomes(row: Mapping[str, Any]) -> bool:
+def needs_outcomes(row: Mapping[str, Any], seasons: Mapping[str, str] = SEASONS) -> bool:
     """Whether the split has to be computed, the last of four cases (rules.md, section 4)."""
-    return (
-        row["dst_verdict"] is None
-        and not row["strategy_id"].endswith(("_W", "_S"))
-        and row["orb_label"] in ZONE_OF_SESSION
-    )
+    return row["dst_verdict"] is None and not row["strategy_id"].endswith(("_W", "_S")) and row["orb_label"] in seasons
 
 
-def split_for(row: Mapping[str, Any], rows: list[Row]) -> Split:
+def split_for(row: Mapping[str, Any], rows: list[Row], seasons: Mapping[str, str] = SEASONS) -> Split:
     """The five DST values of a processed canonical row, from the first case that holds (rules.md, section 4)."""
     if row["dst_verdict"] is not None:
         return (
@@ -181,6 +185,6 @@ def split_for(row: Mapping[str, Any], rows: list[Row]) -> Split:
         )
     if row["strategy_id"].endswith(("_W", "_S")):
         return NO_SPLIT
-    if row["orb_label"] not in ZONE_OF_SESSION:
+    if row["orb_label"] not in seasons:
         return CLEAN
-    return season_split(row["orb_label"], row["filter_type"], row["filter_params"], rows)
+    return season_split(row["orb_label"], row["filter_type"], row["filter_params"], rows, seasons)

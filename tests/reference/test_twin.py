@@ -32,6 +32,7 @@ from .seasons import bounds_and_weekdays, is_winter, season_split, split_for
 from .settings import Settings
 from .validate import validate
 from .walkforward import add_months, walkforward
+from .written import store
 
 EXCEPT = except_ids(SMALL)
 RUNS = recorded_runs(SMALL)
@@ -51,29 +52,6 @@ def settings_of(flags: list[str]) -> Settings:
     if "exclude_years" in values:
         values["exclude_years"] = tuple(values["exclude_years"])
     return Settings(**values)
-
-
-def store(con: duckdb.DuckDBPyConnection, answers: dict[str, Any]) -> None:
-    """Write the twin's answers the plainest way, so that the database can be compared."""
-    con.execute("BEGIN")
-    for strategy_id, answer in answers["strategies"].items():
-        note = None if answer["phase"] is None else f"Phase {answer['phase']}: rejected"
-        con.execute(
-            "UPDATE experimental_strategies SET validation_status = ?, validation_notes = ? WHERE strategy_id = ?",
-            [answer["status"], note, strategy_id],
-        )
-        if answer["dst"] is not None:
-            con.execute(
-                "UPDATE experimental_strategies SET dst_winter_n = ?, dst_winter_avg_r = ?, dst_summer_n = ?, "
-                "dst_summer_avg_r = ?, dst_verdict = ? WHERE strategy_id = ?",
-                [*answer["dst"], strategy_id],
-            )
-    for setup in answers["setups"].values():
-        con.execute(
-            f"INSERT INTO validated_setups ({', '.join(setup)}) VALUES ({', '.join('?' for _ in setup)})",
-            list(setup.values()),
-        )
-    con.execute("COMMIT")
 
 
 @pytest.fixture(scope="module", name="small")
@@ -395,7 +373,7 @@ def test_failures_stay_alone(small: Path, tmp_path: Path) -> None:
         con.execute("ALTER TABLE validated_setups ALTER sharpe_ratio SET NOT NULL")
         for strategy_id in (bad_params, rejected):
             active = before["setups"][bad_params] | {"strategy_id": strategy_id}
-            store(con, {"strategies": {}, "setups": {strategy_id: active}})
+            store(con, {"strategies": {}, "setups": {strategy_id: active}, "retired": []})
         for strategy_id, (column, value) in sabotage.items():
             con.execute(
                 f"UPDATE experimental_strategies SET {column} = ?, dst_verdict = NULL WHERE strategy_id = ?",

@@ -2,113 +2,46 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
-from .arithmetic import mean
+from .days import Day
+from .eras import has_era_of_losses
 from .errors import Unusable
+from .families import InFamily, asks_for_its_own, families, family_fdr, rejecting_phase
 from .fdr import benjamini_hochberg, promoted_fdr
-from .filters import LABELS, check, columns, eligible
-from .screening import Screened, screen
+from .filter_params import EveryDay, Node, Unknown, columns_of, holds, understood
+from .filters import check_filter, check_session, columns, eligible, is_listed
+from .gated import is_gated
+from .holdout import Held, held_out, holdout
+from .promotion import Passed, check_not_null, of_mode, pathway, setup_by_rules
+from .run_log import run_log
+from .screening import screen
 from .seasons import NO_SPLIT, Row, Split, bounds_and_weekdays, in_season, needs_outcomes, split_for
 from .settings import Settings
+from .small_samples import in_use
+from .stops import multiplier, replayed
+from .tables import Tables, Traded
 from .walkforward import Outcome, walkforward
 
-STRATEGY_COLUMNS = (
-    "strategy_id", "instrument", "orb_label", "orb_minutes", "rr_target", "confirm_bars", "entry_model",
-    "filter_type", "filter_params", "sample_size", "win_rate", "expectancy_r", "sharpe_ratio", "max_drawdown_r",
-    "median_risk_points", "avg_risk_points", "median_risk_dollars", "avg_risk_dollars", "avg_win_dollars",
-    "avg_loss_dollars", "trades_per_year", "sharpe_ann", "yearly_results", "p_value", "is_canonical",
-    "dst_winter_n", "dst_winter_avg_r", "dst_summer_n", "dst_summer_avg_r", "dst_verdict", "validation_status",
-)  # fmt: skip
-
-COPIED_COLUMNS = (
-    "strategy_id", "instrument", "orb_label", "orb_minutes", "rr_target", "confirm_bars", "entry_model",
-    "filter_type", "filter_params", "sample_size", "win_rate", "expectancy_r", "sharpe_ratio", "max_drawdown_r",
-    "trades_per_year", "sharpe_ann", "yearly_results", "median_risk_dollars", "avg_risk_dollars",
-    "avg_win_dollars", "avg_loss_dollars",
-)  # fmt: skip
-
-SESSION_FEATURES = ("size", "break_delay_min", "break_bar_continues", "break_dir", "double_break")
+Costs = Mapping[str, float]
 
 
-class Tables:
-    """The tables of one instrument as plain rows; of the outcomes, those of the last key asked for."""
+class Run(NamedTuple):
+    """What all strategies of a run share."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, instrument: str) -> None:
-        self.con = con
-        self.instrument = instrument
-        self.feature_columns = self._feature_columns()
-        self.features = self._read_features()
-        self.last_key: tuple[Any, ...] | None = None
-        self.last_outcomes: list[Outcome] = []
-
-    def _describe(self, table: str) -> list[tuple[Any, ...]]:
-        return self.con.execute(f"DESCRIBE {table}").fetchall()
-
-    def _feature_columns(self) -> list[str]:
-        """`day_of_week` and those columns of the sessions that this database has (docs/data-contract.md)."""
-        present = [column[0] for column in self._describe("daily_features")]
-        wanted = [f"orb_{label}_{feature}" for label in LABELS for feature in SESSION_FEATURES]
-        return ["day_of_week"] + [column for column in wanted if column in present]
-
-    def _read_features(self) -> dict[tuple[int, date], dict[str, Any]]:
-        """The features of every day by `(orb_minutes, trading_day)` (docs/data-contract.md)."""
-        rows = self.con.execute(
-            f"SELECT orb_minutes, trading_day, {', '.join(self.feature_columns)} FROM daily_features WHERE symbol = ?",
-            [self.instrument],
-        ).fetchall()
-        return {(minutes, day): dict(zip(self.feature_columns, rest, strict=True)) for minutes, day, *rest in rows}
-
-    def strategies(self) -> list[dict[str, Any]]:
-        """All rows of the instrument by id; DST columns that an older database lacks are NULL (data-contract.md)."""
-        present = [column[0] for column in self._describe("experimental_strategies")]
-        wanted = [column for column in STRATEGY_COLUMNS if column in present]
-        rows = self.con.execute(
-            f"SELECT {', '.join(wanted)} FROM experimental_strategies WHERE instrument = ?", [self.instrument]
-        ).fetchall()
-        nothing = dict.fromkeys(STRATEGY_COLUMNS)
-        strategies = [nothing | dict(zip(wanted, row, strict=True)) for row in rows]
-        return sorted(strategies, key=lambda row: row["strategy_id"])
-
-    def outcomes(self, row: Mapping[str, Any]) -> list[Outcome]:
-        """The outcomes of the strategy's six columns that are not NULL, by day (rules.md, section 3)."""
-        names = ("orb_minutes", "orb_label", "entry_model", "rr_target", "confirm_bars")
-        key = tuple(row[name] for name in names)
-        if key != self.last_key:
-            self.last_outcomes = self.con.execute(
-                "SELECT trading_day, outcome, pnl_r FROM orb_outcomes WHERE symbol = ? AND orb_minutes = ? "
-                "AND orb_label = ? AND entry_model = ? AND rr_target = ? AND confirm_bars = ? "
-                "AND outcome IS NOT NULL ORDER BY trading_day",
-                [self.instrument, *key],
-            ).fetchall()
-            self.last_key = key
-        return self.last_outcomes
-
-    def atr_by_year(self) -> dict[int, float]:
-        """The mean `atr_20` of every calendar year, at 5 minutes (rules.md, section 2)."""
-        rows = self.con.execute(
-            "SELECT trading_day, atr_20 FROM daily_features "
-            "WHERE symbol = ? AND orb_minutes = 5 AND atr_20 IS NOT NULL ORDER BY trading_day",
-            [self.instrument],
-        ).fetchall()
-        values: dict[int, list[float]] = {}
-        for day, atr in rows:
-            values.setdefault(day.year, []).append(atr)
-        return {year: mean(values[year]) for year in values}
-
-    def not_null_columns(self) -> list[str]:
-        """The columns that the user's `validated_setups` declares NOT NULL (rules.md, section 1)."""
-        return [name for name, _, nullable, *_ in self._describe("validated_setups") if nullable == "NO"]
-
-    def active_setups(self) -> list[str]:
-        """The strategies that are live now (rules.md, section 1)."""
-        rows = self.con.execute("SELECT strategy_id FROM validated_setups WHERE status = 'active'").fetchall()
-        return [strategy_id for (strategy_id,) in rows]
+    tables: Tables
+    settings: Settings
+    costs: Costs
+    atr_by_year: Mapping[int, float]
+    tested: Mapping[str, InFamily]
+    adjusted: Mapping[str, float]
+    not_null: list[str]
+    setups: Mapping[str, Mapping[str, Any]]
+    days: dict[tuple[Any, ...], dict[date, bool]]
 
 
 def require(tables: Tables, needed: list[str]) -> None:
@@ -118,38 +51,121 @@ def require(tables: Tables, needed: list[str]) -> None:
             raise Unusable(f"daily_features has no column {column}")
 
 
-def walk(tables: Tables, row: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    """The walk-forward of one strategy on the days that its filter and its season let through (rules.md, section 3)."""
-    label, filter_type = row["orb_label"], row["filter_type"]
-    require(tables, columns(filter_type, label, settings.strict_filters))
+def node_or_none(run: Run, row: Mapping[str, Any]) -> Node | None:
+    """The condition of the strategy, None where it holds on no day (rules.md, section 9)."""
+    tables = run.tables
+    try:
+        return understood(row["filter_type"], row["filter_params"], tables.feature_columns)
+    except Unknown:
+        if run.settings.on_unknown_filter == "fail":
+            raise Unusable(f"unknown filter {row['filter_type']!r}") from None
+        return EveryDay() if run.settings.on_unknown_filter == "all" else None
+
+
+def by_name(run: Run, row: Mapping[str, Any]) -> list[Traded]:
+    """The outcomes on the days that the filter of that name lets through (rules.md, section 5)."""
+    label, filter_type, strict = row["orb_label"], row["filter_type"], run.settings.strict_filters
+    check_filter(filter_type, strict)
+    if not strict and not is_listed(filter_type):
+        if run.settings.on_unknown_filter == "fail":
+            raise Unusable(f"unknown filter {filter_type!r}")
+        if run.settings.on_unknown_filter == "none":
+            return []
+    require(run.tables, columns(filter_type, label, strict))
     chosen = []
-    for day, outcome, pnl_r in tables.outcomes(row):
-        features = tables.features.get((row["orb_minutes"], day))
-        if not eligible(filter_type, label, day, features, settings.strict_filters):
-            continue
-        if not in_season(row["strategy_id"], label, day):
-            continue
-        chosen.append((day, outcome, pnl_r))
-    return walkforward(chosen, settings)
+    for one in run.tables.traded(row):
+        day = one.outcome[0]
+        features = run.tables.features.get((row["orb_minutes"], day))
+        if eligible(filter_type, label, day, features, strict, run.tables.feature_columns):
+            chosen.append(one)
+    return chosen
 
 
-def split(tables: Tables, row: Mapping[str, Any]) -> Split:
+def by_params(run: Run, row: Mapping[str, Any]) -> list[Traded]:
+    """The outcomes on the days that the parameters let through (rules.md, section 9)."""
+    node = node_or_none(run, row)
+    if node is None:
+        return []
+    require(run.tables, columns_of(node, row["orb_label"]))
+    days = run.days.setdefault((row["filter_type"], row["filter_params"], row["orb_label"], row["orb_minutes"]), {})
+    chosen = []
+    for one in run.tables.traded(row):
+        day = one.outcome[0]
+        if day not in days:
+            days[day] = lets_through(run, node, row, day)
+        if days[day]:
+            chosen.append(one)
+    return chosen
+
+
+def filtered(run: Run, row: Mapping[str, Any]) -> list[Traded]:
+    """The outcomes on the days that the filter and the season let through (rules.md, section 3)."""
+    if row["filter_type"] is None:
+        raise Unusable("filter_type is NULL")
+    check_session(row["orb_label"], run.tables.feature_columns)
+    found = by_name(run, row) if run.settings.filters == "names" else by_params(run, row)
+    label, seasons = row["orb_label"], run.settings.seasons
+    return [one for one in found if in_season(row["strategy_id"], label, one.outcome[0], seasons)]
+
+
+def lets_through(run: Run, node: Node, row: Mapping[str, Any], day: date) -> bool:
+    """Whether the condition holds on that day (rules.md, section 9)."""
+    if isinstance(node, EveryDay):
+        return True
+    features = run.tables.features.get((row["orb_minutes"], day))
+    if features is None:
+        return False
+    return holds(
+        node, Day(row["orb_label"], day, features, lambda symbol: run.tables.of_symbol(symbol, day), run.costs)
+    )
+
+
+def chosen_outcomes(run: Run, row: Mapping[str, Any]) -> list[Outcome]:
+    """The strategy's outcomes with its stop (rules.md, section 9)."""
+    m = multiplier(row["stop_multiplier"])
+    chosen = []
+    for outcome, path in filtered(run, row):
+        if m < 1 and path is None:
+            raise Unusable("orb_outcomes lacks what a tight stop needs")
+        chosen.append(outcome if path is None else replayed(outcome, path, m, run.costs))
+    return chosen
+
+
+def split(run: Run, row: Mapping[str, Any]) -> Split:
     """The DST split of one strategy, its outcomes joined to the features of their day (rules.md, section 4)."""
     rows: list[Row] = []
-    if needs_outcomes(row):
+    seasons = run.settings.seasons
+    if needs_outcomes(row, seasons):
         min_size, max_size, _ = bounds_and_weekdays(row["filter_type"], row["filter_params"])
         if min_size is not None or max_size is not None:
-            require(tables, [f"orb_{row['orb_label']}_size"])
-        for day, outcome, pnl_r in tables.outcomes(row):
-            features = tables.features.get((row["orb_minutes"], day))
+            require(run.tables, [f"orb_{row['orb_label']}_size"])
+        for day, outcome, pnl_r in run.tables.outcomes(row):
+            features = run.tables.features.get((row["orb_minutes"], day))
             if features is not None:
                 rows.append((day, outcome, pnl_r, features))
-    return split_for(row, rows)
+    return split_for(row, rows, seasons)
+
+
+def params(settings: Settings, has_outcomes: bool) -> dict[str, Any]:
+    """The walk-forward's settings in a JSON line (rules.md, sections 3 and 9)."""
+    values: dict[str, Any] = {
+        "test_window_months": settings.wf_test_months,
+        "min_train_months": settings.wf_min_train_months,
+        "min_trades_per_window": settings.wf_min_trades,
+        "min_valid_windows": settings.wf_min_windows,
+        "min_pct_positive": settings.wf_min_pct_positive,
+    }
+    number = settings.wf_window_trades
+    if number is not None and has_outcomes:
+        values["mode"] = "trade_count"
+        values["test_window_trades"] = number
+        values["min_train_trades"] = number if settings.wf_train_trades is None else settings.wf_train_trades
+    return values
 
 
 def line(row: Mapping[str, Any], result: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """The JSON line of a strategy that reached walk-forward (rules.md, section 3)."""
-    return {
+    values = {
         "strategy_id": row["strategy_id"],
         "instrument": row["instrument"],
         "n_total_windows": result["n_total_windows"],
@@ -161,75 +177,158 @@ def line(row: Mapping[str, Any], result: Mapping[str, Any], settings: Settings) 
         "passed": result["passed"],
         "rejection_reason": result["rule"],
         "windows": result["windows"],
-        "params": {
-            "test_window_months": settings.wf_test_months,
-            "min_train_months": settings.wf_min_train_months,
-            "min_trades_per_window": settings.wf_min_trades,
-            "min_valid_windows": settings.wf_min_windows,
-            "min_pct_positive": settings.wf_min_pct_positive,
-        },
+        "params": params(settings, result["rule"] != "no_outcomes"),
         "window_imbalance_ratio": result["window_imbalance_ratio"],
         "window_imbalanced": result["window_imbalanced"],
-        "timestamp": None,
-        "run_id": None,
     }
-
-
-def setup(
-    row: Mapping[str, Any], screened: Screened, dst: Split, fdr: tuple[bool | None, float | None]
-) -> dict[str, Any]:
-    """Every column that promotion writes (rules.md, section 6)."""
-    values = {column: row[column] for column in COPIED_COLUMNS}
-    values["promoted_from"] = row["strategy_id"]
-    values["years_tested"] = screened.years_tested
-    values["all_years_positive"] = screened.all_years_positive
-    values["stress_test_passed"] = True
-    values["status"] = "active"
-    values["regime_waivers"] = json.dumps(screened.waived) if screened.waived else None
-    values["regime_waiver_count"] = len(screened.waived)
-    values["dst_winter_n"], values["dst_winter_avg_r"] = dst[0], dst[1]
-    values["dst_summer_n"], values["dst_summer_avg_r"] = dst[2], dst[3]
-    values["dst_verdict"] = dst[4]
-    values["fdr_significant"], values["fdr_adjusted_p"] = fdr
-    values["retired_at"] = None
-    values["retirement_reason"] = None
-    return values
-
-
-def check_not_null(values: Mapping[str, Any], not_null: list[str]) -> None:
-    """Unusable when promotion would write NULL where there must be a value (rules.md, section 1)."""
-    for column in ["win_rate", *not_null]:
-        if column in values and values[column] is None:
-            raise Unusable(f"{column} is NULL")
+    if settings.wf_in_sample:
+        values["wfe"] = result["wfe"]
+    return {**values, "timestamp": None, "run_id": None}
 
 
 def answer(
-    status: str, phase: int | None = None, dst: Split | None = None, reason: str | None = None
+    status: str,
+    phase: int | None = None,
+    dst: Split | None = None,
+    reason: str | None = None,
+    *,
+    word: str | None = None,
+    pathway: str | None = None,
 ) -> dict[str, Any]:
     """What is written to one row; DST columns that are left alone are None (rules.md, section 1)."""
-    return {"status": status, "phase": phase, "dst": dst, "reason": reason}
+    return {"status": status, "phase": phase, "dst": dst, "reason": reason, "word": word, "pathway": pathway}
+
+
+def trades_no_day(run: Run, row: Mapping[str, Any]) -> bool:
+    """Whether nobody understands the filter, and that means no day (rules.md, section 9)."""
+    if run.settings.on_unknown_filter != "none":
+        return False
+    if run.settings.filters == "names":
+        return not is_listed(row["filter_type"])
+    return node_or_none(run, row) is None
+
+
+def held(run: Run, row: Mapping[str, Any]) -> Held:
+    """The holdout of a gated row (rules.md, section 9)."""
+    settings = run.settings
+    assert settings.holdout_from is not None
+    outcomes = chosen_outcomes(run, row)
+    if trades_no_day(run, row):
+        return Held(None, False)
+    return holdout(held_out(outcomes, settings.holdout_from), row["expectancy_r"], settings)
+
+
+class Early(NamedTuple):
+    """What the gates before phase 1 say; an error fails the strategy if it passes phases 1 to 5."""
+
+    phase: int | None
+    word: str | None
+    error: Unusable | None
+
+
+def before_screening(run: Run, row: Mapping[str, Any]) -> Early:
+    """Phases 10 and 9 (rules.md, section 9)."""
+    settings = run.settings
+    if not is_gated(row, settings):
+        return Early(None, None, None)
+    if has_era_of_losses(row["yearly_results"], settings):
+        return Early(10, None, None)
+    if settings.holdout_from is None:
+        return Early(None, None, None)
+    try:
+        found = held(run, row)
+    except Unusable as error:
+        return Early(None, None, error)
+    return Early(None if found.passes else 9, found.word, None)
+
+
+def rejected(run: Run, row: Mapping[str, Any], phase: int, word: str | None, path: str | None) -> dict[str, Any]:
+    """A rejection that needs no split to be computable (rules.md, section 1)."""
+    try:
+        return answer("REJECTED", phase, split(run, row), word=word, pathway=path)
+    except Unusable as error:
+        return answer("REJECTED", phase, NO_SPLIT, str(error), word=word, pathway=path)
+
+
+class Judged(NamedTuple):
+    """What is written of one strategy."""
+
+    answer: dict[str, Any]
+    line: dict[str, Any] | None = None
+    setup: dict[str, Any] | None = None
+
+
+def judge(run: Run, row: Mapping[str, Any]) -> Judged:
+    """Every phase, in the order of rules.md, section 9."""
+    settings = run.settings
+    early = before_screening(run, row)
+    path = pathway(settings) if is_gated(row, settings) else None
+    if early.phase is not None:
+        return Judged(rejected(run, row, early.phase, early.word, path))
+    screened = screen(row, settings, run.costs, run.atr_by_year)
+    if screened.phase is not None:
+        return Judged(rejected(run, row, screened.phase, early.word, path))
+    if early.error is not None:
+        raise early.error
+
+    if settings.promotion is not None:
+        of_mode(row, settings.promotion)
+    outcomes = chosen_outcomes(run, row)
+    own = in_use(settings, row)
+    result = None if settings.no_walkforward else walkforward(outcomes, own)
+    dst = split(run, row)
+    written = None if result is None else line(row, result, own)
+    if result is not None and not result["passed"]:
+        return Judged(answer("REJECTED", 6, dst, word=early.word, pathway=path), written)
+
+    tested = run.tested.get(row["strategy_id"])
+    phase = rejecting_phase(row, tested, None if result is None else result.get("wfe"), settings)
+    if phase is not None:
+        return Judged(answer("REJECTED", phase, dst, word=early.word, pathway=path), written)
+
+    fdr = promoted_fdr(run.adjusted, row["strategy_id"])
+    if asks_for_its_own(settings):
+        fdr = family_fdr(tested, settings)
+    days = [one.outcome[0] for one in filtered(run, row)]
+    passed = Passed(row, screened, dst, fdr, result, days, tested, early.word, path)
+    values = setup_by_rules(passed, settings, run.setups.get(row["strategy_id"], {}))
+    check_not_null(values, run.not_null)
+    return Judged(answer("PASSED", None, dst, word=early.word, pathway=path), written, values)
+
+
+def open_run(con: duckdb.DuckDBPyConnection, instrument: str, settings: Settings, costs: Costs) -> Run:
+    """Reads what all strategies share."""
+    tables = Tables(con, instrument)
+    everything = tables.everything()
+    p_values = {row["strategy_id"]: row["p_value"] for row in tables.strategies() if row["is_canonical"]}
+    return Run(
+        tables=tables,
+        settings=settings,
+        costs=costs,
+        atr_by_year=tables.atr_by_year(),
+        tested=families(everything, settings, instrument),
+        adjusted=benjamini_hochberg(p_values),
+        not_null=tables.not_null_columns(),
+        setups=tables.setups(),
+        days={},
+    )
 
 
 def validate(
     con: duckdb.DuckDBPyConnection,
     instrument: str,
     settings: Settings,
-    costs: Mapping[str, float],
+    costs: Costs,
     resume: bool = False,
 ) -> dict[str, Any]:
-    """What a run would write: `strategies`, `setups`, `lines` and the `retired` setups (rules.md, section 1)."""
-    tables = Tables(con, instrument)
-    everything = tables.strategies()
-    atr_by_year = tables.atr_by_year()
-    not_null = tables.not_null_columns()
-    adjusted = benjamini_hochberg({row["strategy_id"]: row["p_value"] for row in everything if row["is_canonical"]})
-
+    """What a run would write: `strategies`, `setups`, `lines`, `retired` setups, the `log` (rules.md, section 1)."""
+    run = open_run(con, instrument, settings, costs)
     waiting = (None, "", "FAILED") if resume else (None, "")
     strategies: dict[str, dict[str, Any]] = {}
     setups: dict[str, dict[str, Any]] = {}
     lines: list[dict[str, Any]] = []
 
-    for row in everything:
+    for row in run.tables.strategies():
         strategy_id = row["strategy_id"]
         if row["validation_status"] not in waiting:
             continue
@@ -237,35 +336,22 @@ def validate(
             strategies[strategy_id] = answer("SKIPPED")
             continue
         try:
-            screened = screen(row, settings, costs, atr_by_year)
-            if screened.phase is not None:
-                try:
-                    strategies[strategy_id] = answer("REJECTED", screened.phase, split(tables, row))
-                except Unusable as error:
-                    strategies[strategy_id] = answer("REJECTED", screened.phase, NO_SPLIT, str(error))
-                continue
-
-            if row["filter_type"] is None:
-                raise Unusable("filter_type is NULL")
-            check(row["filter_type"], row["orb_label"], settings.strict_filters)
-            result = None if settings.no_walkforward else walk(tables, row, settings)
-            dst = split(tables, row)
-            passed = result is None or result["passed"]
-            if passed:
-                values = setup(row, screened, dst, promoted_fdr(adjusted, strategy_id))
-                check_not_null(values, not_null)
-                setups[strategy_id] = values
-                strategies[strategy_id] = answer("PASSED", None, dst)
-            else:
-                strategies[strategy_id] = answer("REJECTED", 6, dst)
-            if result is not None:
-                lines.append(line(row, result, settings))
+            judged = judge(run, row)
         except Unusable as error:
             strategies[strategy_id] = answer("FAILED", reason=str(error))
+            continue
+        strategies[strategy_id] = judged.answer
+        if judged.line is not None:
+            lines.append(judged.line)
+        if judged.setup is not None:
+            setups[strategy_id] = judged.setup
 
     retired = [
         strategy_id
-        for strategy_id in sorted(tables.active_setups())
-        if strategy_id in strategies and strategies[strategy_id]["status"] in ("REJECTED", "SKIPPED")
+        for strategy_id in sorted(run.setups)
+        if run.setups[strategy_id]["status"] != "retired"
+        and strategy_id in strategies
+        and strategies[strategy_id]["status"] in ("REJECTED", "SKIPPED")
     ]
-    return {"strategies": strategies, "setups": setups, "lines": lines, "retired": retired}
+    log = run_log(instrument, strategies.values())
+    return {"strategies": strategies, "setups": setups, "lines": lines, "retired": retired, "log": log}

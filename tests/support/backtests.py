@@ -13,7 +13,7 @@ import duckdb
 
 from tests.reference.filters import eligible
 from tests.reference.seasons import in_season
-from tests.reference.validate import Tables
+from tests.reference.tables import Tables
 from tests.reference.walkforward import Outcome
 from tests.support.tiny import Changes, Row, tiny_database, update
 
