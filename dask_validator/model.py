@@ -68,6 +68,8 @@ class Strategy(NamedTuple):
     mean_cost: float | None = None  # of a round trip of it, in the unit of its results; None where none is given
     log_refused: str | None = None  # why it cannot be used
     log_remark: str | None = None  # what every note on it says
+    sharpe_ann: float | None = None
+    is_gated: bool = True  # the gates of eras and holdout are for it
 
     @property
     def stored_split(self) -> SeasonSplit | None:
@@ -152,15 +154,24 @@ class Judged(NamedTuple):
 OTHER, WIN, LOSS = 0, 1, 2  # codes in Outcomes.code; OTHER is scratch, early_exit and the like
 
 
+class Excursions(NamedTuple):
+    """How far trades went against whoever held them; arrays of shape (n_outcomes,), NaN where the table has NULL."""
+
+    mae_r: NDArray[np.float64]  # R-multiples, costs included
+    entry_price: NDArray[np.float64]
+    stop_price: NDArray[np.float64]
+
+
 class Outcomes(NamedTuple):
-    """Outcomes of one key in `trading_day` order; three arrays of shape (n_outcomes,)."""
+    """Outcomes of one key in `trading_day` order; arrays of shape (n_outcomes,)."""
 
     days: NDArray[np.int32]  # days since 1970-01-01
     code: NDArray[np.uint8]  # WIN, LOSS or OTHER
     pnl_r: NDArray[np.float64]  # R-multiples; NaN where the table has NULL
+    excursions: Excursions | None = None  # where a tighter stop is replayed
 
     def where(self, mask: NDArray[np.bool_]) -> Outcomes:
-        """The outcomes that the mask of shape (n_outcomes,) selects."""
+        """The outcomes that the mask of shape (n_outcomes,) selects, without their excursions."""
         taken = np.flatnonzero(mask)  # once, not for each of the arrays
         return Outcomes(self.days[taken], self.code[taken], self.pnl_r[taken])
 
@@ -175,6 +186,7 @@ class WindowResult(NamedTuple):
     test_wr: float | None
     test_sharpe: float | None
     test_pass: bool
+    is_exp_r: float | None = None  # R in the training before it, where that is asked for
 
 
 # Test windows as columns, without any threshold: what a worker answers. Days since 1970-01-01.
@@ -186,6 +198,7 @@ WINDOW_TABLE = np.dtype(
         ("test_exp_r", np.float64),  # NaN without trades
         ("test_wr", np.float64),
         ("test_sharpe", np.float64),  # NaN where undefined
+        ("is_exp_r", np.float64),  # NaN unless asked for, and without enough training
     ]
 )
 
@@ -234,12 +247,16 @@ def window_results(table: NDArray[np.void], min_trades: int) -> tuple[WindowResu
     return tuple(_window(row, min_trades) for row in table.tolist())
 
 
-def _window(row: tuple[int, int, int, float, float, float], min_trades: int) -> WindowResult:
-    start, end, n, exp_r, wr, sharpe = row
+def _window(row: tuple[int, int, int, float, float, float, float], min_trades: int) -> WindowResult:
+    start, end, n, exp_r, wr, sharpe, is_exp_r = row
+    trained = _known(is_exp_r)
     if n == 0:
-        return WindowResult(_iso(start), _iso(end), 0, None, None, None, False)
-    known = None if math.isnan(sharpe) else sharpe
-    return WindowResult(_iso(start), _iso(end), n, exp_r, wr, known, n >= min_trades and exp_r > 0)
+        return WindowResult(_iso(start), _iso(end), 0, None, None, None, False, trained)
+    return WindowResult(_iso(start), _iso(end), n, exp_r, wr, _known(sharpe), n >= min_trades and exp_r > 0, trained)
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 @lru_cache(maxsize=10_000)
@@ -253,6 +270,13 @@ class SplitRule(NamedTuple):
     min_size: float | None
     max_size: float | None
     skip_days: tuple[float, ...]
+
+
+class Holdout(NamedTuple):
+    """Wins and losses on or after the first day of the holdout."""
+
+    trades: int
+    exp_r: float | None  # mean R per trade, unrounded; None without trades
 
 
 class Request(NamedTuple):

@@ -233,11 +233,22 @@ class RunConfig:
             _day(self.holdout_from),
         )
 
+    def of(self, sample_size: float) -> RunConfig:
+        """The settings of a strategy with so many trades."""
+        if not self.small_sample:
+            return self
+        return self.of_small_samples if sample_size < self.small_sample else self.of_others
+
     @cached_property
     def of_small_samples(self) -> RunConfig:
         """The settings of strategies with fewer than `small_sample` trades."""
         given = {plain: getattr(self, small) for plain, small in OF_SMALL_SAMPLES.items()}
         return replace(self, small_sample=0, **{name: value for name, value in given.items() if value is not None})
+
+    @cached_property
+    def of_others(self) -> RunConfig:
+        """The settings of all other strategies."""
+        return replace(self, small_sample=0)
 
 
 def _day(of: date | None) -> int | None:

@@ -29,10 +29,10 @@ from dask_validator.model import (
 from dask_validator.rules import notes
 from dask_validator.rules.candidates import Candidates, split_of, unknown_filter, unusable
 from dask_validator.rules.counting import CODE
-from dask_validator.rules.gates import GATES, OF_ROWS, OF_UNIVERSE, OF_WINDOWS, Terms, every_judged
-from dask_validator.rules.of_all import NOTHING, OfAll
+from dask_validator.rules.gates import OF_ROWS, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms, every_judged
+from dask_validator.rules.of_all import ASKED, NOTHING, OfAll
 from dask_validator.rules.remedies import Remedy, screening_remedy, universe_remedy, walkforward_remedy
-from dask_validator.rules.screening import Market, screen, year_words
+from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
 from dask_validator.run.instruments import costs_of
@@ -157,6 +157,7 @@ def _costs(database: Database, stored: Stored, config: RunConfig, instruments: s
 
 def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: bool = False) -> Explanation:
     strategy, config = stored.strategy, order.config
+    own = config.of(strategy.sample_size or 0)
     facts = order.database.read_facts(order.instrument)
     market = Market(order.costs, facts.atr_by_year, facts.unit)
     candidates = Candidates(market.terms(config), market)
@@ -173,16 +174,15 @@ def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: b
     verdict = verdicts[0]
     if kept.discovery is None:  # else of the day of the run
         kept = kept._replace(**_Kept.of(verdicts, 0)._replace(walked=kept.walked, of_all=kept.of_all)._asdict())
-    min_trades = config.wf_min_trades
     return Explanation(
         strategy.strategy_id,
         order.instrument,
         verdict,
         (stored.status, stored.note) if stored.status else None,
         source,
-        config,
+        own,
         _gates(strategy, candidates.terms, market, answer, kept.of_all, reached=verdict.reached_phase_7),
-        window_results(answer.walkforward.windows, min_trades) if answer.walkforward else (),
+        window_results(answer.walkforward.windows, own.window_trades) if answer.walkforward else (),
         verdict.split or answer.split or strategy.stored_split,
         strategy.p_value if kept.p_value is None else kept.p_value,
         kept.discovery,
@@ -261,13 +261,13 @@ def _gates(
     screened = screen([strategy], terms, market, all_years=True)
     observed, gates = screened.observed[0], []
     if not screened.unusable:  # which the verdict or the remedy tells
-        gates = every_judged(observed, terms, year_words(screened.years[0], terms.config), OF_ROWS)
+        gates = every_judged(observed, terms, screened.texts(0, terms.config), OF_ROWS)
     if answer.walkforward is not None:
-        observe([answer.walkforward], terms.config.wf_min_trades, screened.observed, [0])
+        observe([answer.walkforward], terms.config, screened.observed, [0])
         gates += every_judged(observed, terms, {}, OF_WINDOWS)
     if reached:
-        for position in OF_UNIVERSE:
-            observed[position] = of_all.about([strategy.strategy_id])[GATES[position].name][0]
+        for name in ASKED:
+            observed[POSITION[name]] = of_all.about([strategy.strategy_id])[name][0]
         gates += every_judged(observed, terms, {}, OF_UNIVERSE)
     return tuple(gates)
 

@@ -211,7 +211,7 @@ def _tables(explanation: Explanation) -> list[Table]:
         reasons = [f"phase {gate.phase}: {gate.reason}" for gate in further]
         tables.append(Table("Gates", [head, *(_gate(gate, explanation.unit) for gate in explanation.gates)], reasons))
     if explanation.windows:
-        needed = explanation.config.wf_min_trades
+        needed = explanation.config.window_trades
         head = ("window", "trades", f"{explanation.unit} per trade", "win rate", "Sharpe", "")
         rows = [_window(window, needed) for window in explanation.windows]
         tables.append(Table(f"Test windows; valid with {needed} trades or more; Sharpe ratio per trade", [head, *rows]))

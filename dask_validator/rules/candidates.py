@@ -22,7 +22,7 @@ from dask_validator.rules.costs import NO_COSTS
 from dask_validator.rules.counting import CODE, counted
 from dask_validator.rules.filters import SESSIONS, is_known, resolve
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms, why
-from dask_validator.rules.screening import Market, Screened, screen, warnings, year_words
+from dask_validator.rules.screening import Market, Screened, screen, warnings
 from dask_validator.rules.seasons import known_split, split_rule
 from dask_validator.rules.yearly import Years
 
@@ -131,9 +131,8 @@ class Candidates:
 
     def _reject(self, row: Strategy, position: int, screened: Screened, split: SeasonSplit | SplitRule | str) -> None:
         """Stays rejected even when its season split cannot be computed: then five NULLs and the reason."""
-        gate, years = int(screened.gate[position]), screened.years.get(position)
-        texts = {} if years is None else year_words(years, self.terms.config)
-        reason = why(gate, screened.observed[position], self.terms, texts)
+        gate = int(screened.gate[position])
+        reason = why(gate, screened.observed[position], self.terms, screened.texts(position, self.terms.config))
         if isinstance(split, SplitRule):
             return self._leave_open(row, split, reason=reason)
         if isinstance(split, str):

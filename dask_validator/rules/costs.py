@@ -24,11 +24,15 @@ class Costs(NamedTuple):
         """Dollars at risk in one trade, never below the floor of `min_ticks_floor` ticks."""
         return np.maximum(risk_points * self.point_value, self.min_ticks_floor * self.tick_size * self.point_value)
 
+    @property
+    def friction(self) -> float:
+        """Dollars that a round trip costs, added in the order of the rules."""
+        return self.commission_rt + self.spread_doubled + self.slippage
+
     def extra_friction(self, multiplier: float) -> float:
         """Dollars that a round trip costs more when each cost is multiplied."""
-        total = self.commission_rt + self.spread_doubled + self.slippage
         stressed = self.commission_rt * multiplier + self.spread_doubled * multiplier + self.slippage * multiplier
-        return stressed - total
+        return stressed - self.friction
 
 
 KNOWN_COSTS = {

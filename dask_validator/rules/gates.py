@@ -29,8 +29,11 @@ PHASES = {
     5: "quality gates",
     6: "walk-forward",
     7: "multiple testing",
+    8: "efficiency",
+    9: "holdout",
+    10: "eras",
 }
-OPT_IN = {7}  # phases that count only where a gate of theirs is on
+OPT_IN = {7, 8, 9, 10}  # phases that count only where a gate of theirs is on
 RESULTS = "the unit of the results"  # which the terms know
 _HOLDS: Mapping[str, Callable[[NDArray[np.float64], float], NDArray[np.bool_]]] = {
     ">=": operator.ge,
@@ -44,6 +47,7 @@ class Scope(StrEnum):
     """What a gate looks at."""
 
     ROW = "row"  # the strategy's own row
+    HOLDOUT = "holdout"  # its outcomes in the holdout
     WINDOWS = "windows"  # its walk-forward
     UNIVERSE = "universe"  # all strategies of the instrument at once
 
@@ -54,6 +58,10 @@ class Terms(NamedTuple):
     config: RunConfig
     waives: bool  # losing years of low volatility are forgiven
     unit: str = R  # of the results
+
+    def of(self, sample_size: float) -> Terms:
+        """Those of a strategy with so many trades."""
+        return self._replace(config=self.config.of(sample_size)) if self.config.small_sample else self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +90,8 @@ class Gate:
         Whether what is observed is a count.
     unknown_holds
         Whether a number that nobody knows is good enough.
+    of_others
+        Whether the number comes of all strategies of the instrument.
     """
 
     phase: int
@@ -98,6 +108,7 @@ class Gate:
     lacking: str = ""
     whole: bool = False
     unknown_holds: bool = False
+    of_others: bool = False
 
     def holds(self, observed: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
         """Whether each of the numbers, of any shape, is good enough. NaN is not, unless the unknown is."""
@@ -116,17 +127,72 @@ class Gate:
         return f"{self.label} ({own})" if own else self.label
 
 
-def _if_asked(name: str, threshold: Callable[[Terms], float]) -> Callable[[Terms], float | None]:
+def _if_asked(name: str, threshold: Callable[[Terms], float | None]) -> Callable[[Terms], float | None]:
     return lambda terms: threshold(terms) if name in terms.config.gate else None
 
 
-def _if_waiving(threshold: Callable[[Terms], float], *, waives: bool) -> Callable[[Terms], float | None]:
-    return lambda terms: threshold(terms) if terms.waives is waives else None
+def _if_waiving(
+    threshold: Callable[[Terms], float], *, waives: bool, counting: str = ""
+) -> Callable[[Terms], float | None]:
+    """On where waivers are on or off and, if that is said, where waived years count so."""
+    return lambda terms: (
+        threshold(terms) if terms.waives is waives and counting in ("", terms.config.waived_years) else None
+    )
+
+
+def _if_held_out(threshold: Callable[[RunConfig], float | None]) -> Callable[[Terms], float | None]:
+    return lambda terms: threshold(terms.config) if terms.config.holdout_from is not None else None
 
 
 NOT_CALIBRATED = "not calibrated"
 _NO_YEARS = "there must be yearly results of a year with trades; there are none"
 GATES = (
+    Gate(
+        phase=10,
+        name="era_exp_r",
+        label="expectancy in the worst era",
+        unit=RESULTS,
+        comparison=">=",
+        threshold=lambda terms: terms.config.era_min_exp if terms.config.era_starts else None,
+        words="expectancy in the era {era} {observed:.4f} {unit}, needed >= {threshold}",
+        flags=("era_min_exp",),
+        unknown_holds=True,  # no era has enough trades
+    ),
+    Gate(
+        phase=9,
+        name="holdout_trades",
+        label="trades in the holdout",
+        scope=Scope.HOLDOUT,
+        comparison=">=",
+        threshold=_if_held_out(lambda config: config.holdout_min_trades if config.holdout_few == "reject" else None),
+        words="trades in the holdout {observed} < {threshold}",
+        flags=("holdout_min_trades",),
+        whole=True,
+        unknown_holds=True,  # nobody was asked
+    ),
+    Gate(
+        phase=9,
+        name="holdout_exp_r",
+        label="expectancy in the holdout",
+        unit=RESULTS,
+        scope=Scope.HOLDOUT,
+        comparison=">=",
+        threshold=_if_held_out(lambda config: config.holdout_min_exp),
+        words="expectancy in the holdout {observed:.4f} {unit}, needed >= {threshold}",
+        flags=("holdout_min_exp",),
+        unknown_holds=True,  # too few trades, which another gate is for
+    ),
+    Gate(
+        phase=9,
+        name="holdout_ratio",
+        label="expectancy in the holdout over that before",
+        scope=Scope.HOLDOUT,
+        comparison=">=",
+        threshold=_if_held_out(lambda config: config.holdout_min_ratio),
+        words="expectancy in the holdout {observed:.1%} of that before, needed >= {threshold:.1%}",
+        flags=("holdout_min_ratio",),
+        unknown_holds=True,  # as above, or nothing was earned before
+    ),
     Gate(
         phase=1,
         name="sample_size",
@@ -175,7 +241,7 @@ GATES = (
         name="negative_years",
         label="negative years, not waived",
         comparison="<=",
-        threshold=_if_waiving(lambda _: 0, waives=True),
+        threshold=_if_waiving(lambda _: 0, waives=True, counting="excuse"),
         words="{observed} negative year(s) that cannot be waived: {negative}",
         flags=("exclude_years", "min_trades_per_year", "no_regime_waivers"),
         lacking=_NO_YEARS,
@@ -191,6 +257,16 @@ GATES = (
         flags=("exclude_years", "min_trades_per_year", "no_regime_waivers"),
         lacking=_NO_YEARS,
         whole=True,
+    ),
+    Gate(
+        phase=3,
+        name="years_held",
+        label="share of years positive or waived",
+        comparison=">=",
+        threshold=_if_waiving(lambda terms: terms.config.min_years_positive_pct, waives=True, counting="positive"),
+        words="{observed:.0%} of {yearly_data} years positive or waived, needed {threshold:.0%}",
+        flags=("min_years_positive_pct", "exclude_years", "min_trades_per_year", "no_regime_waivers"),
+        lacking=_NO_YEARS,
     ),
     Gate(
         phase=4,
@@ -298,7 +374,7 @@ GATES = (
         label="trades in valid windows",
         scope=Scope.WINDOWS,
         comparison=">=",
-        threshold=lambda terms: terms.config.wf_min_trades * terms.config.wf_min_windows,
+        threshold=lambda terms: terms.config.window_trades * terms.config.wf_min_windows,
         words="trades in the test windows {observed} < {threshold}",
         flags=("wf_min_trades", "wf_min_windows"),
         whole=True,
@@ -308,6 +384,7 @@ GATES = (
         name="fdr_p",
         label="corrected p",
         scope=Scope.UNIVERSE,
+        of_others=True,
         comparison="<",
         threshold=_if_asked("fdr", lambda terms: terms.config.alpha),
         words="p {observed:.6f} after correction, needed < {threshold}",
@@ -317,9 +394,21 @@ GATES = (
     ),
     Gate(
         phase=7,
+        name="sharpe_ann",
+        label="annual Sharpe ratio",
+        column="sharpe_ann",
+        scope=Scope.UNIVERSE,
+        comparison=">",
+        threshold=_if_asked("fdr", lambda terms: terms.config.min_sharpe_ann),
+        words="annual Sharpe ratio {observed}, needed > {threshold}",
+        flags=("min_sharpe_ann",),
+    ),
+    Gate(
+        phase=7,
         name="luck_bound",
         label="share of luck, at most",
         scope=Scope.UNIVERSE,
+        of_others=True,
         comparison="<=",
         threshold=_if_asked("luck", lambda terms: terms.config.gate_share),
         words="up to {observed:.1%} of the promotions as strong are luck (95 %), needed <= {threshold:.1%}",
@@ -332,6 +421,7 @@ GATES = (
         name="stepm_p",
         label="step-down p",
         scope=Scope.UNIVERSE,
+        of_others=True,
         comparison="<=",
         threshold=_if_asked("stepm", lambda terms: terms.config.alpha),
         words="p {observed:.6f} in the step-down over all strategies, needed <= {threshold}",
@@ -339,9 +429,22 @@ GATES = (
         flags=("gate_alpha",),
         lacking="it must be calibrated, and its z above 1.645: no weaker one can be told from luck",
     ),
+    Gate(
+        phase=8,
+        name="wfe",
+        label="walk-forward efficiency",
+        scope=Scope.UNIVERSE,
+        comparison=">=",
+        threshold=lambda terms: terms.config.min_wfe,
+        words="efficiency {observed:.4f}, needed >= {threshold}",
+        flags=("min_wfe",),
+        lacking="there must be valid test windows with a positive expectancy in training; there are none",
+    ),
 )
 POSITION = {gate.name: position for position, gate in enumerate(GATES)}
-OF_ROWS, OF_WINDOWS, OF_UNIVERSE = ([i for i, gate in enumerate(GATES) if gate.scope is scope] for scope in Scope)
+OF_ROWS, OF_HOLDOUT, OF_WINDOWS, OF_UNIVERSE = (
+    [i for i, gate in enumerate(GATES) if gate.scope is scope] for scope in Scope
+)
 HELD = -1  # in place of a position: no gate rejects
 
 
@@ -361,10 +464,20 @@ def first_failing(observed: NDArray[np.float64], terms: Terms, positions: Sequen
         Shape (n_strategies, n_gates), in the order of the register.
     """
     found = np.full(len(observed), HELD, dtype=np.int8)
+    if terms.config.small_sample:
+        small = observed[:, POSITION["sample_size"]] < terms.config.small_sample
+        for some, config in ((small, terms.config.of_small_samples), (~small, terms.config.of_others)):
+            found[some] = first_failing(observed[some], terms._replace(config=config), positions)
+        return found
     for position in positions:
         if (threshold := GATES[position].threshold(terms)) is not None:
             found[(found == HELD) & ~GATES[position].holds(observed[:, position], threshold)] = position
     return found
+
+
+def terms_of(observed: NDArray[np.float64], terms: Terms) -> Terms:
+    """The terms of one strategy, by all its numbers, shape (n_gates,)."""
+    return terms.of(float(observed[POSITION["sample_size"]]))
 
 
 def phases(terms: Terms) -> dict[int, str]:
@@ -382,7 +495,7 @@ def judged(position: int, observed: NDArray[np.float64], terms: Terms, reason: s
         All numbers of the strategy, shape (n_gates,).
     """
     gate = GATES[position]
-    threshold = gate.threshold(terms)
+    threshold = gate.threshold(terms_of(observed, terms))
     assert threshold is not None
     holds = bool(gate.holds(observed[position], threshold))
     return Judged(gate.phase, gate.name, gate.number(observed[position]), threshold, holds, "" if holds else reason)
@@ -408,7 +521,7 @@ def said(template: str, position: int, observed: NDArray[np.float64], terms: Ter
     words: dict[str, object] = {**texts}
     for name in _named(template) - texts.keys():
         if name == "threshold":
-            words[name] = GATES[position].threshold(terms)
+            words[name] = GATES[position].threshold(terms_of(observed, terms))
         elif name == "unit":
             words[name] = terms.unit
         elif name == "value":

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from dask_validator.config import RunConfig
 from dask_validator.model import EPOCH, UNKNOWN, WINDOW_TABLE, Walked, WindowResult, window_results
-from dask_validator.rules.gates import GATES, OF_WINDOWS, OPT_IN, Gate, Terms
+from dask_validator.rules.gates import GATES, OF_WINDOWS, POSITION, Gate, Terms
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.rules.window_gates import window_columns
 
 CHUNK = 1 << 20  # bytes
+_NAMES = [{"start": "window_start", "end": "window_end"}.get(name, name) for name in WINDOW_TABLE.names or ()]
 MOST, RATIO = 1 << 30, 200  # bytes of a stream, or so many times what it takes: lines as they are take a tenth or more
 
 
@@ -46,28 +48,28 @@ def decompressed(lines: bytes) -> Iterator[bytes]:
 
 def records(verdicts: Verdicts, run_id: str, instrument: str, now: datetime) -> Iterator[dict[str, object]]:
     """One object per strategy that reached walk-forward."""
-    config, timestamp, windowed = verdicts.terms.config, now.isoformat(), verdicts.windowed()
-    params = {
-        "test_window_months": config.wf_test_months,
-        "min_train_months": config.wf_min_train_months,
-        "min_trades_per_window": config.wf_min_trades,
-        "min_valid_windows": config.wf_min_windows,
-        "min_pct_positive": config.wf_min_pct_positive,
-    }
-    columns = window_columns([facts for _, facts in windowed], config.wf_min_trades)._asdict()
+    timestamp, windowed = now.isoformat(), verdicts.windowed()
+    rows = [i for i, _ in windowed]
+    min_trades = verdicts.window_trades[rows]
+    columns = window_columns([facts for _, facts in windowed], min_trades)._asdict()
     asked = {gate.name: (position, gate) for position, gate in enumerate(GATES) if _is_asked(gate, verdicts.terms)}
     falls = np.isin(verdicts.gate, OF_WINDOWS).tolist()
     last = {name: columns.pop(name) for name in ("window_imbalance_ratio", "window_imbalanced")}
+    if verdicts.terms.config.wf_in_sample:
+        last["wfe"] = [
+            GATES[POSITION["wfe"]].number(value) for value in verdicts.observed[rows, POSITION["wfe"]].tolist()
+        ]
     for row, (i, facts) in enumerate(windowed):
-        windows = window_results(facts.windows, config.wf_min_trades)
+        windows = window_results(facts.windows, int(min_trades[row]))
+        config = verdicts.config_of(i)
         yield {
             "strategy_id": verdicts.ids[i],
             "instrument": instrument,
             **{name: column[row] for name, column in columns.items()},
             "passed": not falls[i],
             "rejection_reason": verdicts.reasons[i] if falls[i] else None,
-            "windows": [dict(zip(WindowResult._fields, window, strict=True)) for window in windows],
-            "params": params,
+            "windows": [_of_window(window, in_sample=config.wf_in_sample) for window in windows],
+            "params": _params(config, by_trades=bool(config.wf_window_trades and facts.outcomes)),
             **{name: column[row] for name, column in last.items()},
             "timestamp": timestamp,
             "run_id": run_id,
@@ -75,13 +77,35 @@ def records(verdicts: Verdicts, run_id: str, instrument: str, now: datetime) -> 
         }
 
 
+def _of_window(window: WindowResult, *, in_sample: bool) -> dict[str, object]:
+    fields = window._asdict()
+    if not in_sample:
+        del fields["is_exp_r"]
+    return fields
+
+
+def _params(config: RunConfig, *, by_trades: bool) -> dict[str, object]:
+    params: dict[str, object] = {
+        "test_window_months": config.wf_test_months,
+        "min_train_months": config.wf_min_train_months,
+        "min_trades_per_window": config.wf_min_trades,
+        "min_valid_windows": config.wf_min_windows,
+        "min_pct_positive": config.wf_min_pct_positive,
+    }
+    if by_trades:
+        rules = config.window_rules
+        params |= {"mode": "trade_count", "test_window_trades": rules.window_trades}
+        params |= {"min_train_trades": rules.train_trades}
+    return params
+
+
 def _is_asked(gate: Gate, terms: Terms) -> bool:
-    return gate.phase in OPT_IN and gate.threshold(terms) is not None
+    return gate.of_others and gate.threshold(terms) is not None
 
 
 def walked_of(record: Mapping[str, Any]) -> Walked:
     """The windows of a line of the JSONL, which does not say how many outcomes there were."""
-    rows = [tuple(map(_number, window.values()))[: len(WINDOW_TABLE.names or ())] for window in record["windows"]]
+    rows = [tuple(_number(window.get(name)) for name in _NAMES) for window in record["windows"]]
     table = np.array(rows, dtype=WINDOW_TABLE)
     return Walked(UNKNOWN, table)
 

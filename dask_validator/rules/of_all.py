@@ -13,7 +13,8 @@ from dask_validator.rules.gates import GATES, OF_UNIVERSE
 # Beside what gates observe, what is only shown: normal deviate, that of the test windows alone, share of worlds that
 # promote, share of luck on average.
 SHOWN = ("z", "z_stitched", "luck", "luck_q")
-COLUMNS = (*(GATES[position].name for position in OF_UNIVERSE), *SHOWN)
+ASKED = tuple(gate.name for gate in (GATES[position] for position in OF_UNIVERSE) if gate.of_others)
+COLUMNS = (*ASKED, *SHOWN)
 WEAK = "z is not above 1.645: no weaker one can be told from luck"
 
 

@@ -237,7 +237,7 @@ def _ceiling(value: float, steps_above: int = 0) -> float:
 def _lacking(walked: Walked, config: RunConfig) -> str:
     """Of the gates that do not hold the first that no flag helps."""
     observed, terms = np.full((1, len(GATES)), np.nan), Terms(config, False)
-    observe([walked], config.wf_min_trades, observed, [0])
+    observe([walked], config, observed, [0])
     hopeless = [i for i in OF_WINDOWS if GATES[i].lacking]
     position = int(first_failing(observed, terms, hopeless)[0])
     if not (walked.windows["test_n"] > 0).any() and len(walked.windows):

@@ -12,11 +12,12 @@ from dask_validator.config import RunConfig
 from dask_validator.errors import UnusableStrategy
 from dask_validator.model import R, Strategy
 from dask_validator.rules.costs import Costs, Friction, risk_dollars
+from dask_validator.rules.eras import Era, worst_era
 from dask_validator.rules.gates import GATES, HELD, OF_ROWS, POSITION, Terms, first_failing
 from dask_validator.rules.yearly import Years, years_of
 
 SMALL_SAMPLE = 100
-_BEFORE_YEARS = [position for position in OF_ROWS if GATES[position].phase < 3]
+_BEFORE_YEARS = [position for position in OF_ROWS if GATES[position].phase in (10, 1, 2)]
 
 
 class Market(NamedTuple):
@@ -44,12 +45,21 @@ class Screened(NamedTuple):
         By row, of those that came as far as phase 3.
     unusable
         By row, why its years cannot be read.
+    eras
+        By row, the worst era, where one can be judged.
     """
 
     observed: NDArray[np.float64]
     gate: NDArray[np.int8]
     years: Mapping[int, Years]
     unusable: Mapping[int, str]
+    eras: Mapping[int, Era]
+
+    def texts(self, row: int, config: RunConfig) -> dict[str, str]:
+        """What the words of its gates name beside numbers."""
+        years = self.years.get(row)
+        texts = {} if years is None else year_words(years, config)
+        return texts | ({"era": self.eras[row].name} if row in self.eras else {})
 
 
 def screen(rows: Sequence[Strategy], terms: Terms, market: Market, *, all_years: bool = False) -> Screened:
@@ -61,9 +71,9 @@ def screen(rows: Sequence[Strategy], terms: Terms, market: Market, *, all_years:
         Whether years are read also where phases 1 and 2 reject already: to explain, where a run need not know.
     """
     observed = np.full((len(rows), len(GATES)), np.nan)
-    for position in OF_ROWS:
-        if (column := GATES[position].column) is not None:
-            observed[:, position] = _numbers(rows, column, nan=np.inf if GATES[position].unknown_holds else np.nan)
+    for position, gate in enumerate(GATES):
+        if gate.column is not None:
+            observed[:, position] = _numbers(rows, gate.column, nan=np.inf if gate.unknown_holds else np.nan)
     sample = observed[:, POSITION["sample_size"]]
     sample[np.isnan(sample)] = 0
     friction = friction_of(rows, market.costs)
@@ -71,10 +81,13 @@ def screen(rows: Sequence[Strategy], terms: Terms, market: Market, *, all_years:
         observed[:, POSITION["stressed_expectancy_r"]] = _means(rows) - friction.extra(
             market.costs, terms.config.stress_multiplier
         )
+    eras = _read_eras(rows, terms.config)
+    observed[list(eras), POSITION["era_exp_r"]] = [era.exp_r for era in eras.values()]
     reads = all_years or first_failing(observed, terms, _BEFORE_YEARS) == HELD
-    years, unusable = _read_years(rows, np.flatnonzero(np.broadcast_to(reads, len(rows))).tolist(), terms, market)
+    positions = np.flatnonzero(np.broadcast_to(reads, len(rows))).tolist()
+    years, unusable = _read_years(rows, sample, positions, terms, market)
     _observe_years(observed, years)
-    return Screened(observed, first_failing(observed, terms, OF_ROWS), years, unusable)
+    return Screened(observed, first_failing(observed, terms, OF_ROWS), years, unusable, eras)
 
 
 def friction_of(rows: Sequence[Strategy], costs: Costs) -> Friction:
@@ -99,16 +112,28 @@ def _numbers(rows: Sequence[Strategy], column: str, nan: float = np.nan) -> NDAr
     return np.array(values, dtype=np.float64)
 
 
+def _read_eras(rows: Sequence[Strategy], config: RunConfig) -> dict[int, Era]:
+    """By row, the worst era of the strategies that eras are for."""
+    if not config.era_starts:
+        return {}
+    eras = {i: worst_era(row.yearly_results, config) for i, row in enumerate(rows)}
+    return {i: era for i, era in eras.items() if era is not None}
+
+
 def _read_years(
-    rows: Sequence[Strategy], positions: Sequence[int], terms: Terms, market: Market
+    rows: Sequence[Strategy],
+    sample: NDArray[np.float64],
+    positions: Sequence[int],
+    terms: Terms,
+    market: Market,
 ) -> tuple[dict[int, Years], dict[int, str]]:
     """By row: its years, or why they cannot be read."""
-    config = terms.config
     years: dict[int, Years] = {}
     unusable: dict[int, str] = {}
     for position in positions:
         waives = terms.waives and not rows[position].is_trade_log
         try:
+            config = terms.config.of(sample[position])
             years[position] = years_of(rows[position].yearly_results, config, market.atr_by_year if waives else {})
         except UnusableStrategy as error:
             unusable[position] = str(error)
@@ -120,13 +145,14 @@ def _read_years(
 def _observe_years(observed: NDArray[np.float64], years: Mapping[int, Years]) -> None:
     if not years:
         return
-    seen = np.array([(y.counting, y.positive, len(y.negative)) for y in years.values()], dtype=np.float64)
-    rows, (counting, positive, negative) = list(years), seen.T
+    seen = [(y.counting, y.positive, len(y.negative), len(y.waived)) for y in years.values()]
+    rows, (counting, positive, negative, waived) = list(years), np.array(seen, dtype=np.float64).T
     observed[rows, POSITION["yearly_data"]] = counting
     observed[rows, POSITION["positive_years"]] = positive
     observed[rows, POSITION["negative_years"]] = negative
     with np.errstate(invalid="ignore"):  # without years there is no share
         observed[rows, POSITION["years_positive"]] = positive / counting
+        observed[rows, POSITION["years_held"]] = (positive + waived) / counting
 
 
 def year_words(years: Years, config: RunConfig) -> dict[str, str]:

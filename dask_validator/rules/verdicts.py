@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.config import ALPHA
+from dask_validator.config import ALPHA, RunConfig
 from dask_validator.model import Answer, Discovery, Judged, SeasonSplit, Status, Verdict, Walked
 from dask_validator.rules import notes
 from dask_validator.rules.candidates import Candidates, Survivor
@@ -29,9 +29,9 @@ from dask_validator.rules.gates import (
     judged,
     why,
 )
-from dask_validator.rules.of_all import NOTHING, SHOWN, WEAK, OfAll
+from dask_validator.rules.of_all import ASKED, NOTHING, SHOWN, WEAK, OfAll
 from dask_validator.rules.promotion import Standing, computed_columns, split_columns
-from dask_validator.rules.window_gates import observe, result_of
+from dask_validator.rules.window_gates import least_trades, observe, result_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,7 +100,7 @@ class Verdicts(Sequence[Verdict]):
             failed,
             self.splits[i],
             bool(self.keeps_split[i]),
-            None if facts is None else result_of(facts, in_windows, self.terms.config.wf_min_trades),
+            None if facts is None else result_of(facts, in_windows, self.config_of(i).window_trades),
             standing.years_tested if standing else None,
             standing.all_years_positive if standing else None,
             standing.regime_waivers if standing else (),
@@ -142,6 +142,15 @@ class Verdicts(Sequence[Verdict]):
         """Its position."""
         i = bisect_left(self.ids, strategy_id)
         return i if i < len(self) and self.ids[i] == strategy_id else None
+
+    def config_of(self, i: int) -> RunConfig:
+        """The settings of one strategy, by its number of trades."""
+        return self.terms.config.of(float(self.observed[i, POSITION["sample_size"]]))
+
+    @property
+    def window_trades(self) -> NDArray[np.int64]:
+        """Trades that make a test window valid, shape (n,)."""
+        return least_trades(self.observed[:, POSITION["sample_size"]], self.terms.config)
 
     def windowed(self) -> list[tuple[int, Walked]]:
         """Positions and facts of the strategies that walk-forward has judged."""
@@ -204,8 +213,8 @@ class _Made:
         self.status, self.remarks = list(candidates.status), list(candidates.remarks)
         self._reasons = list(candidates.reasons)
         self._observed = _joined(candidates.observed, (0, len(GATES)), np.float64)
-        for position in OF_UNIVERSE if about else ():
-            self._observed[:, position] = about[GATES[position].name]
+        for name in ASKED if about else ():
+            self._observed[:, POSITION[name]] = about[name]
         self._gate = _joined(candidates.gate, (0,), np.int8)
         self._splits = [split if isinstance(split, SeasonSplit) else None for split in candidates.splits]
         self._p_value = np.array(candidates.p_values, dtype=np.float64)
@@ -255,7 +264,7 @@ class _Made:
     def judge_windows(self) -> None:
         """Phase 6."""
         terms, rows = self._of.terms, list(self._walked)
-        observe(list(self._walked.values()), terms.config.wf_min_trades, self._observed, rows)
+        observe(list(self._walked.values()), terms.config, self._observed, rows)
         self._gate[rows] = first_failing(self._observed[rows], terms, OF_WINDOWS)
         for position in compress(rows, self._gate[rows] != HELD):
             self.status[position] = Status.REJECTED
@@ -331,6 +340,6 @@ def provisional(answers: Sequence[Answer], terms: Terms) -> dict[str, int]:
     """How many walk-forwards among the answers pass, and how many phase 6 rejects: to be shown while others compute."""
     walked = [answer.walkforward for answer in answers if answer.walkforward is not None and not answer.has_failed]
     observed = np.full((len(walked), len(GATES)), np.nan)
-    observe(walked, terms.config.wf_min_trades, observed, range(len(walked)))
+    observe(walked, terms.config, observed, range(len(walked)))
     rejected = int((first_failing(observed, terms, OF_WINDOWS) != HELD).sum())
     return {"passed": len(walked) - rejected, "rejected": rejected}

@@ -1,9 +1,9 @@
-"""Walk-forward: anchored training, non-overlapping test windows (rules.md, section 3): the facts of phase 6.
+"""Walk-forward: anchored training, non-overlapping test windows (rules.md, sections 3 and 9): the facts of phase 6.
 
 No threshold enters here: what is made of the windows is in `window_gates`.
 
 Pardo, R. (2008), The Evaluation and Optimization of Trading Strategies, ch. 11, describes the method.
-All sums add doubles left to right in day order: `np.bincount` does, `np.sum` and `math.fsum` do not.
+All sums add doubles left to right in day order: `np.bincount` and `np.cumsum` do, `np.sum` and `math.fsum` do not.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ import calendar
 import math
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import MAX_MONTHS, WindowRules
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import EPOCH, OTHER, WIN, WINDOW_TABLE, Outcomes, Walked
+from dask_validator.model import EPOCH, OTHER, WIN, WINDOW_TABLE, Holdout, Outcomes, Walked
 
 MAX_R = 1e150  # sums of squares stay finite
 LAST_YEAR = date.max.year - MAX_MONTHS // 12  # leaves Python's calendar room for a window
 FIRST_DAY, LAST_DAY = (date.min - EPOCH).days, (date(LAST_YEAR, 12, 31) - EPOCH).days
+Doubles = NDArray[np.float64]
+Counts = NDArray[np.int64]
 
 
 def walkforward(outcomes: Outcomes, rules: WindowRules) -> Walked:
@@ -33,12 +36,22 @@ def walkforward(outcomes: Outcomes, rules: WindowRules) -> Walked:
     UnusableStrategy
         An outcome that cannot be used.
     """
+    if rules.last_day is not None:
+        outcomes = outcomes.where(outcomes.days <= rules.last_day)
     count = outcomes.days.size
     if count == 0:
         return Walked(0, _NO_WINDOWS)
     check_outcomes(outcomes)
-    bounds = bounds_within(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
-    return Walked(count, _windows(outcomes, bounds) if bounds.size > 1 else _NO_WINDOWS)
+    cut = _windows_of_trades if rules.window_trades else _windows_of_months
+    return Walked(count, cut(outcomes, rules))
+
+
+def holdout_of(outcomes: Outcomes, first_day: int) -> Holdout:
+    """What was won and lost from that day on. Raises UnusableStrategy for an outcome of them that cannot be used."""
+    late = outcomes.where(outcomes.days >= first_day)
+    check_outcomes(late)
+    r = late.pnl_r[late.code != OTHER]
+    return Holdout(r.size, float(np.cumsum(r)[-1] / r.size) if r.size else None)
 
 
 _NO_WINDOWS = np.empty(0, dtype=WINDOW_TABLE)
@@ -67,11 +80,15 @@ def add_months(start: date, months: int) -> date:
 
 def window_bounds(first_day: int, last_day: int, rules: WindowRules) -> list[date]:
     """Starts of all test windows and the end of the last; one bound alone means no window."""
-    bounds = [add_months(EPOCH + timedelta(days=first_day), rules.min_train_months)]
+    bounds = [add_months(EPOCH + timedelta(days=_anchor(first_day, rules)), rules.min_train_months)]
     last = EPOCH + timedelta(days=last_day)
     while bounds[-1] <= last:
         bounds.append(add_months(bounds[-1], rules.test_months))
     return bounds
+
+
+def _anchor(first_day: int, rules: WindowRules) -> int:
+    return first_day if rules.first_day is None else max(first_day, rules.first_day)
 
 
 @lru_cache(maxsize=10_000)
@@ -80,33 +97,84 @@ def bounds_within(first_day: int, last_day: int, rules: WindowRules) -> NDArray[
     return np.array([(bound - EPOCH).days for bound in window_bounds(first_day, last_day, rules)], dtype=np.int32)
 
 
-def _windows(outcomes: Outcomes, bounds: NDArray[np.int32]) -> NDArray[np.void]:
-    count = bounds.size - 1
+def _windows_of_months(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.void]:
+    bounds = bounds_within(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
+    if bounds.size < 2:
+        return _NO_WINDOWS
     tested = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= bounds[0]))
     window = np.searchsorted(bounds, tested.days, side="right") - 1
+    table = _tested(tested, window, bounds.size - 1)
+    table["start"], table["end"] = bounds[:-1], bounds[1:]
+    if rules.in_sample_min is not None:
+        traded = outcomes.where(outcomes.code != OTHER)
+        ends = np.searchsorted(traded.days, bounds[:-1])
+        enough = np.searchsorted(outcomes.days, bounds[:-1]) >= rules.in_sample_min  # scratches count here
+        table["is_exp_r"] = np.where(enough, _rounded(_trained(traded, ends)), np.nan)
+    return table
+
+
+def _windows_of_trades(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.void]:
+    size, training = rules.window_trades or 0, rules.train_trades or 0
+    since = _anchor(int(outcomes.days[0]), rules)
+    traded = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= since))
+    count = max(0, (traded.days.size - training) // size)
+    if count == 0:
+        return _NO_WINDOWS
+    starts = training + size * np.arange(count)
+    order = np.arange(traded.days.size)
+    inside = (order >= training) & (order < training + size * count)
+    table = _tested(traded.where(inside), np.arange(count).repeat(size), count)
+    table["start"], table["end"] = traded.days[starts], traded.days[starts + size - 1] + 1
+    if rules.in_sample_min is not None:
+        table["is_exp_r"] = np.where(starts >= rules.in_sample_min, _rounded(_trained(traded, starts)), np.nan)
+    return table
+
+
+def _tested(tested: Outcomes, window: NDArray[np.int64], count: int) -> NDArray[np.void]:
+    """Sum up the wins and losses of each window; `window` has shape (n_outcomes,)."""
     won = tested.code == WIN
     cell = 2 * window + won  # losses and wins of each window, each added in day order
     losses, wins = np.bincount(cell, minlength=2 * count).reshape(count, 2).T
-    loss_r, win_r = np.bincount(cell, weights=tested.pnl_r, minlength=2 * count).reshape(count, 2).T
+    loss_r, win_r = np.bincount(cell, weights=tested.pnl_r, minlength=2 * count).astype(np.float64).reshape(count, 2).T
     n = wins + losses
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         wr = wins / n
-        mean_win = np.where(wins > 0, win_r / wins, 0.0)
-        mean_loss = np.where(losses > 0, loss_r / losses, 0.0)
-        exp_r = wr * mean_win - (1 - wr) * np.abs(mean_loss)
     table = np.empty(count, dtype=WINDOW_TABLE)
-    table["start"], table["end"], table["test_n"] = bounds[:-1], bounds[1:], n
-    table["test_exp_r"], table["test_wr"] = _rounded(exp_r), _rounded(wr)
+    table["test_n"], table["is_exp_r"] = n, np.nan
+    table["test_exp_r"], table["test_wr"] = _rounded(_expectancy(wins, losses, win_r, loss_r)), _rounded(wr)
     table["test_sharpe"] = _rounded(_sharpe_ratios(window, n, tested.pnl_r))
     return table
 
 
-def _rounded(values: NDArray[np.float64]) -> list[float]:
+def _trained(traded: Outcomes, ends: NDArray[np.int64]) -> Doubles:
+    """Expectancy of the first so many wins and losses, for each of `ends`; NaN of none."""
+    won = traded.code == WIN
+    wins, losses = (_summed(part)[ends] for part in (won, ~won))
+    of_r = [_summed(np.where(part, traded.pnl_r, 0.0))[ends] for part in (won, ~won)]
+    return _expectancy(wins, losses, of_r[0], of_r[1])
+
+
+def _summed(values: NDArray[Any]) -> NDArray[Any]:
+    """Sums of the first none, one, two ... of them."""
+    return np.concatenate([[0], np.cumsum(values)])
+
+
+def _expectancy(wins: Counts, losses: Counts, win_r: Doubles, loss_r: Doubles) -> Doubles:
+    """Win rate times mean win, less loss rate times mean loss, in R; NaN without trades."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        wr = wins / (wins + losses)
+        mean_win = np.where(wins > 0, win_r / wins, 0.0)
+        mean_loss = np.where(losses > 0, loss_r / losses, 0.0)
+        expectancy: Doubles = wr * mean_win - (1 - wr) * np.abs(mean_loss)
+    return expectancy
+
+
+def _rounded(values: Doubles) -> list[float]:
     """Python's `round` to 4 decimals, not numpy's; NaN stays."""
     return [round(value, 4) for value in values.tolist()]
 
 
-def _sharpe_ratios(window: NDArray[np.int64], n: NDArray[np.int64], pnl_r: NDArray[np.float64]) -> NDArray[np.float64]:
+def _sharpe_ratios(window: NDArray[np.int64], n: NDArray[np.int64], pnl_r: Doubles) -> Doubles:
     """Mean over sample standard deviation (ddof 1) of R per window; NaN where undefined."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = np.bincount(window, weights=pnl_r, minlength=n.size) / n

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.model import UNKNOWN, Judged, Walked, WalkforwardResult, window_results
+from dask_validator.config import RunConfig
+from dask_validator.model import UNKNOWN, WINDOW_TABLE, Judged, Walked, WalkforwardResult, window_results
 from dask_validator.rules.gates import POSITION
 
 MAX_IMBALANCE = 5.0
@@ -31,7 +32,7 @@ class Pooled(NamedTuple):
         return _ratio(self.positive, self.valid)
 
 
-def pooled(tables: Sequence[NDArray[np.void]], min_trades: int | Sequence[int]) -> Pooled:
+def pooled(tables: Sequence[NDArray[np.void]], min_trades: int | Sequence[int] | NDArray[np.int64]) -> Pooled:
     """Sum up the test windows of each strategy; those with fewer trades (one number, or each its own) are not valid."""
     count, sizes = len(tables), [len(table) for table in tables]
     windows = np.concatenate(tables) if tables else np.empty(0, dtype=[("test_n", int), ("test_exp_r", float)])
@@ -54,9 +55,36 @@ def _ratio(over: NDArray[Any], under: NDArray[np.int64]) -> NDArray[np.float64]:
     return ratio
 
 
-def observe(walked: Sequence[Walked], min_trades: int, into: NDArray[np.float64], rows: Sequence[int]) -> None:
+def efficiencies(tables: Sequence[NDArray[np.void]], min_trades: int | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Walk-forward efficiency: R per trade in valid test windows over that in their training, 4 decimals.
+
+    Of windows that earned in training, both weighted by the trades of the test; NaN without any. Shape (n_strategies,).
+    """
+    count, sizes = len(tables), [len(table) for table in tables]
+    windows = np.concatenate([np.empty(0, dtype=WINDOW_TABLE), *tables])
+    owner, n = np.repeat(np.arange(count), sizes), windows["test_n"].astype(np.int64)
+    counts = (n >= np.repeat(np.broadcast_to(min_trades, count), sizes)) & (n > 0) & (windows["is_exp_r"] > 0)
+    owner, n = owner[counts], n[counts]
+    trades = np.bincount(owner, weights=n, minlength=count)
+    tested, trained = (
+        np.bincount(owner, weights=windows[name][counts] * n, minlength=count) for name in ("test_exp_r", "is_exp_r")
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (tested / trades) / (trained / trades)
+    return np.array([round(value, 4) for value in ratio.tolist()], dtype=np.float64)
+
+
+def least_trades(sample_sizes: NDArray[np.float64], config: RunConfig) -> NDArray[np.int64]:
+    """Trades that make a window of each strategy valid, shape (n_strategies,)."""
+    small = sample_sizes < config.small_sample
+    return np.where(small, config.of_small_samples.window_trades, config.window_trades).astype(np.int64)
+
+
+def observe(walked: Sequence[Walked], config: RunConfig, into: NDArray[np.float64], rows: Sequence[int]) -> None:
     """Fill in the numbers of phase 6: for each of the strategies its row of `into`, of shape (n, n_gates)."""
-    found = pooled([facts.windows for facts in walked], min_trades)
+    min_trades = least_trades(into[list(rows), POSITION["sample_size"]], config)
+    tables = [facts.windows for facts in walked]
+    found = pooled(tables, min_trades)
     columns: dict[str, Any] = {
         "outcomes": [np.nan if facts.outcomes == UNKNOWN else facts.outcomes for facts in walked],
         "windows": [len(facts.windows) for facts in walked],
@@ -64,6 +92,7 @@ def observe(walked: Sequence[Walked], min_trades: int, into: NDArray[np.float64]
         "pct_positive": found.pct_positive,
         "agg_oos_exp_r": found.exp_r,
         "total_oos_trades": found.trades,
+        "wfe": efficiencies(tables, min_trades) if config.wf_in_sample else np.nan,
     }
     for name, column in columns.items():
         into[list(rows), POSITION[name]] = column
@@ -82,10 +111,12 @@ class WindowColumns(NamedTuple):
     window_imbalanced: list[bool]
 
 
-def window_columns(walked: Sequence[Walked], min_trades: int) -> WindowColumns:
+def window_columns(walked: Sequence[Walked], min_trades: NDArray[np.int64]) -> WindowColumns:
     """Sum up each strategy's windows."""
     found = pooled([facts.windows for facts in walked], min_trades)
-    ratios = [_imbalance(facts.windows["test_n"], min_trades) for facts in walked]
+    ratios = [
+        _imbalance(facts.windows["test_n"], least) for facts, least in zip(walked, min_trades.tolist(), strict=True)
+    ]
     return WindowColumns(
         [len(facts.windows) for facts in walked],
         found.valid.tolist(),
@@ -105,5 +136,5 @@ def _imbalance(sizes: NDArray[np.int32], min_trades: int) -> float | None:
 
 def result_of(walked: Walked, failed: Judged | None, min_trades: int) -> WalkforwardResult:
     """All that is said of one strategy's walk-forward, by the gate that rejected it."""
-    numbers = {name: column[0] for name, column in window_columns([walked], min_trades)._asdict().items()}
+    numbers = {name: column[0] for name, column in window_columns([walked], np.array([min_trades]))._asdict().items()}
     return WalkforwardResult(**numbers, failed=failed, windows=window_results(walked.windows, min_trades))

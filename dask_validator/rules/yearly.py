@@ -88,6 +88,22 @@ def _tested(text: str | None, exclude_years: Iterable[int]) -> Iterator[tuple[in
             yield number, *_numbers(number, data)
 
 
+def trades_and_r(text: str | None) -> list[tuple[int, float, float]]:
+    """Number, trades and mean R of every year, in the order of the JSON; what is absent or null is 0.
+
+    Raises
+    ------
+    UnusableStrategy
+        They cannot be read.
+    """
+    found = []
+    for key, data in _load(text).items():
+        known = {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
+        number = _year_number(key)
+        found.append((number, *_numbers(number, known)))
+    return found
+
+
 def _load(text: str | None) -> dict[str, object]:
     try:
         loaded = json.loads(text) if text else None

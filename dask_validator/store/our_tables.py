@@ -56,13 +56,14 @@ WINDOWS = {  # one row a run, strategy and test window [window_start, window_end
     "test_exp_r": "DOUBLE",
     "test_wr": "DOUBLE",
     "test_sharpe": "DOUBLE",
+    "is_exp_r": "DOUBLE",  # R in the training before it, where that was asked for
 }
 OUR_TABLES = {"dask_validator_runs": RUNS, "dask_validator_results": RESULTS, "dask_validator_windows": WINDOWS}
 # Columns that each of them has had from the beginning; others are added where an earlier version has made it.
 NEEDED = {
     "dask_validator_runs": list(RUNS),
     "dask_validator_results": ["run_id", "strategy_id", "verdict"],
-    "dask_validator_windows": list(WINDOWS),
+    "dask_validator_windows": [name for name in WINDOWS if name != "is_exp_r"],
 }
 EARLIER = {"dask_validator_runs": {"results": "BLOB"}}  # which earlier versions wrote: the JSONL of the run, zlib
 LATEST = "dask_validator_latest"

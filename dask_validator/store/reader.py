@@ -33,6 +33,7 @@ DOUBLES = {
     "max_drawdown_r",
     "median_risk_points",
     "avg_risk_points",
+    "sharpe_ann",
 }
 WAITING = "(validation_status IS NULL OR validation_status = '')"
 OR_FAILED = f"({WAITING} OR validation_status = 'FAILED')"
@@ -263,6 +264,7 @@ def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, 
     columns["fingerprint"] = row_fingerprint(catalogue)
     columns |= dict.fromkeys(("mean_result", "mean_cost", "log_remark"), "NULL")
     columns["log_refused"] = f"CASE WHEN entry_model = '{TRADE_LOG}' THEN '{UNAVAILABLE}' END"
+    columns["is_gated"] = "TRUE"
     table = "experimental_strategies"
     if catalogue.tables[LOGS]:
         table += f" LEFT JOIN (SELECT strategy_id, unit AS log_unit, {_OF_LOGS} FROM {LOGS}) l USING (strategy_id)"

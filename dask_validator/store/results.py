@@ -81,7 +81,7 @@ def insert_results(run_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 INSERT_WINDOWS = f"""
     INSERT INTO dask_validator_windows ({", ".join(WINDOWS)})
     SELECT ?, v.strategy_id, DATE '{EPOCH}' + w."start", DATE '{EPOCH}' + w."end", w.test_n,
-        {", ".join(f"CASE WHEN NOT isnan(w.{name}) THEN w.{name} END" for name in list(WINDOWS)[-3:])}
+        {", ".join(f"CASE WHEN NOT isnan(w.{name}) THEN w.{name} END" for name in list(WINDOWS)[-4:])}
     FROM computed_windows w JOIN computed_verdicts v USING (row)
 """
 
@@ -103,7 +103,7 @@ def read_verdicts(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Ter
 
 
 def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, strategy_id: str) -> Verdicts:
-    there = _columns_there(connection)
+    there = _columns_there(connection, "dask_validator_results")
     one, parameters = ("AND strategy_id = ?", [run_id, strategy_id]) if strategy_id else ("", [run_id])
     known = ", ".join(name if name in there else f"NULL::{kind} AS {name}" for name, kind in RESULTS.items())
     found = connection.execute(
@@ -143,8 +143,8 @@ def _is_empty(column: Any) -> bool:
     return bool(np.isnan(doubles(column)).all())
 
 
-def _columns_there(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    return {name for name, *_ in connection.execute("DESCRIBE dask_validator_results").fetchall()}
+def _columns_there(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    return {name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall()}
 
 
 def _plain(column: Any) -> NDArray[Any]:
@@ -174,6 +174,7 @@ def _read_windows(
 ) -> dict[str, NDArray[np.void]]:
     """By `strategy_id`; dtype WINDOW_TABLE, in time order."""
     names = {"start": f"window_start - DATE '{EPOCH}'", "end": f"window_end - DATE '{EPOCH}'"}
+    names |= {"is_exp_r": "is_exp_r" if "is_exp_r" in _columns_there(connection, "dask_validator_windows") else "NULL"}
     wanted = ", ".join(f'{names.get(name, name)} AS "{name}"' for name in WINDOW_TABLE.names or ())
     found = connection.execute(
         f"SELECT strategy_id, {wanted} FROM dask_validator_windows WHERE run_id = ? {one} "

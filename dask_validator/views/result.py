@@ -75,14 +75,13 @@ class RunResult(Outcome):
         """One row per strategy and test window `[window_start, window_end)`; expectancy in R per trade."""
         import pandas as pd
 
-        min_trades = self.verdicts.terms.config.wf_min_trades
         rows = [
             (self.verdicts.ids[i], *window)
             for i, facts in self.verdicts.windowed()
-            for window in window_results(facts.windows, min_trades)
+            for window in window_results(facts.windows, self.verdicts.config_of(i).window_trades)
         ]
         frame = pd.DataFrame(rows, columns=["strategy_id", *WindowResult._fields])
-        floats = dict.fromkeys(("test_exp_r", "test_wr", "test_sharpe"), "float64")
+        floats = dict.fromkeys(("test_exp_r", "test_wr", "test_sharpe", "is_exp_r"), "float64")
         return frame.astype({"test_n": "int64", "test_pass": "bool", **floats})
 
     def __repr__(self) -> str:
@@ -110,8 +109,8 @@ class RunResult(Outcome):
         """
         from dask_validator.views import plots
 
-        min_trades = self.verdicts.terms.config.wf_min_trades
-        return plots.windows_figure(strategy_id, self._windows_of(strategy_id), min_trades)
+        windows, needed = self._windows_of(strategy_id)
+        return plots.windows_figure(strategy_id, windows, needed)
 
     def plot_speedup(self) -> figure:
         """Bokeh figure: seconds of the whole run, replayed for 1 to 64 workers, and as measured.
@@ -127,7 +126,8 @@ class RunResult(Outcome):
             raise InputError("plot_speedup() has no task to replay: this run computed none (none was needed, or left)")
         return plots.speedup_figure(self.forecasts, self.summary["walkforward"]["workers"], self.summary["total_s"])
 
-    def _windows_of(self, strategy_id: str) -> Sequence[WindowResult]:
+    def _windows_of(self, strategy_id: str) -> tuple[Sequence[WindowResult], int]:
+        """And the trades that make them valid."""
         verdicts, position = self.verdicts, self.verdicts.find(strategy_id)
         if position is None:
             raise InputError(
@@ -139,7 +139,8 @@ class RunResult(Outcome):
             known = _some([verdicts.ids[i] for i, facts in verdicts.windowed() if len(facts.windows)])
             why = verdicts.note(position)
             raise InputError(f"{strategy_id!r} has no test windows ({why}); strategies with some are {known}")
-        return window_results(facts.windows, verdicts.terms.config.wf_min_trades)
+        needed = verdicts.config_of(position).window_trades
+        return window_results(facts.windows, needed), needed
 
 
 def _some(names: Sequence[str], like: object = "") -> str:
@@ -172,7 +173,7 @@ def _strategy_columns(verdicts: Verdicts) -> dict[str, list[Any]]:
     """The columns of `RunResult.strategies`, None where there is nothing to say."""
     rows = range(len(verdicts))
     windowed = verdicts.windowed()
-    walked = window_columns([facts for _, facts in windowed], verdicts.terms.config.wf_min_trades)
+    walked = window_columns([facts for _, facts in windowed], verdicts.window_trades[[i for i, _ in windowed]])
     splits = [split_columns(split) for split in verdicts.splits]
     standings = [verdicts.standings.get(i) for i in rows]
     return {

@@ -137,13 +137,13 @@ def listed_strategies(
     parameters: Mapping[str, Any],
 ) -> list[Listed]:
     """Each line with what its row says now; a row that is no longer there leaves its columns empty."""
-    strict, min_trades = parameters.get("strict_filters", False), parameters.get("wf_min_trades", 1)
-    listed = (_listed(record, rows.get(record["strategy_id"]), correction, strict) for record in records)
-    return [row._replace(cumulative=_cumulative(row.windows, min_trades)) for row in listed]
+    strict = parameters.get("strict_filters", False)
+    return [_listed(record, rows.get(record["strategy_id"]), correction, strict) for record in records]
 
 
-def _cumulative(windows: Iterable[tuple[str, int, float | None]], min_trades: int) -> list[float]:
-    counted = (n * exp_r if n >= min_trades and exp_r is not None else 0.0 for _, n, exp_r in windows)
+def _cumulative(windows: Iterable[Mapping[str, Any]], min_trades: int) -> list[float]:
+    found = ((window["test_n"], _finite(window["test_exp_r"])) for window in windows)
+    counted = (n * exp_r if n >= min_trades and exp_r is not None else 0.0 for n, exp_r in found)
     return [round(total, 1) for total in accumulate(counted)]
 
 
@@ -179,7 +179,14 @@ def _listed(record: Record, row: Present | None, correction: Correction | None, 
         [(window["window_start"], window["test_n"], _finite(window["test_exp_r"])) for window in windows],
         windows[-1]["window_end"] if windows else "",
         every_day=bool(row and row.filter_type and not is_known(row.filter_type, strict)),
+        cumulative=_cumulative(windows, trades_needed(record)),
     )
+
+
+def trades_needed(record: Record) -> int:
+    """Trades that made the test windows of a line valid."""
+    params = record["params"]
+    return int(params.get("test_window_trades", params["min_trades_per_window"]))
 
 
 def _split(split: SeasonSplit) -> list[Any]:
