@@ -186,7 +186,7 @@ def test_what_windows_lack_is_said(windows: list[tuple[int, float | None]], lack
 def walk_forward_passes(windows: list[tuple[int, float]], config: RunConfig) -> bool:
     """The pass rule."""
     observed = np.full((1, len(GATES)), np.nan)
-    observe([walked(windows)], config.wf_min_trades, observed, [0])
+    observe([walked(windows)], config, observed, [0])
     return bool(first_failing(observed, Terms(config, waives=False), OF_WINDOWS)[0] == HELD)
 
 

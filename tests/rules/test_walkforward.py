@@ -49,7 +49,7 @@ def judge(rows: Rows, config: RunConfig) -> WalkforwardResult:
     """Facts, then judgement, of one strategy."""
     walked, terms = walkforward(as_outcomes(rows), config.window_rules), Terms(config, waives=False)
     observed = np.full((1, len(GATES)), np.nan)
-    observe([walked], config.wf_min_trades, observed, [0])
+    observe([walked], config, observed, [0])
     [gate] = first_failing(observed, terms, OF_WINDOWS).tolist()
     failed = None if gate == HELD else judged(gate, observed[0], terms, why(gate, observed[0], terms, {}))
     return result_of(walked, failed, config.wf_min_trades)
@@ -57,7 +57,9 @@ def judge(rows: Rows, config: RunConfig) -> WalkforwardResult:
 
 def as_twin(result: WalkforwardResult) -> dict[str, object]:
     """Our result in the twin's words."""
-    ours = result._asdict() | {"windows": [window._asdict() for window in result.windows], "passed": result.passed}
+    windows = [window._asdict() for window in result.windows]
+    assert [window.pop("is_exp_r") for window in windows] == [None] * len(windows)  # which nobody has asked for
+    ours = result._asdict() | {"windows": windows, "passed": result.passed}
     ours["rule"] = NAMES_OF_TWIN[None if result.failed is None else result.failed.name]
     del ours["failed"]
     return ours
@@ -76,9 +78,9 @@ def test_columns_are_rows(strategies: list[Rows], config: RunConfig) -> None:
     """Many strategies at once are judged as each alone is, to the last digit of what every gate has seen."""
     walked = [walkforward(as_outcomes(rows), config.window_rules) for rows in strategies]
     together, alone = (np.full((len(walked), len(GATES)), np.nan) for _ in range(2))
-    observe(walked, config.wf_min_trades, together, range(len(walked)))
+    observe(walked, config, together, range(len(walked)))
     for position, facts in enumerate(walked):
-        observe([facts], config.wf_min_trades, alone, [position])
+        observe([facts], config, alone, [position])
 
     np.testing.assert_array_equal(together, alone)
 
