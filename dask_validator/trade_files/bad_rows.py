@@ -45,10 +45,15 @@ def forget_rejects(connection: duckdb.DuckDBPyConnection) -> None:
 
 def enter_files(connection: duckdb.DuckDBPyConnection, reader: Reader) -> None:
     """The places of a relation, by number; with the strategy where the file's name is what tells it."""
-    [(number,)] = connection.execute(f"SELECT count(*) FROM {FILES}").fetchall()
     relation = reader.relation
     rows = [
-        [number + at, place.path, place.name, place.strategy if reader.by_file_name else None, relation.first_line]
+        [
+            reader.first_file + at,
+            place.path,
+            place.name,
+            place.strategy if reader.by_file_name else None,
+            relation.first_line,
+        ]
         for at, place in enumerate(relation.places)
     ]
     connection.executemany(f"INSERT INTO {FILES} VALUES (?, ?, ?, ?, ?)", rows)

@@ -48,7 +48,17 @@ class Reader(NamedTuple):
     results: Results
     zone_said: bool
     cost_per_trade: float | None
-    several: bool  # places, in all
+    several: bool = False  # places, in all
+    first_file: int = 0  # the number of the first place here
+
+    def raw(self, name: str) -> Cell:
+        """The same, under a name of its own beside what was made of it."""
+        return Cell(quoted(f"{name} raw"), self.cell(name).kind)
+
+    @property
+    def many(self) -> bool:
+        """Whether the relation has several places, and says of each row of which it is."""
+        return len(self.relation.places) > 1
 
     @property
     def in_its_file(self) -> bool:
@@ -78,42 +88,38 @@ def insert(reader: Reader) -> str:
 
 
 def _read(reader: Reader) -> str:
-    """Each column that the declaration names, by our name and as what it is."""
-    relation, one, found = reader.relation, reader.one, reader.found
+    """Each column that the declaration names, by our name and as what it is; of what may be unreadable, the cell too.
+
+    Only where a value is missing is its cell looked at: on millions of rows that nobody has to mend, it costs nothing.
+    """
+    relation, one = reader.relation, reader.one
     columns = []
-    for name in found:
+    for name in reader.found:
         cell = reader.cell(name)
         if name in one.columns["numbers"]:
             columns.append(f"{cells.number(cell, reader.manner.decimal)} AS {quoted(name)}")
-            columns.append(f"NOT {cells.absent(cell)} AS {_filled(name)}")
         elif name in one.columns["times"]:
             columns.append(f"{cells.time(cell, reader.manner)} AS {quoted(name)}")
-            columns.append(f"NOT {cells.absent(cell)} AS {_filled(name)}")
-            if cell.is_text and not reader.zone_said:
-                columns.append(f"{cells.has_foreign_offset(cell)} AS {_foreign(name)}")
         else:
-            columns.append(f"{(cells.side if name in one.columns['sides'] else cells.text)(cell)} AS {quoted(name)}")
+            columns.append(f"{(cells.side if name in one.columns['sides'] else cells.word)(cell)} AS {quoted(name)}")
+        columns.append(f"{cell.sql} AS {reader.raw(name).sql}")
     if one.ordered:
         columns.append("row_number() OVER () AS row")
+    if reader.many:
+        columns.append("place_name")
     every = ", ".join(cell.sql for cell in relation.cells.values())
-    place = "place_name" if len(relation.places) > 1 else literal(relation.places[0].path)
-    return f"(SELECT {', '.join(columns)}, {place} AS place, hash({every}) AS row_hash FROM {relation.sql})"
-
-
-def _filled(name: str) -> str:
-    return quoted(f"{name} filled")
-
-
-def _foreign(name: str) -> str:
-    return quoted(f"{name} foreign")
+    return f"(SELECT {', '.join(columns)}, hash({every}) AS row_hash FROM {relation.sql})"
 
 
 def _derived(reader: Reader) -> str:
     """The same with the place's number and, one after the other, what the declaration derives."""
-    relation = (
-        f"(SELECT files.file, files.strategy AS file_name, of_file.* FROM {_read(reader)} AS of_file "
-        f"JOIN {FILES} AS files ON files.path = of_file.place)"
-    )
+    if reader.many:
+        join = f"JOIN {FILES} AS files ON files.path = of_file.place_name"
+        relation = f"(SELECT files.file, files.strategy AS file_name, of_file.* FROM {_read(reader)} AS of_file {join})"
+    else:
+        [place] = reader.relation.places
+        name = literal(place.strategy) if place.strategy is not None else "NULL::VARCHAR"
+        relation = f"(SELECT {reader.first_file} AS file, {name} AS file_name, * FROM {_read(reader)})"
     for name in reader.one.derived:
         if expression := reader.one.chosen(reader.one.derived, name, reader.found):
             relation = f"(SELECT *, {expression} AS {quoted(name)} FROM {relation})"
@@ -156,33 +162,38 @@ def _reason(reader: Reader, values: dict[str, str]) -> str:
         (one.legs or "", A_LEG),
         *((sql, reason) for reason, conditions in one.bad.items() for sql in conditions),
     ]
-    of_time, of_result = _unread(reader, "times", time), _unread(reader, "numbers", results.amount)
     cases = [
-        *((condition, reason) for condition, reason in declared if condition and one.has(condition, reader.found)),
-        *((foreign, FOREIGN_ZONE) for foreign in _foreigners(reader, time)),
-        (f"({values['strategy_id']}) IS NULL", NO_STRATEGY),
-        (f"({time}) IS NULL AND ({of_time})", BAD_DATE),
-        (f"({time}) IS NULL", NO_DATE),
-        (f"({results.amount}) IS NULL AND ({of_result})", BAD_RESULT),
-        (f"({results.amount}) IS NULL", NO_RESULT),
-        (f"NOT isfinite({results.amount})", NOT_FINITE),
+        *(
+            (condition, literal(reason))
+            for condition, reason in declared
+            if condition and one.has(condition, reader.found)
+        ),
+        *((foreign, literal(FOREIGN_ZONE)) for foreign in _foreigners(reader, time)),
+        (f"({values['strategy_id']}) IS NULL", literal(NO_STRATEGY)),
+        (f"({time}) IS NULL", _missing(reader, "times", time, (NO_DATE, BAD_DATE))),
+        (f"({results.amount}) IS NULL", _missing(reader, "numbers", results.amount, (NO_RESULT, BAD_RESULT))),
+        (f"NOT isfinite({results.amount})", literal(NOT_FINITE)),
     ]
     if results.needs_risk:
-        cases.append((f"NOT coalesce(isfinite({results.risk}) AND ({results.risk}) > 0, false)", NO_RISK))
-    cases.append((f"NOT coalesce(isfinite({results.result}), false)", NOT_FINITE))
-    return "CASE " + " ".join(f"WHEN {condition} THEN {literal(reason)}" for condition, reason in cases) + " END"
+        cases.append((f"NOT coalesce(isfinite({results.risk}) AND ({results.risk}) > 0, false)", literal(NO_RISK)))
+    cases.append((f"NOT coalesce(isfinite({results.result}), false)", literal(NOT_FINITE)))
+    return "CASE " + " ".join(f"WHEN {condition} THEN {reason}" for condition, reason in cases) + " END"
 
 
-def _unread(reader: Reader, kind: str, expression: str) -> str:
-    """The condition on which something stands in a column that the expression takes, and cannot be read."""
-    names = [name for name in _taken(reader, kind, expression)]
-    return " OR ".join(f"({_filled(name)} AND {quoted(name)} IS NULL)" for name in names) or "false"
+def _missing(reader: Reader, kind: str, expression: str, reasons: tuple[str, str]) -> str:
+    """Which of two reasons it is for a value that is missing: nothing stands there, or nothing that can be read."""
+    nothing, unreadable = map(literal, reasons)
+    names = _taken(reader, kind, expression)
+    unread = [f"({quoted(name)} IS NULL AND NOT {cells.absent(reader.raw(name))})" for name in names]
+    return f"CASE WHEN {' OR '.join(unread)} THEN {unreadable} ELSE {nothing} END" if unread else nothing
 
 
 def _foreigners(reader: Reader, time: str) -> list[str]:
+    """Conditions on which a time is told by a zone that nobody has said."""
     if reader.zone_said:
         return []
-    return [_foreign(name) for name in _taken(reader, "times", time) if reader.cell(name).is_text]
+    taken = [reader.raw(name) for name in _taken(reader, "times", time)]
+    return [cells.has_foreign_offset(cell) for cell in taken if cell.is_text]
 
 
 def _taken(reader: Reader, kind: str, expression: str) -> list[str]:

@@ -135,10 +135,14 @@ def _read(
 ) -> Reading:
     try:
         bad_rows.prepare(connection)
-        readers = [
-            _reader(connection, relation, wanted, said, options, several=len(found) > 1)
-            for relation in relations(connection, found, wanted, said)
-        ]
+        readers: list[Reader] = []
+        for relation in relations(connection, found, wanted, said):
+            numbered = sum(len(reader.relation.places) for reader in readers)
+            readers.append(
+                _reader(connection, relation, wanted, said, options)._replace(
+                    several=len(found) > 1, first_file=numbered
+                )
+            )
         _refuse_two_units(readers)
         _refuse_nameless(readers)
         bad_rows.forget_rejects(connection)
@@ -166,8 +170,6 @@ def _reader(
     wanted: Format | None,
     said: Layout,
     options: ReadOptions,
-    *,
-    several: bool,
 ) -> Reader:
     place, headers = relation.places[0].name, relation.cells
     _refuse_absent(headers, said, place)
@@ -188,7 +190,6 @@ def _reader(
         results(one, found, place, unit=options.unit, fees=options.fees),
         zone_said=options.timezone is not None,
         cost_per_trade=options.cost_per_trade,
-        several=several,
     )
 
 
