@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 EMPTY = "('', 'nan', 'nat', 'none', 'null', 'n/a', 'na', '-')"
 _CURRENCY = "(?:[A-Z]{0,3}[$€£¥₿]|[A-Z]{3,5})"
-_MINUS = "-\u2212"
+_MINUS = "\u2212-"  # the dash last: elsewhere in a class it would be a range
 _SPACES = " \u00a0\u2009\u202f"
 _APOSTROPHES = "'\u2019"
 _LONG, _SHORT = "('long', 'buy', 'b', 'l', '1')", "('short', 'sell', 's', '-1')"
@@ -48,7 +48,7 @@ class Manner(NamedTuple):
     date_order: str | None = None  # of dates that do not begin with the year
     date_format: str | None = None
     zone: str | None = None  # of the times that do not say it; None: taken as written
-    wanted: str = "UTC"  # the zone whose days are the trading days
+    wanted: str | None = None  # the zone whose days are the trading days; None: UTC, and nobody has said so
 
 
 def quoted(name: str) -> str:
@@ -115,20 +115,24 @@ def time(cell: Cell, manner: Manner) -> str:
     if cell.is_text:
         return _written_time(cell, manner)
     if cell.is_number:
-        return _moved(_since_1970(f"CAST({cell.sql} AS BIGINT)"), manner.wanted)
+        return _moved(_since_1970(f"CAST({cell.sql} AS BIGINT)"), manner)
     if cell.kind == "DATE":
         return f"CAST({cell.sql} AS TIMESTAMP)"
     if cell.has_zone:
-        return f"timezone({literal(manner.wanted)}, {cell.sql})"
+        return _local(cell.sql, manner)
     return _as_said(f"CAST({cell.sql} AS TIMESTAMP)", manner)
 
 
 def _as_said(naive: str, manner: Manner) -> str:
-    return naive if manner.zone is None else _moved(naive, manner.wanted, manner.zone)
+    return naive if manner.zone is None else _moved(naive, manner, manner.zone)
 
 
-def _moved(naive: str, wanted: str, zone: str = "UTC") -> str:
-    return naive if wanted == zone else f"timezone({literal(wanted)}, timezone({literal(zone)}, {naive}))"
+def _moved(naive: str, manner: Manner, zone: str = "UTC") -> str:
+    return naive if (manner.wanted or "UTC") == zone else _local(f"timezone({literal(zone)}, {naive})", manner)
+
+
+def _local(moment: str, manner: Manner) -> str:
+    return f"timezone({literal(manner.wanted or 'UTC')}, {moment})"
 
 
 def _since_1970(whole: str) -> str:
@@ -144,14 +148,14 @@ def _written_time(cell: Cell, manner: Manner) -> str:
     trimmed = text(cell)
     if manner.date_format is not None:
         return _as_said(f"try_strptime({trimmed}, {literal(manner.date_format)})", manner)
-    iso = f"TRY_CAST({cell.sql} AS TIMESTAMP)"  # an offset is applied: what comes out is UTC
-    same = manner.wanted == "UTC" and manner.zone in (None, "UTC")
-    by_offset = f"CASE WHEN regexp_matches({trimmed}, '{OFFSET}') THEN {_moved(iso, manner.wanted)} "
-    iso = iso if same else f"{by_offset} ELSE {_as_said(iso, manner)} END"
+    iso = f"TRY_CAST({cell.sql} AS TIMESTAMP)"  # without the offset, should there be one
+    if manner.wanted is not None or manner.zone not in (None, "UTC"):
+        by_offset = _local(f"TRY_CAST({trimmed} AS TIMESTAMPTZ)", manner)
+        iso = f"CASE WHEN regexp_matches({trimmed}, '{OFFSET}') THEN {by_offset} ELSE {_as_said(iso, manner)} END"
     others = [_as_said(_by_order(trimmed, manner.date_order), manner)] if manner.date_order else []
     others.append(
         f"CASE WHEN regexp_full_match({trimmed}, '\\d{{9,19}}') "
-        f"THEN {_moved(_since_1970(f'CAST({trimmed} AS BIGINT)'), manner.wanted)} END"
+        f"THEN {_moved(_since_1970(f'CAST({trimmed} AS BIGINT)'), manner)} END"
     )
     return _else(iso, f"coalesce({', '.join(others)})")
 

@@ -106,20 +106,17 @@ def _read(reader: Reader) -> str:
     if one.ordered:
         columns.append("row_number() OVER () AS row")
     if reader.many:
-        columns.append("place_name")
+        columns.append("file_index")
     every = ", ".join(cell.sql for cell in relation.cells.values())
     return f"(SELECT {', '.join(columns)}, hash({every}) AS row_hash FROM {relation.sql})"
 
 
 def _derived(reader: Reader) -> str:
-    """The same with the place's number and, one after the other, what the declaration derives."""
-    if reader.many:
-        join = f"JOIN {FILES} AS files ON files.path = of_file.place_name"
-        relation = f"(SELECT files.file, files.strategy AS file_name, of_file.* FROM {_read(reader)} AS of_file {join})"
-    else:
-        [place] = reader.relation.places
-        name = literal(place.strategy) if place.strategy is not None else "NULL::VARCHAR"
-        relation = f"(SELECT {reader.first_file} AS file, {name} AS file_name, * FROM {_read(reader)})"
+    """The same with the place's number and name and, one after the other, what the declaration derives."""
+    strategies = ", ".join("NULL" if one.strategy is None else literal(one.strategy) for one in reader.relation.places)
+    at = "CAST(file_index AS INTEGER)" if reader.many else "0"
+    named = f"list_extract([{strategies}]::VARCHAR[], {at} + 1) AS file_name"
+    relation = f"(SELECT {reader.first_file} + {at} AS file, {named}, * FROM {_read(reader)})"
     for name in reader.one.derived:
         if expression := reader.one.chosen(reader.one.derived, name, reader.found):
             relation = f"(SELECT *, {expression} AS {quoted(name)} FROM {relation})"

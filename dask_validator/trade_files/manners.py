@@ -42,7 +42,7 @@ def manner(
         date_order=None if one.date_format else _date_order(connection, relation, times, said.date_order),
         date_format=one.date_format,
         zone=one.zone,
-        wanted=said.timezone or "UTC",
+        wanted=said.timezone,
     )
 
 

@@ -77,9 +77,7 @@ def _files(path: Path) -> list[Path]:
         return files
     if path.exists():
         if not _kind(path):
-            raise InputError(
-                f"{path} cannot be told to be a trade log; needed a name that ends in {', '.join(_known())}"
-            )
+            raise InputError(f"{path} has no ending of a trade log; needed one of {', '.join(_known())}")
         return [path]
     files = sorted(Path(file) for file in glob.glob(str(path)))
     if not files:

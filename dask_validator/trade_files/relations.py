@@ -35,7 +35,7 @@ class Relation(NamedTuple):
 
     places: Sequence[Place]
     cells: dict[str, Cell]  # by header
-    sql: str  # what stands behind FROM; has the columns of the cells, and `place_name` where there are several places
+    sql: str  # what stands behind FROM; has the columns of the cells, and `file_index` where there are several places
     first_line: int  # of the data
     separator: str | None = None
 
@@ -68,6 +68,8 @@ def relations(
                 csvs.setdefault(_csv(connection, place, wanted, said), []).append(place)
             elif place.kind == places.PARQUET:
                 columns = _described(connection, f"read_parquet({literal(place.path)})")
+                if "file_index" in map(str.lower, columns):
+                    raise InputError(f"{place.name} has a column file_index, which is DuckDB's own name; rename it")
                 parquets.setdefault(tuple(columns.items()), []).append(place)
             else:
                 kept.append(_single(connection, place, wanted, number))
@@ -93,7 +95,7 @@ def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str
 
 def _of_parquet(columns: dict[str, str], group: Sequence[Place]) -> Relation:
     cells = {header: Cell(quoted(header), kind) for header, kind in columns.items()}
-    return Relation(group, cells, f"read_parquet({_listed(group)}, filename = 'place_name')", 1)
+    return Relation(group, cells, f"read_parquet({_listed(group)})", 1)
 
 
 def _listed(group: Iterable[Place]) -> str:
@@ -105,7 +107,7 @@ def _of_csv(how: Csv, group: Sequence[Place]) -> Relation:
     columns = ", ".join(f"{name}: 'VARCHAR'" for name in names)
     sql = (
         f"read_csv({_listed(group)}, columns = {{{columns}}}, delim = {literal(how.separator)}, quote = '\"', "
-        f"escape = '\"', header = false, skip = {how.skipped}, auto_detect = false, filename = 'place_name', "
+        f"escape = '\"', header = false, skip = {how.skipped}, auto_detect = false, "
         f"max_line_size = {_LONGEST_LINE}, encoding = '{how.encoding}', store_rejects = true, "
         f"rejects_table = '{REJECTS}', rejects_scan = '{SCANS}')"
     )
