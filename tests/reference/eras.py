@@ -27,7 +27,7 @@ def years_of_eras(text: str | None) -> list[YearOfEra] | None:
             avg_r = value.get("avg_r")
             trades = 0 if trades is None else trades
             avg_r = 0 if avg_r is None else avg_r
-            if not is_number(trades) or not is_number(avg_r):
+            if not is_number(trades) or not is_number(avg_r) or trades != trades:  # NaN is not equal to itself
                 return None
             years.append(YearOfEra(int(key), trades, avg_r))
     except (ValueError, AttributeError):
@@ -50,6 +50,6 @@ def has_era_of_losses(text: str | None, settings: Settings) -> bool:
                 continue
             n = n + year.trades
             r = r + year.trades * year.avg_r
-        if n >= settings.era_min_trades and (n == 0 or not r / n >= settings.era_min_exp):
+        if n >= settings.era_min_trades and n > 0 and not r / n >= settings.era_min_exp:
             return True
     return False

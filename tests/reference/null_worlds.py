@@ -396,9 +396,3 @@ def every_world(
             ]
         )
     return found
-
-
-def as_settings(config: Any) -> Settings:
-    """The flags of the package, as far as rules depend on them."""
-    names = [name for name in Settings.__dataclass_fields__ if name != "promotion" and hasattr(config, name)]
-    return Settings(**{name: getattr(config, name) for name in names})

@@ -98,6 +98,12 @@ class Settings:
 
     promotion: Promotion | None = None
 
+    @classmethod
+    def of(cls, config: Any) -> Settings:
+        """The settings of the package under the same names; what is written is none of its rules."""
+        names = [name for name in cls.__dataclass_fields__ if name != "promotion" and hasattr(config, name)]
+        return cls(**{name: getattr(config, name) for name in names}, gates=config.gate)
+
     @property
     def on_unknown_filter(self) -> str:
         """What a filter that nobody understands means: all days, no day, or FAILED (rules.md, section 9)."""

@@ -40,6 +40,9 @@ SETTINGS = st.fixed_dictionaries(
         "min_years_positive_pct": st.sampled_from([0.0, 0.5, 0.8, 1.0]),
         "min_trades_per_year": st.sampled_from([0, 1, 5]),
         "no_regime_waivers": st.booleans(),
+        "waived_years": st.sampled_from(["excuse", "positive"]),
+        "small_sample": st.sampled_from([0, 100, 300]),
+        "small_min_trades_per_year": st.sampled_from([None, 1, 7]),
     }
 )
 

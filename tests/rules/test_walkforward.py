@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dask_validator.config import RunConfig, WindowRules
 from dask_validator.errors import UnusableStrategy
 from dask_validator.model import Outcomes, WalkforwardResult
-from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, Terms, first_failing, judged, why
+from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, POSITION, Terms, first_failing, judged, why
 from dask_validator.rules.walkforward import add_months, walkforward
 from dask_validator.rules.window_gates import observe, result_of
 from tests.reference import walkforward as twin
@@ -29,37 +29,56 @@ NAMES_OF_TWIN = {
     "agg_oos_exp_r": "expectancy",
     "total_oos_trades": "total_trades",
 }
-CONFIGS = st.builds(
-    RunConfig,
-    wf_test_months=st.integers(1, 8),
-    wf_min_train_months=st.integers(1, 14),
-    wf_min_trades=st.integers(1, 6),
-    wf_min_windows=st.integers(1, 4),
-    wf_min_pct_positive=st.sampled_from([0.0, 0.5, 0.6, 2 / 3, 1.0]),
-)
+MAYBE_DAYS = st.none() | st.dates(date(2015, 6, 1), date(2026, 1, 1))
+MAYBE_COUNTS = st.none() | st.integers(1, 8)
 
 
-def settings_of(config: RunConfig) -> Settings:
-    """The twin's settings."""
-    names = ("wf_test_months", "wf_min_train_months", "wf_min_trades", "wf_min_windows", "wf_min_pct_positive")
-    return Settings(**{name: getattr(config, name) for name in names})
+@st.composite
+def configs(draw: st.DrawFn) -> RunConfig:
+    """Windows by months and by trades, between days, with and without numbers of the training."""
+    window_trades = draw(MAYBE_COUNTS)
+    return RunConfig(
+        wf_test_months=draw(st.integers(1, 8)),
+        wf_min_train_months=draw(st.integers(1, 14)),
+        wf_min_trades=draw(st.integers(1, 6)),
+        wf_min_windows=draw(st.integers(1, 4)),
+        wf_min_pct_positive=draw(st.sampled_from([0.0, 0.5, 0.6, 2 / 3, 1.0])),
+        wf_first_day=draw(MAYBE_DAYS),
+        wf_last_day=draw(MAYBE_DAYS),
+        wf_window_trades=window_trades,
+        wf_train_trades=draw(MAYBE_COUNTS) if window_trades else None,
+        wf_in_sample=draw(st.booleans()),
+        wf_in_sample_min=draw(st.sampled_from([1, 3, 15])),
+    )
+
+
+CONFIGS = configs()
 
 
 def judge(rows: Rows, config: RunConfig) -> WalkforwardResult:
     """Facts, then judgement, of one strategy."""
+    return seen(rows, config)[0]
+
+
+def seen(rows: Rows, config: RunConfig) -> tuple[WalkforwardResult, float]:
+    """The same with efficiency; NaN where there is none."""
     walked, terms = walkforward(as_outcomes(rows), config.window_rules), Terms(config, waives=False)
     observed = np.full((1, len(GATES)), np.nan)
     observe([walked], config, observed, [0])
     [gate] = first_failing(observed, terms, OF_WINDOWS).tolist()
     failed = None if gate == HELD else judged(gate, observed[0], terms, why(gate, observed[0], terms, {}))
-    return result_of(walked, failed, config.wf_min_trades)
+    return result_of(walked, failed, config.window_trades), float(observed[0, POSITION["wfe"]])
 
 
-def as_twin(result: WalkforwardResult) -> dict[str, object]:
+def as_twin(result: WalkforwardResult, wfe: float, config: RunConfig) -> dict[str, object]:
     """Our result in the twin's words."""
     windows = [window._asdict() for window in result.windows]
-    assert [window.pop("is_exp_r") for window in windows] == [None] * len(windows)  # which nobody has asked for
     ours = result._asdict() | {"windows": windows, "passed": result.passed}
+    if config.wf_in_sample:
+        ours["wfe"] = None if math.isnan(wfe) else wfe
+    else:
+        assert [window.pop("is_exp_r") for window in windows] == [None] * len(windows)
+        assert math.isnan(wfe)
     ours["rule"] = NAMES_OF_TWIN[None if result.failed is None else result.failed.name]
     del ours["failed"]
     return ours
@@ -70,7 +89,7 @@ def as_twin(result: WalkforwardResult) -> dict[str, object]:
 @example([(date(2020, 2, 29), "win", 1.0)], RunConfig())
 def test_equals_the_slow_twin(rows: Rows, config: RunConfig) -> None:
     """Every number of every window equals a plain loop over dates, for any outcomes and settings."""
-    assert as_twin(judge(rows, config)) == twin.walkforward(rows, settings_of(config))
+    assert as_twin(*seen(rows, config), config) == twin.walkforward(rows, Settings.of(config))
 
 
 @given(st.lists(outcome_rows(most=60), max_size=6), CONFIGS)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from dask_validator import CalibrationResult, RunConfig, calibrate
 from dask_validator.config import combinations
 from tests.reference import calibrate as twin
-from tests.reference.null_worlds import Worlds, as_settings
+from tests.reference.null_worlds import Worlds
 from tests.reference.screening import COSTS
+from tests.reference.settings import Settings
 from tests.support.calibrations import five_keys
 
 WORLDS = Worlds(24, 5, 4.0)
@@ -50,7 +51,7 @@ def test_every_number(database: Path, flags: dict[str, Any], several: dict[str, 
     """Who is calibrated, who is promoted, counts by world and null, and every number of every strategy."""
     drawn = {"worlds": WORLDS.count, "block_days": WORLDS.block_days, "null_seed": WORLDS.seed}
     found = calibrate(database, workers=1, progress=False, **flags, **several, **drawn)
-    settings = [as_settings(config) for config in combinations(RunConfig(**flags), several)]
+    settings = [Settings.of(config) for config in combinations(RunConfig(**flags), several)]
     with duckdb.connect(str(database), read_only=True) as connection:
         expected = twin.calibrate(connection, settings, COSTS["MGC"], WORLDS)
 

@@ -16,6 +16,7 @@ from dask_validator.universe.cells import Cut
 from dask_validator.universe.worlds import Design, source_days
 from tests.reference import null_worlds as twin
 from tests.reference.screening import COSTS
+from tests.reference.settings import Settings
 from tests.universe.simulated import Simulated
 from tests.universe.universes import Case
 
@@ -77,7 +78,7 @@ def test_squares_beyond_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulation, "EXACT", np.inf)
     _, rounded = Simulated(of_case).worlds()
 
-    settings = [twin.as_settings(config) for config in of_case.settings]
+    settings = [Settings.of(config) for config in of_case.settings]
     worlds = twin.every_world(of_case.universe, settings, of_case.worlds, [(0.0, 0.0, 0.0)])
     expected = np.array([[strategy.z for strategy in world] for world in worlds], dtype=np.float32).T
     assert np.array_equal(z, expected)

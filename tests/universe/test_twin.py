@@ -15,6 +15,7 @@ from dask_validator.universe import worlds
 from dask_validator.universe.evidence import Rows, passing_in_data
 from tests.reference import null_worlds as twin
 from tests.reference.screening import COSTS
+from tests.reference.settings import Settings
 from tests.universe.simulated import Simulated
 from tests.universe.universes import LARGE, LEAST_POOL, SMALL, USUAL, Case, cases
 
@@ -28,7 +29,7 @@ def _short_eras() -> Iterator[None]:
 
 def slow(case: Case) -> list[list[twin.InWorld]]:
     """The twin's worlds, from the twin's nulls."""
-    universe, flags = case.universe, [twin.as_settings(config) for config in case.settings]
+    universe, flags = case.universe, [Settings.of(config) for config in case.settings]
     found = [twin.evidence(of, universe.keys[of.key], case.settings[0].min_sample) for of in universe.traders]
     return twin.every_world(universe, flags, case.worlds, [of.mus for of in found], LEAST_POOL)
 
@@ -94,7 +95,7 @@ def test_the_data(case: Case) -> None:
         columns[name] = np.array([getattr(of, name) for of in case.stored], dtype=np.float64)
     passed = passing_in_data(fast.observed, Rows(**columns), fast.terms, fast.circumstances())
 
-    flags = [twin.as_settings(config) for config in case.settings]
+    flags = [Settings.of(config) for config in case.settings]
     for own, (trader, stored) in enumerate(zip(universe.traders, case.stored, strict=True)):
         assert passed[:, own].tolist() == [twin.in_data(trader, stored, of, universe) for of in flags]
         expected = twin.evidence(trader, universe.keys[trader.key], case.settings[0].min_sample)
