@@ -194,6 +194,8 @@ def prepared_calibration(
     """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
     from dask_validator.run.all_strategies import CANONICAL, CalibrationOrder
 
+    for setting in settings:
+        setting.check_worlds()
     costs = costs_in(db, instrument, settings[0])
     check_is_file(db)
     grant_access(db, safeguards)

@@ -34,6 +34,11 @@ OF_SMALL_SAMPLES = {
     name: f"small_{name}"
     for name in ("min_trades_per_year", "wf_min_trades", "wf_min_windows", "wf_window_trades", "wf_train_trades")
 }
+# Rules that null worlds do not apply (statistics.md, section 4).
+BEYOND_WORLDS = (
+    *("waived_years", "wf_first_day", "wf_last_day", "wf_window_trades", "small_sample", "era_starts"),
+    *("holdout_from", "min_wfe"),
+)
 Table = dict[str, Any]
 
 
@@ -190,6 +195,15 @@ class RunConfig:
         if self.wf_train_trades is not None:
             by_trades = self.wf_window_trades is not None or self.small_wf_window_trades is not None
             self._need("wf_train_trades", by_trades, "--wf-window-trades too: without it, training is months")
+        if self.needs_worlds:
+            self.check_worlds()
+
+    def check_worlds(self) -> None:
+        """Raise BadValue for a rule that null worlds do not apply: what they count would be of other rules."""
+        for each in fields(self):
+            if each.name in BEYOND_WORLDS:
+                unset = getattr(self, each.name) == each.default
+                self._need(each.name, unset, "none with --calibrate, or gate luck or stepm: worlds do not apply it")
 
     @property
     def alpha(self) -> float:

@@ -14,7 +14,8 @@ from dask_validator.rules.gates import GATES, OF_UNIVERSE
 # promote, share of luck on average.
 SHOWN = ("z", "z_stitched", "luck", "luck_q")
 ASKED = tuple(gate.name for gate in (GATES[position] for position in OF_UNIVERSE) if gate.of_others)
-COLUMNS = (*ASKED, *SHOWN)
+TESTS = "fdr_tests"  # that the corrected p is corrected for
+COLUMNS = (*ASKED, *SHOWN, TESTS)
 WEAK = "z is not above 1.645: no weaker one can be told from luck"
 
 

@@ -183,7 +183,7 @@ def _inputs(universe: Universe, terrain: Terrain, entrants: Sequence[Entrant]) -
         source_of_the_worlds(),
         json.dumps([versions(), universe.seen.survey.fingerprints], sort_keys=True),
         repr([terrain.design, terrain.rules, terrain.costs, sorted(terrain.dormant), terrain.floor]),
-        repr([(flags_of(terms.config), terms.waives) for terms in terrain.settings]),
+        repr([(flags_of(terms.config), terms.waives, terms.config.filter) for terms in terrain.settings]),
         repr(entrants),
     ):
         digest.update(part.encode() + b"\0")

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.config import RunConfig
 from dask_validator.errors import NothingToCalibrate
 from dask_validator.events import Event, Listener, Said, Screened
 from dask_validator.journal.blocks import Blocks
 from dask_validator.rules.candidates import Candidates
-from dask_validator.rules.fdr import Correction, adjusted_p_values, one_sided
-from dask_validator.rules.gates import POSITION
+from dask_validator.rules.families import corrected
 from dask_validator.rules.of_all import COLUMNS, NOTHING, OfAll
 from dask_validator.run.order import Order
+from dask_validator.store.families import read_tests
 from dask_validator.work.compute import Computer
 from dask_validator.work.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
-    from dask_validator.store.reader import Facts, Survey
+    from dask_validator.store.contract import Catalogue
+    from dask_validator.store.reader import Survey
     from dask_validator.universe.calibration import Calibration, Strategies
 
 
@@ -56,13 +56,13 @@ def _beside(listener: Listener) -> Listener:
     return tell
 
 
-def facts_of_phase_7(config: RunConfig, candidates: Candidates, facts: Facts, calibration: Calibration | None) -> OfAll:
+def facts_of_phase_7(candidates: Candidates, family: OfAll, calibration: Calibration | None) -> OfAll:
     """What gates over all strategies see of the candidates; nothing where none is asked for."""
     columns: dict[str, NDArray[np.float64]] = {}
     if calibration is not None:
         columns |= of_worlds(calibration.strategies).about(candidates.ids)
-    if "fdr" in config.gate or config.says_how_to_correct:
-        columns["fdr_p"] = _corrected(config, candidates, facts)
+    if family.columns:
+        columns |= {name: family.about(candidates.ids)[name] for name in family.columns}
     return OfAll(candidates.ids, columns) if columns else NOTHING
 
 
@@ -72,12 +72,18 @@ def of_worlds(strategies: Strategies) -> OfAll:
     return OfAll(strategies.ids, {name: known[name] for name in COLUMNS if name in known})
 
 
-def _corrected(config: RunConfig, candidates: Candidates, facts: Facts) -> NDArray[np.float64]:
-    """p of each candidate, corrected for all canonical strategies of the instrument, shape (n_strategies,)."""
-    p_values = np.array(candidates.p_values, dtype=np.float64)
-    expectancies = np.concatenate(candidates.observed)[:, POSITION["expectancy_r"]]
-    family = facts.p_values
-    if config.fdr_sides != 2:
-        family, p_values = one_sided(family, facts.expectancies), one_sided(p_values, expectancies)
-    ascending = np.sort(family)
-    return Correction(ascending, adjusted_p_values(ascending, config.fdr_method or "bh")).adjusted_of(p_values)
+def of_family(order: Order, catalogue: Catalogue) -> OfAll:
+    """Corrected p-values, where the rules ask for them, of the family of the instrument's strategies.
+
+    Raises
+    ------
+    InputError
+        The rules group by a column that is not there, or say that there were fewer tests than strategies.
+    """
+    config = order.config
+    if not ("fdr" in config.gate or config.says_how_to_correct):
+        return NOTHING
+    family = order.database.read_family(order.instrument, catalogue, config)
+    tests = read_tests(config.fdr_k_file)
+    found = corrected(family, config.fdr_method or "bh", config.fdr_sides or 1, tests)
+    return OfAll(family.ids.tolist(), {"fdr_p": found.p_values, "fdr_tests": found.tests.astype(np.float64)})

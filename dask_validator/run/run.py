@@ -24,12 +24,13 @@ from dask_validator.journal.inputs import inputs_of
 from dask_validator.journal.journal import Journal
 from dask_validator.model import Answer, Strategy
 from dask_validator.rules.candidates import Candidates
+from dask_validator.rules.of_all import OfAll
 from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.run import totals
 from dask_validator.run.commit import settings, write
 from dask_validator.run.ending import ending_told
-from dask_validator.run.of_all import facts_of_phase_7, in_worlds
+from dask_validator.run.of_all import facts_of_phase_7, in_worlds, of_family
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.fingerprints import Seen
@@ -122,6 +123,7 @@ class _Look(NamedTuple):
     facts: Facts
     survey: Survey
     candidates: Candidates
+    family: OfAll  # p-values, corrected as the rules of the run say
 
 
 def _validated(run: _Run) -> Outcome:
@@ -172,6 +174,7 @@ def _looked(run: _Run) -> _Look:
     """Read and screen; beside it a scan of the outcomes, and workers that start."""
     order = run.order
     facts = order.database.read_facts(order.instrument)
+    family = of_family(order, facts.catalogue)
     if facts.waiting:
         run.executor.start()
     with order.database.surveyed(order.instrument, facts.catalogue) as surveying:
@@ -180,7 +183,7 @@ def _looked(run: _Run) -> _Look:
         with run.watch.stage("grouping"):
             survey = surveying.result()
     run.listener(screened_event(facts.waiting, candidates))
-    return _Look(facts, survey, candidates)
+    return _Look(facts, survey, candidates, family)
 
 
 def _screen(order: Order, facts: Facts, listener: Listener) -> Candidates:
@@ -256,7 +259,7 @@ def _judged(run: _Run, look: _Look, answers: dict[str, Answer], calibration: Cal
     facts, unanswered = look.facts, len(look.candidates.asked) - len(answers)  # which `decide` takes one by one
     with run.watch.stage("deciding"), garbage.paused():
         correction = facts.correction
-        of_all = facts_of_phase_7(run.order.config, look.candidates, facts, calibration)
+        of_all = facts_of_phase_7(look.candidates, look.family, calibration)
         verdicts = decide(look.candidates, answers, correction, facts.setups_not_null, of_all)
     if verdicts and not unanswered:
         run.journal.computed()

@@ -16,6 +16,7 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import Catalogue, read_catalogue
+from dask_validator.store.families import read_family
 from dask_validator.store.features import read_features
 from dask_validator.store.file_state import FileState, file_state
 from dask_validator.store.fingerprints import Seen
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from dask_validator.config import RunConfig
     from dask_validator.model import Session, Strategy
+    from dask_validator.rules.families import Family
     from dask_validator.rules.filters import Features
     from dask_validator.rules.verdicts import Verdicts
     from dask_validator.sources.source import Source
@@ -87,6 +90,10 @@ class Database:
     def read_facts(self, instrument: str) -> Facts:
         """What a run needs to know beside the waiting strategies."""
         return read_facts(self.path, instrument, self.waiting)
+
+    def read_family(self, instrument: str, catalogue: Catalogue, config: RunConfig) -> Family:
+        """The strategies whose p-values the rules correct for each other."""
+        return connection.read(self.path, lambda opened: read_family(opened, catalogue, instrument, config))
 
     def read_waiting(self, instrument: str, catalogue: Catalogue) -> Generator[Strategy]:
         """Waiting strategies in no order; the database stays open until the last one was taken."""

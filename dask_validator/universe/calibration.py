@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +15,12 @@ from dask_validator.universe.evidence import NULLS
 from dask_validator.universe.luck import Count, count
 from dask_validator.universe.worlds import Design
 
-BESIDE = {  # flags that no gate of phases 1 to 6 depends on
-    *("wf_output", "instruments", "dry_run", "calibrate", "worlds", "block_days", "null_seed"),
-    *("gate", "gate_alpha", "gate_share", "fdr_method", "fdr_sides"),
-}
+APPLIED = (  # the flags that the gates of phases 1 to 6 depend on in worlds
+    *("min_sample", "stress_multiplier", "min_sharpe", "max_drawdown", "min_win_rate", "exclude_years"),
+    *("min_years_positive_pct", "min_trades_per_year", "no_regime_waivers", "no_walkforward", "wf_test_months"),
+    *("wf_min_train_months", "wf_min_trades", "wf_min_windows", "wf_min_pct_positive", "strict_filters"),
+    *("filters", "unknown_filters"),
+)
 
 
 class Strategies(NamedTuple):
@@ -118,4 +120,4 @@ class Calibration:
 
 def flags_of(config: RunConfig) -> dict[str, Any]:
     """The flags that phases 1 to 6 depend on."""
-    return {name: getattr(config, name) for name in (field.name for field in fields(config)) if name not in BESIDE}
+    return {name: getattr(config, name) for name in APPLIED}
