@@ -21,21 +21,23 @@ CHANCES = 2  # a death that somebody else has caused is not repeated
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+Lost = TypeVar("Lost")
 
 
 def alone(
     function: Callable[[Task], Result],
     tasks: Sequence[Task],
-    lost: Callable[[Task, str], Result],
+    lost: Callable[[Task, str], Lost],
     timeout_s: float,
-) -> Iterator[Result]:
-    """Yield the result of every task in order; one whose child dies twice, or does not answer in time, is lost."""
+    chances: int = CHANCES,
+) -> Iterator[Result | Lost]:
+    """Yield the result of every task in order; one whose child dies that often, or does not answer in time, is lost."""
     done = deaths = 0
     while done < len(tasks):
         for result in _from_child(function, tasks[done:], timeout_s):
             if isinstance(result, _Death):
                 deaths += 1
-                if deaths == CHANCES or result.late:
+                if deaths == chances or result.late:
                     yield lost(tasks[done], result.reason)
                     done, deaths = done + 1, 0
             else:

@@ -48,11 +48,19 @@ class SerialExecutor:
         function()
 
     def map(self, job: Job[Task, Result]) -> Iterator[Result]:
-        """Yield results in the order of the tasks; suspects come last, computed one by one in child processes."""
+        """Yield results in the order of the tasks; suspects come last, computed in child processes."""
         yield from map(job.function, job.tasks)
         for task in job.suspects:
-            parts = job.handling.parts(task, most=ONE_BY_ONE)
-            yield from alone(job.function, parts, job.handling.lost, self._task_timeout_s)
+            yield from self._apart(job, task)
+
+    def _apart(self, job: Job[Task, Result], task: Task) -> Iterator[Result]:
+        """Whole, as mostly the machine or the user has ended whoever began it; else strategy by strategy."""
+        [result] = alone(job.function, [task], lambda *_: None, self._task_timeout_s, chances=1)
+        if result is not None:
+            yield result
+            return
+        parts = job.handling.parts(task, most=ONE_BY_ONE)
+        yield from alone(job.function, parts, job.handling.lost, self._task_timeout_s)
 
 
 class NoExecutor(SerialExecutor):

@@ -108,6 +108,7 @@ class _Kept(NamedTuple):
     p_value: float | None = None  # that is corrected for the others
     discovery: Discovery | None = None
     earns: bool | None = None
+    tested: int | None = None  # strategies whose p-values are corrected together
 
     @classmethod
     def of(cls, verdicts: Verdicts, i: int) -> _Kept:
@@ -146,6 +147,7 @@ def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Pat
         kept = _Kept.of(verdicts, 0) if len(verdicts) else NOTHING_KEPT
     else:
         kept = _Kept(None if config.no_walkforward else run.walked(stored.strategy.strategy_id))
+    kept = kept._replace(tested=run.summary["fdr"]["tested"])
     order = Order(database, stored.instrument, config, _costs(database, stored, config, instruments))
     return _explain(order, stored, kept, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
 
@@ -173,7 +175,7 @@ def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: b
     verdicts = decide(candidates, answers, facts.correction, facts.setups_not_null, kept.of_all)
     verdict = verdicts[0]
     if kept.discovery is None:  # else of the day of the run
-        kept = kept._replace(**_Kept.of(verdicts, 0)._replace(walked=kept.walked, of_all=kept.of_all)._asdict())
+        kept = _Kept.of(verdicts, 0)._replace(walked=kept.walked, of_all=kept.of_all)
     return Explanation(
         strategy.strategy_id,
         order.instrument,
@@ -189,6 +191,7 @@ def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: b
         Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(config, strategy, market, answer, verdicts),
         unknown_filter(strategy, config) if answer.walkforward else None,
         earns=kept.earns,
+        tested=facts.correction.tested if kept.tested is None else kept.tested,
         luck=_of_worlds(kept.of_all),
         unit=facts.unit,
     )

@@ -41,6 +41,8 @@ class Explanation(NamedTuple):
         Of an alias the strategy that it stands for, where the database tells.
     earns
         Whether it earns significantly, one-sided; None without a p-value.
+    tested
+        Strategies of the instrument whose p-values are corrected together; None for an alias.
     luck
         What null worlds say of it, by the names of `dask_validator_results`; empty where the run did not ask them.
     unit
@@ -62,6 +64,7 @@ class Explanation(NamedTuple):
     unknown_filter: str | None = None
     canonical_id: str | None = None
     earns: bool | None = None
+    tested: int | None = None
     luck: Mapping[str, float | None] = {}
     unit: str = R
 
@@ -122,6 +125,7 @@ def _as_dict(explanation: Explanation) -> dict[str, Any]:
         "adjusted_p": discovery.adjusted_p if discovery else None,
         "significant": discovery.significant if discovery else None,
         "earns": explanation.earns,
+        "tested": explanation.tested,
         "luck": dict(explanation.luck),
         "remedy": explanation.remedy._asdict() | {"flags": explanation.remedy.flags},
     }
@@ -260,7 +264,8 @@ def _ending(explanation: Explanation) -> list[str]:
         lines.append(f"Season split: {_split(explanation.split)}")
     if (discovery := explanation.discovery) is not None:
         adjusted = sentences.p_text(discovery.adjusted_p)
-        of_both = f"p {sentences.p_text(explanation.p_value)} (two-sided), after BH {adjusted}"
+        tried = f", one of {explanation.tested:,}" if explanation.tested else ""
+        of_both = f"p {sentences.p_text(explanation.p_value)} (two-sided{tried}), after BH {adjusted}"
         verdict = "significant" if discovery.significant else "not significant"
         lines.append(f"{of_both}: {verdict} at 5 %{_way(explanation)}")
     lines += luck.of_strategy(explanation.luck)

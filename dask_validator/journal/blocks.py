@@ -6,7 +6,7 @@ import base64
 import os
 import socket
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,13 @@ class Shape(NamedTuple):
     lengths: tuple[int | None, ...]
 
 
+class Left(NamedTuple):
+    """What an earlier calibration that was asked the same has left."""
+
+    blocks: list[Arrays]
+    opened: set[int]  # strategies whose worlds its own process had begun, and may have died of
+
+
 class Blocks:
     """Files that begin with a path, each of one set of questions and kept by one process at a time.
 
@@ -61,8 +68,8 @@ class Blocks:
         """Whether there is something to go on with."""
         return bool(self._worth_keeping)
 
-    def begin(self, inputs: str, shapes: Mapping[str, Shape]) -> list[Arrays]:
-        """The blocks of an earlier calibration that was asked the same.
+    def begin(self, inputs: str, shapes: Mapping[str, Shape]) -> Left:
+        """What an earlier calibration has left that was asked the same.
 
         Parameters
         ----------
@@ -76,17 +83,19 @@ class Blocks:
         """
         lines = self._opened(inputs)
         if lines is None:
-            return []
+            return Left([], set())
         self._files.append(lines)
-        found, same = [], False
+        found, same = Left([], set()), False
         for record in lines:
             with suppress(*checked.UNSOUND, zlib.error):
                 match record:
                     case {"inputs": theirs}:
                         same = theirs == inputs
                     case {"block": block} if same:
-                        found.append(_decoded(block, shapes))
-        if found:
+                        found.blocks.append(_decoded(block, shapes))
+                    case {"opened": [*positions]} if same:
+                        found.opened.update(map(checked.number, positions))
+        if found.blocks or found.opened:
             self._worth_keeping.add(lines.path)
         self._add({"pid": os.getpid(), "host": socket.gethostname()})
         self._add({"inputs": inputs})
@@ -106,6 +115,11 @@ class Blocks:
             self.reason = str(error)
             return None
 
+    def opens(self, positions: Sequence[int]) -> None:
+        """This process itself is about to put these strategies into all worlds."""
+        if self._add({"opened": list(positions)}, durable=False):
+            self._worth_keeping.add(self._files[-1].path)
+
     def done(self, block: Arrays) -> None:
         """Keep a block of the questions that have begun last: it is on the disk afterwards."""
         if self._add({"block": {name: _encoded(array) for name, array in block.items()}}):
@@ -115,11 +129,11 @@ class Blocks:
         """Everything was told, or is committed."""
         self._worth_keeping.clear()
 
-    def _add(self, record: Any) -> bool:
+    def _add(self, record: Any, *, durable: bool = True) -> bool:
         if not self._files or self.reason is not None:
             return False
         try:
-            self._files[-1].append(record)
+            self._files[-1].append(record, durable=durable)
         except OSError as error:
             self.reason = f"the journal {self._files[-1].path} cannot be written ({error.strerror})"
             return False

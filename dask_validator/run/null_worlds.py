@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -139,26 +139,35 @@ def _simulated(
     )
     entrants = list(_entrants(universe, of, of_data, beside))
     shapes = _shapes(len(settings), run.order.design.worlds)
-    kept = run.blocks.begin(_inputs(universe, terrain, entrants), shapes)
+    left = run.blocks.begin(_inputs(universe, terrain, entrants), shapes)
     if run.blocks.reason is not None:
         run.listener(Said(f"{run.blocks.reason}: if this is interrupted, nothing can be taken over", warning=True))
-    blocks = list(_disjoint(kept, len(entrants)))
+    blocks = list(_disjoint(left.blocks, len(entrants)))
+    done = {position for block in blocks for position in block.positions.tolist()}
     if blocks:
-        done = {position for block in blocks for position in block.positions.tolist()}
         run.listener(Said(f"Took over {len(done):,} strategies in all worlds from an earlier calibration"))
-        entrants = [entrant for entrant in entrants if entrant.position not in done]
-    by_key: dict[OutcomeKey, list[Entrant]] = {}
-    for entrant in entrants:
-        by_key.setdefault(universe.seen.strategies[entrant.strategy_id].outcome_key, []).append(entrant)
-    groups = [Group(key, tuple(of_key)) for key, of_key in by_key.items()]
-    run.listener(Asking(f"In {run.order.design.worlds:,} worlds", len(entrants)))
-    for block in run.computer.results(Simulating(where(run, universe.seen, groups), terrain), groups):
+    groups = _groups(universe, (of for of in entrants if of.position not in done | left.opened))
+    suspects = _groups(universe, (of for of in entrants if of.position in left.opened - done))
+    run.listener(Asking(f"In {run.order.design.worlds:,} worlds", len(entrants) - len(done)))
+    work = Simulating(where(run, universe.seen, groups + suspects), terrain)
+
+    def opens(asked: Sequence[Entrant]) -> None:
+        run.blocks.opens([entrant.position for entrant in asked])
+
+    for block in run.computer.results(work, groups, suspects, opens):
         if block.lost is None:
             run.blocks.done({name: getattr(block, name) for name in shapes})
         blocks.append(block)
         run.listener(TaskDone(block.positions.size, timing=block.timing))
     refuse_incomplete(run)
     return blocks
+
+
+def _groups(universe: Universe, entrants: Iterable[Entrant]) -> list[Group]:
+    by_key: dict[OutcomeKey, list[Entrant]] = {}
+    for entrant in entrants:
+        by_key.setdefault(universe.seen.strategies[entrant.strategy_id].outcome_key, []).append(entrant)
+    return [Group(key, tuple(of_key)) for key, of_key in by_key.items()]
 
 
 def _entrants(universe: Universe, of: Calibrated, of_data: Evidence, beside: Circumstances) -> Iterator[Entrant]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.model import OTHER, Outcomes
+from dask_validator.rules.filters import Mask
 from dask_validator.universe.worlds import era_starts
 
 UNITS = 10_000  # in one R
@@ -27,23 +28,28 @@ class Payoffs(NamedTuple):
 
 def units(pnl_r: NDArray[np.float64]) -> NDArray[np.float64]:
     """R as whole units."""
-    return np.rint(pnl_r * UNITS)
+    with np.errstate(over="ignore"):
+        return np.rint(pnl_r * UNITS)
 
 
-def payoffs(outcomes: Outcomes, days: NDArray[np.int32]) -> Payoffs | None:
-    """The outcomes of one key on the trading days of the instrument; None where one cannot be added up."""
+def unusable(outcomes: Outcomes, days: NDArray[np.int32]) -> Mask:
+    """Outcomes of days on which one cannot be added up, or that are no trading days, shape (n_outcomes,)."""
+    bad = ~np.isin(outcomes.days, days)
+    bad |= (outcomes.code != OTHER) & ~(np.abs(units(outcomes.pnl_r)) <= LARGEST)
+    return np.isin(outcomes.days, outcomes.days[bad])
+
+
+def payoffs(outcomes: Outcomes, days: NDArray[np.int32]) -> Payoffs:
+    """The outcomes of one key on the trading days of the instrument; an unusable day was seen, but not traded."""
     count = days.size
-    position = np.searchsorted(days, outcomes.days)
-    if position.size and not (position[-1] < count and (days[position] == outcomes.days).all()):
-        return None
-    wins_and_losses = outcomes.code != OTHER
-    paid = units(outcomes.pnl_r[wins_and_losses])
-    if not (np.abs(paid) <= LARGEST).all():
-        return None
-    on = position[wins_and_losses]
+    known = np.isin(outcomes.days, days)
     seen, traded = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
-    seen[position], traded[on] = True, True
-    return Payoffs(np.bincount(on, weights=paid, minlength=count).astype(np.float64), traded, seen)
+    seen[np.searchsorted(days, outcomes.days[known])] = True
+    taken = (outcomes.code != OTHER) & ~unusable(outcomes, days)
+    on = np.searchsorted(days, outcomes.days[taken])
+    traded[on] = True
+    pay = np.bincount(on, weights=units(outcomes.pnl_r[taken]), minlength=count)
+    return Payoffs(pay.astype(np.float64), traded, seen)
 
 
 def stand_ins(traded: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -16,14 +16,14 @@ from dask_validator.rules.filters import STRICT_FILTERS, Mask
 from dask_validator.universe.calendars import Observed, joined
 from dask_validator.universe.cells import Cut, Taken, cut
 from dask_validator.universe.panel import panel, stacked
-from dask_validator.universe.payoffs import Payoffs, payoffs
+from dask_validator.universe.payoffs import Payoffs, payoffs, unusable
 from dask_validator.work.piece import GroupDays, Piece, timed
 from dask_validator.work.work import Where, Work
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-UNUSABLE = "a win or a loss of its outcome key has no usable pnl_r"
+UNUSABLE = "a win or a loss that it takes has no usable pnl_r"
 
 
 class Look(NamedTuple):
@@ -90,14 +90,11 @@ def observing_task(task: ObservingTask) -> Found:
     errors: dict[str, str] = {}
     with timed(len(task.piece.asked)) as timing:
         for group, days in task.piece.read():
-            paid = payoffs(days.outcomes, task.days)
-            if paid is None:
-                errors |= {request.strategy_id: UNUSABLE for request in group.requests}
-                continue
+            paid, bad = payoffs(days.outcomes, task.days), unusable(days.outcomes, task.days)
             taken: dict[str, Taken] = {}
             for request in group.requests:
                 try:
-                    rows[request.strategy_id], taken[request.strategy_id] = _taken(days, request)
+                    rows[request.strategy_id], taken[request.strategy_id] = _taken(days, request, bad)
                 except UnusableStrategy as error:
                     errors[request.strategy_id] = str(error)
             pieces = cut(days.outcomes, task.days, list(taken.values()), task.rules)
@@ -107,9 +104,11 @@ def observing_task(task: ObservingTask) -> Found:
         return Found(joined(found), rows, errors, stacked(panels) if panels else None, timing())
 
 
-def _taken(days: GroupDays, request: Look) -> tuple[Selector, Taken]:
+def _taken(days: GroupDays, request: Look, unusable: Mask) -> tuple[Selector, Taken]:
     """What the row was made of: the filter applied strictly, if that makes as many trades as the row says."""
     walked = days.taken(request.strategy_id, request.filter_type)
+    if (walked & unusable).any():  # what the filter admits strictly it admits always
+        raise UnusableStrategy(UNUSABLE)
     if request.filter_type in STRICT_FILTERS:
         row = _strictly(days, request)
         if row is not None and days.trades(row) == request.sample_size:

@@ -122,12 +122,9 @@ def simulation_of(group: Group, days: GroupDays, terrain: Terrain) -> Simulation
     """The strategies of one key, ready to be put into worlds."""
     entrants: Sequence[Entrant] = group.requests
     taken = [Taken(days.taken(of.strategy_id, of.row), days.taken(of.strategy_id, of.filter_type)) for of in entrants]
-    paid = payoffs(days.outcomes, terrain.days)
-    if paid is None:
-        raise ValueError("outcomes that could be added up before")
     return Simulation(
         cut(days.outcomes, terrain.days, taken, terrain.rules),
-        paid,
+        payoffs(days.outcomes, terrain.days),
         beside=Circumstances(terrain.costs, _friction(entrants), terrain.dormant),
         settings=terrain.settings,
         mus=list(np.array([of.mus for of in entrants]).T),

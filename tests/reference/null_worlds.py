@@ -84,11 +84,11 @@ def traded(outcomes: Sequence[Outcome]) -> list[date]:
 
 
 def pay(outcomes: Sequence[Outcome]) -> dict[date, int]:
-    """Units by day, rounded trade by trade, then summed."""
+    """Units by day, rounded trade by trade, then summed; a day with a trade that nobody knows pays nothing known."""
     found: dict[date, int] = {}
+    unknown = {day for day, kind, pnl_r in outcomes if kind in ("win", "loss") and pnl_r is None}
     for day, kind, pnl_r in outcomes:
-        if kind in ("win", "loss"):
-            assert pnl_r is not None
+        if kind in ("win", "loss") and pnl_r is not None and day not in unknown:
             found[day] = found.get(day, 0) + round(pnl_r * UNITS)
     return found
 

@@ -21,7 +21,7 @@ from dask_validator.events import Asking, Event, Ready, Said, TaskDone
 from dask_validator.execution.dask import client as execution_client
 from dask_validator.execution.executor import Job
 from dask_validator.execution.serial import SerialExecutor
-from dask_validator.work import plan, worlds
+from dask_validator.work import observing, plan, worlds
 from tests.conftest import Command, everything_in
 from tests.support.calibrations import calibrate_on, five_keys, told
 from tests.support.clusters import DASK, LOST_S, Cluster, running_scheduler
@@ -34,6 +34,7 @@ FLAGS: dict[str, Any] = {"worlds": 40, "null_seed": 3, "min_sample": 50, "no_wal
 WORDS = ["--worlds", "40", "--null-seed", "3", "--min-sample", "50", "--no-walkforward"]
 STRATEGIES, KEYS = 11, 4  # that are calibrated; a task for each key
 FINISHED = 2  # tasks, before the fault
+KEPT = "what went through all worlds, or had begun to, is kept in"
 
 # Scripts for `dask worker --preload`, and for a process of its own.
 SLOW = """
@@ -58,6 +59,21 @@ def dying(task):
     global left
     left -= 1
     if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return compute(task)
+
+worlds.worlds_task = dying
+main()
+"""
+OF_ONE_STRATEGY = """
+import os, signal
+from dask_validator.__main__ import main
+from dask_validator.work import worlds
+
+compute = worlds.worlds_task
+
+def dying(task):
+    if any(entrant.strategy_id == "MGC_STRICT" for entrant in task.piece.asked):
         os.kill(os.getpid(), signal.SIGKILL)
     return compute(task)
 
@@ -255,7 +271,7 @@ def test_interrupted(database: Path, truth: dict[str, Any], interrupted: list[in
 
     assert ran.code == 130
     assert ran.stdout == ""
-    kept = f"what went through all worlds is kept in {database}.MGC.luck-*; go on with"
+    kept = f"{KEPT} {database}.MGC.luck-*; go on with"
     assert said == f"warning: interrupted; {kept}"
     assert database.read_bytes() == before
     _, name, *flags = shlex.split(command)
@@ -268,13 +284,46 @@ def test_interrupted(database: Path, truth: dict[str, Any], interrupted: list[in
     assert set(everything_in(database.parent)) == {database.name}
 
 
-def test_interrupted_too_early(database: Path, interrupted: list[int], called: Command) -> None:
-    """Where nothing has gone through all worlds, nothing is said to be kept, and nothing is."""
-    interrupted[0] = 0
+def test_interrupted_too_early(database: Path, called: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the worlds nothing is said to be kept, and nothing is."""
+    monkeypatch.setattr(observing, "observing_task", lambda task: os.kill(os.getpid(), signal.SIGINT))
     ran = called("calibrate", "--db", database, "--workers", 1, *WORDS)
 
     assert ran.code == 130
     assert "warning: interrupted; nothing is kept (nothing went through all worlds yet)\n" in ran.stderr
+    assert set(everything_in(database.parent)) == {database.name}
+
+
+def test_interrupted_in_the_first_task(
+    database: Path, truth: dict[str, Any], interrupted: list[int], called: Command
+) -> None:
+    """A task that hangs is known to have begun: the next call computes it apart, and ends as if nothing had been."""
+    interrupted[0] = 0
+    ran = called("calibrate", "--db", database, "--workers", 1, *WORDS)
+    left = journals_of(database)
+    interrupted[0] = KEYS
+    again = called("calibrate", "--db", database, "--workers", 1, *WORDS, "--json")
+
+    assert (ran.code, len(left)) == (130, 1)
+    assert f"warning: interrupted; {KEPT} {database}" in ran.stderr
+    assert interrupted[0] == 1  # the others, in this process
+    assert again.summary == json.loads(json.dumps(truth["json"]))
+    assert set(everything_in(database.parent)) == {database.name}
+
+
+def test_a_strategy_that_kills_this_process(database: Path) -> None:
+    """It alone is not calibrated, and named: the second call computes apart whatever the first one has died of."""
+    words = ["calibrate", "--db", str(database), "--workers", "1", "--json", *WORDS]
+    died, ended = (
+        subprocess.run([sys.executable, "-c", OF_ONE_STRATEGY, *words], capture_output=True, text=True, check=False)
+        for _ in range(2)
+    )
+
+    assert died.returncode == -signal.SIGKILL
+    assert ended.returncode == 0, ended.stderr
+    assert "because killed the process that computed it alone, which was killed by SIGKILL: MGC_STRICT" in ended.stderr
+    [numbers] = json.loads(ended.stdout)["calibration"]
+    assert numbers["strategies"] == STRATEGIES - 1
     assert set(everything_in(database.parent)) == {database.name}
 
 
@@ -355,5 +404,5 @@ def test_interrupted_in_the_second_kind(database: Path, interrupted: list[int]) 
     found = calibrate_on(None, database, heard, **flags)
 
     assert heard.taken_over() == [said_of(STRATEGIES), said_of(8)]
-    assert interrupted[0] == 99 - (KEYS - FINISHED)
+    assert interrupted[0] == 99 - (KEYS - FINISHED - 1)  # the one that was begun is computed apart
     assert told(found) == told(calibrate_on(None, database, **flags))

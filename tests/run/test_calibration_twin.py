@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,27 @@ from tests.reference.null_worlds import Worlds
 from tests.reference.screening import COSTS
 from tests.reference.settings import Settings
 from tests.support.calibrations import five_keys
+from tests.support.tiny import change
 
 WORLDS = Worlds(24, 5, 4.0)
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made once, never written."""
     return five_keys(tmp_path_factory.mktemp("twin") / "twin.duckdb")
+
+
+@pytest.fixture(scope="module")
+def torn(whole: Path) -> Path:
+    """The same, with a trade of one key that nobody knows, on a day that most of its strategies do not take."""
+    path = Path(shutil.copy(whole, whole.with_name("torn.duckdb")))
+    quiet = "SELECT min(trading_day) FROM daily_features WHERE orb_0900_size < 4"
+    change(
+        path,
+        f"UPDATE orb_outcomes SET outcome = 'loss', pnl_r = NULL WHERE rr_target = 1.5 AND trading_day = ({quiet})",
+    )
+    return path
 
 
 def by_id(found: CalibrationResult, column: NDArray[np.float64]) -> dict[str, float]:
@@ -33,22 +47,30 @@ def by_id(found: CalibrationResult, column: NDArray[np.float64]) -> dict[str, fl
 
 
 @pytest.mark.parametrize(
-    ("flags", "several"),
+    ("made", "flags", "several"),
     [
         pytest.param(
+            "whole",
             {"min_sample": 50, "wf_min_trades": 8},
             {"no_regime_waivers": [True, False], "min_years_positive_pct": [0.5, 1.0]},
             id="walk-forward",
         ),
         pytest.param(
+            "torn", {"min_sample": 50, "no_walkforward": True}, {"min_years_positive_pct": [0.5]}, id="a trade unknown"
+        ),
+        pytest.param(
+            "whole",
             {"exclude_years": (2023,), "no_walkforward": True, "stress_multiplier": 1.2},
             {"min_sharpe": [None, 0.02], "min_win_rate": [0.44, 0.4]},
             id="quality",
         ),
     ],
 )
-def test_every_number(database: Path, flags: dict[str, Any], several: dict[str, Any]) -> None:
+def test_every_number(
+    made: str, flags: dict[str, Any], several: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
     """Who is calibrated, who is promoted, counts by world and null, and every number of every strategy."""
+    database = request.getfixturevalue(made)
     drawn = {"worlds": WORLDS.count, "block_days": WORLDS.block_days, "null_seed": WORLDS.seed}
     found = calibrate(database, workers=1, progress=False, **flags, **several, **drawn)
     settings = [Settings.of(config) for config in combinations(RunConfig(**flags), several)]

@@ -53,7 +53,6 @@ def universe_of(path: Path, instrument: str) -> Universe:
                 ids = [look.strategy_id for look in group.requests]
                 masks = [of_group.taken(look.strategy_id, look.filter_type) for look in group.requests]
                 paid = payoffs(of_group.outcomes, days)
-                assert paid is not None
                 of_key = cut(of_group.outcomes, days, [Taken(mask, mask) for mask in masks], rules)
                 sums.append(observed(ids, of_key, paid))
                 rows.append(panel(of_key.rows(), paid.pay))

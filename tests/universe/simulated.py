@@ -57,7 +57,6 @@ class Simulated:
             own = [trader for trader in case.universe.traders if trader.key == key]
             taken = [Taken(mask_of(outcomes.days, of.row), mask_of(outcomes.days, of.walked)) for of in own]
             paid = payoffs(outcomes, self.days)
-            assert paid is not None
             of_key = slice(first, first + len(own))
             yield OfKey(of_key, cut(outcomes, self.days, taken, case.settings[0].window_rules), paid)
             first += len(own)

@@ -120,7 +120,6 @@ def _keys(returns: NDArray[np.float64]) -> Iterator[tuple[Any, Simulation]]:
     for name, pnl_r in enumerate(returns.T):
         outcomes = Outcomes(days, np.where(pnl_r > 0, WIN, LOSS).astype(np.uint8), pnl_r)
         paid = payoffs(outcomes, days)
-        assert paid is not None
         of_key = cut(outcomes, days, [Taken(every, every)], terms.config.window_rules)
         beside = Circumstances(costs, Friction(np.array([100.0]), np.array([np.nan])), frozenset())
         yield (

@@ -10,11 +10,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dask_validator.rules.walkforward import EPOCH
-from dask_validator.universe.payoffs import Payoffs, payoffs, stand_ins, without_edge
+from dask_validator.universe.payoffs import Payoffs, payoffs, stand_ins, unusable, without_edge
 from tests.reference import null_worlds as twin
 from tests.rules.strategies import Rows, as_outcomes
 
 FIRST = date(2021, 1, 1)
+TRADING_DAYS = np.arange(10, dtype=np.int32) + (FIRST - EPOCH).days
 
 
 def day(number: int) -> date:
@@ -22,9 +23,9 @@ def day(number: int) -> date:
     return FIRST + timedelta(days=number)
 
 
-def paid(rows: Rows, days: int = 6) -> Payoffs | None:
+def paid(rows: Rows, days: int = 6) -> Payoffs:
     """Of one key, on so many trading days."""
-    return payoffs(as_outcomes(rows), np.arange(days, dtype=np.int32) + (FIRST - EPOCH).days)
+    return payoffs(as_outcomes(rows), TRADING_DAYS[:days])
 
 
 def flags(*digits: int) -> np.ndarray:
@@ -58,26 +59,31 @@ def test_several_trades_of_a_day() -> None:
     rows: Rows = [(day(1), "win", 0.00014), (day(1), "loss", 0.00014), (day(2), "scratch", 0.5), (day(4), "loss", -1.0)]
     found = paid(rows)
 
-    assert found is not None
     assert found.pay.tolist() == [0, 2, 0, 0, -10_000, 0]
     assert found.traded.tolist() == [False, True, False, False, True, False]
     assert found.seen.tolist() == [False, True, True, False, True, False]
 
 
 @pytest.mark.parametrize(
-    "rows",
+    ("bad", "seen"),
     [
-        [(day(1), "win", None)],
-        [(day(1), "loss", float("inf"))],
-        [(day(1), "win", 2e7)],
-        [(day(99), "win", 1.0)],
-        [(day(2), "win", 1.0), (day(99), "scratch", None)],
+        ((day(1), "win", None), True),
+        ((day(1), "loss", float("inf")), True),
+        ((day(1), "win", 2e7), True),
+        ((day(99), "win", 1.0), False),
+        ((day(99), "scratch", None), False),
     ],
-    ids=["unknown", "infinite", "too large", "no trading day", "no trading day later"],
+    ids=["unknown", "infinite", "too large", "no trading day", "no trading day either"],
 )
-def test_what_cannot_be_added_up(rows: Rows) -> None:
-    """A number that would spoil every sum, or a day that nobody draws, is refused, not passed over."""
-    assert paid(rows) is None
+def test_what_cannot_be_added_up(bad: tuple[date, str, float | None], seen: bool) -> None:
+    """A number that would spoil every sum, or a day that nobody draws, leaves out all trades of its day, no others."""
+    rows: Rows = sorted([(day(1), "win", 1.0), (day(2), "win", 0.5), bad], key=lambda row: row[0])
+    found = paid(rows)
+
+    assert found.pay.tolist() == [0, 0 if seen else 10_000, 5_000, 0, 0, 0]
+    assert found.traded.tolist() == [False, not seen, True, False, False, False]
+    assert found.seen.tolist() == [False, True, True, False, False, False]
+    assert unusable(as_outcomes(rows), TRADING_DAYS).tolist() == [row[0] == bad[0] for row in rows]
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(-30_000, 30_000)), min_size=1, max_size=9))
@@ -86,7 +92,6 @@ def test_nobody_has_an_edge(trades: list[tuple[int, int]]) -> None:
     rows: Rows = sorted((day(number), "win", units / 10_000) for number, units in trades)
     found = paid(rows, 10)
 
-    assert found is not None
     [table] = without_edge(found)
     assert table.tolist() == twin.without_edge(rows, [day(number) for number in range(10)])[0]
     assert abs(table.mean()) <= 0.5
