@@ -18,7 +18,7 @@ from dask_validator.errors import (
 )
 
 if TYPE_CHECKING:
-    from dask_validator.api import calibrate, validate
+    from dask_validator.api import calibrate, import_trades, validate, validate_trades
     from dask_validator.explanation.find import explain
     from dask_validator.explanation.words import Explanation
     from dask_validator.views.calibration_result import CalibrationResult
@@ -37,12 +37,16 @@ __all__ = [
     "ValidatorError",
     "calibrate",
     "explain",
+    "import_trades",
     "validate",
+    "validate_trades",
 ]
 
 _LATER = {
     "calibrate": "dask_validator.api",
+    "import_trades": "dask_validator.api",
     "validate": "dask_validator.api",
+    "validate_trades": "dask_validator.api",
     "explain": "dask_validator.explanation.find",
     "CalibrationResult": "dask_validator.views.calibration_result",
     "Explanation": "dask_validator.explanation.words",

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "execution": GROUND,
     "journal": GROUND | {"__version__", "rules"},
     "work": GROUND | {"execution", "journal", "rules", "sources", "store", "universe"},
-    "run": GROUND | {"journal", "rules", "sources", "store", "universe", "work"},
+    "run": GROUND | {"journal", "rules", "sources", "store", "trade_files", "universe", "work"},
     "explanation": GROUND | {"execution", "rules", "run", "sources", "store", "work"},
     "views": GROUND | {"__version__", "explanation", "journal", "rules", "run", "store", "universe"},
     "demo": GROUND | {"rules", "run", "sources", "store"},
@@ -40,7 +40,7 @@ MAY_IMPORT["api"] = {*MAY_IMPORT} - {"demo"}
 MAY_IMPORT["cli"] = {*MAY_IMPORT, "__version__"}
 ROOTS = {"__init__", "__main__"}
 EDGES = {
-    "duckdb": {"demo", "sources", "store", "trade_files"},
+    "duckdb": {"demo", "run/importing", "sources", "store", "trade_files"},
     "distributed": {"execution", "views/live"},  # live: what runs in the scheduler
     "dask": {"api", "execution", "system"},  # api: whether its configuration can be read; system: how many cores
     "bokeh": {"views/live", "views/plots"},

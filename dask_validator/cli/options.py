@@ -72,6 +72,9 @@ instrument = click.option(
     metavar="SYM",
     help="Symbol to validate.",
 )
+instrument_of_import = click.option(
+    "--instrument", required=True, metavar="NAME", help="What to validate these strategies as."
+)
 rules_file = click.option(
     "--rules", "rules_file", metavar="FILE|NAME", help="A TOML file of rules, or a profile; flags win over it."
 )

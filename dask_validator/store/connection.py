@@ -128,7 +128,7 @@ def connect(path: str | Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         opened = duckdb.connect(place, read_only=read_only, config={**config, "enable_external_access": "true"})
         return opened if granted(path).external_views else _shut(opened, place)
     except duckdb.Error as error:
-        raise _explained(path, error) from error
+        raise explained(path, error) from error
 
 
 def _shut(connection: duckdb.DuckDBPyConnection, path: str) -> duckdb.DuckDBPyConnection:
@@ -208,7 +208,8 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().split("\n", 1)[0][:300]
 
 
-def _explained(path: str | Path, error: duckdb.Error) -> InputError:
+def explained(path: str | Path, error: duckdb.Error) -> InputError:
+    """Why DuckDB could not open the file, in one line."""
     text = str(error)
     if holder := re.search(r"Conflicting lock is held in (.*?) ?\(PID (\d+)\)", text):
         return DatabaseHeld(
