@@ -12,6 +12,7 @@ import duckdb
 
 from dask_validator.errors import InputError
 from dask_validator.rules.notes import left_out
+from dask_validator.run.track_records import Trades, track_records
 from dask_validator.store.access import Access, settings
 from dask_validator.store.connection import check_is_file, check_place, ctrl_c_stays_ctrl_c
 from dask_validator.store.lock import wait_until_free
@@ -20,7 +21,6 @@ from dask_validator.store.trade_rows import Bad, bad_rows, blocks
 from dask_validator.store.trade_tables import UNITS
 from dask_validator.trade_files.bad_rows import MOST_UNUSABLE
 from dask_validator.trade_files.reading import Reading, ReadOptions, read_trades
-from dask_validator.universe.track_records import Trades, track_records
 
 
 class Imported(NamedTuple):

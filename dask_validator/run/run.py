@@ -294,6 +294,7 @@ def _summary(run: _Run, verdicts: Verdicts, fdr: Mapping[str, int], facts: Facts
         "walkforward": None if config.no_walkforward else totals.walkforward_summary(verdicts, run.computer),
         "fdr": fdr,
         "retired": totals.count_retired(verdicts, facts.active_setups),
+        **totals.of_imported(verdicts),
         "total_s": round(run.watch.total_s, 3),
         "committed": False,
     }

@@ -8,15 +8,17 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dask_validator.model import Status, TaskTiming
+from dask_validator.model import R, Status, TaskTiming
+from dask_validator.rules.counting import CODE
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.filters import is_known
-from dask_validator.rules.gates import OF_WINDOWS
+from dask_validator.rules.gates import HELD, OF_WINDOWS, POSITION
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.wording.harmless import plain
 from dask_validator.wording.sentences import listed
 
 MOST_NAMED = 20
+STRESS = POSITION["stressed_expectancy_r"]
 RETIRING = (Status.REJECTED, Status.SKIPPED)
 
 
@@ -31,6 +33,19 @@ class Cost(Protocol):
     def wall_s(self) -> float:
         """From the first submission to the last result."""
         ...
+
+
+def of_imported(verdicts: Verdicts) -> dict[str, Any]:
+    """What the summary says of imported trades beside the rest; nothing where there is nothing to say."""
+    unit, unjudged = verdicts.terms.unit, not_judged(verdicts)
+    return ({} if unit == R else {"unit": unit}) | ({"cost_stress_not_judged": unjudged} if unjudged else {})
+
+
+def not_judged(verdicts: Verdicts) -> int:
+    """Strategies that came past phase 4 without costs, hence without being judged by it."""
+    came = (verdicts.gate == HELD) | (verdicts.gate > STRESS)
+    decided = np.isin(verdicts.status, [CODE[Status.PASSED], CODE[Status.REJECTED]])
+    return int((came & decided & np.isnan(verdicts.observed[:, STRESS])).sum())
 
 
 def walkforward_summary(verdicts: Verdicts, cost: Cost) -> dict[str, Any]:

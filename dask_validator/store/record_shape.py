@@ -20,6 +20,7 @@ LATER = {
     "calibration",
     "stages",
     "unit",
+    "cost_stress_not_judged",
     "start_up_s",
     "cores",
     "passed_on_unknown_filters",
@@ -54,6 +55,7 @@ SUMMARY = {
     "calibration": [CALIBRATION],
     "stages": {...: NUMBER},
     "unit": TEXT,
+    "cost_stress_not_judged": WHOLE,
     "start_up_s": NUMBER | NOTHING,
     "cores": WHOLE | NOTHING,
 }

@@ -72,6 +72,8 @@ def _facts_of(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     walkforward = summary["walkforward"]
     if walkforward:
         yield "walk-forward", f"{walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed"
+    if unjudged := sentences.not_judged(summary):
+        yield "phase 4", unjudged
     if doubt := sentences.unknown_filters(summary):
         yield "unknown filters", doubt
     if rows := summary.get("calibration"):

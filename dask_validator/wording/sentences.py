@@ -60,6 +60,17 @@ def unknown_filters(summary: Mapping[str, Any]) -> str:
     return f"{count:,} of {summary['passed']:,} passed on unknown filters, taken as every day" if count else ""
 
 
+def not_judged(summary: Mapping[str, Any]) -> str:
+    """A phase of which nothing was asked, empty where there is none."""
+    count = summary.get("cost_stress_not_judged", 0)
+    return f"cost stress: not judged, no costs given ({count:,} strategies)" if count else ""
+
+
+def unit_of(summary: Mapping[str, Any]) -> str:
+    """The unit of the results of trades."""
+    return str(summary.get("unit", "R"))
+
+
 def shown_sharpe(trades: int, sharpe: float | None) -> float | None:
     """A Sharpe ratio per trade to show: None also where the deviation is but what rounding has left of equal R.
 

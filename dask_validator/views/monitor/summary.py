@@ -29,6 +29,8 @@ def render(summary: Mapping[str, Any]) -> str:
     rows = summary["rows"]
     lines = [f"{summary['instrument']} in {summary['db']}: {summary['passed']:,} of {rows:,} strategies passed"]
     lines += [f"  {name:<40}{count:>9,}{count / max(rows, 1):>8.1%}" for name, count in funnel(summary)]
+    if unjudged := sentences.not_judged(summary):
+        lines.append(f"  {unjudged}")
     if (walkforward := summary["walkforward"]) is not None:
         lines.append(f"Walk-forward: {walkforward['passed']:,} of {walkforward['strategies']:,} strategies passed")
         if doubt := sentences.unknown_filters(summary):

@@ -85,9 +85,7 @@ def track_records(trades: Trades) -> dict[str, list[Any]]:
         "yearly_results": _yearly_results(own, trades.days[traded], result, count),
         "p_value": _p_values(sharpe, sums.n),
         "mean_result": _or_none(mean),
-        "mean_cost": _or_none(
-            np.where(costs > 0, _mean(summed(owner[known], trades.cost[known], count), costs), np.nan)
-        ),
+        "mean_cost": _or_none(mean_cost),
         "costs": costs.tolist(),
         "trades_hash": _hashes(trades),
     }
