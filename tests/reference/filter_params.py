@@ -83,10 +83,10 @@ def node_of(value: Any, columns: Iterable[str], depth: int = 0) -> Node:
         return Both(node_of(fields["base"], columns, depth + 1), node_of(fields["overlay"], columns, depth + 1))
 
     name = value.get("filter_type")
+    if not isinstance(name, str | None):
+        raise Unknown("a filter_type that is no text")
     for kind in KINDS:
-        if kind.fields.keys() != fields.keys():
-            continue
-        if kind.prefix and not (isinstance(name, str) and name.startswith(kind.prefix)):
+        if kind.fields.keys() != fields.keys() or not (name or "").startswith(kind.prefix):
             continue
         if not all(is_right(fields[field]) for field, is_right in kind.fields.items()):
             continue
@@ -104,9 +104,11 @@ def understood(filter_type: str, filter_params: str | None, columns: Iterable[st
         value = json.loads(filter_params, object_pairs_hook=unique)
     except (RecursionError, json.JSONDecodeError):
         raise Unknown("unreadable") from None
-    if isinstance(value, dict) and value.get("filter_type", filter_type) != filter_type:
+    if not isinstance(value, dict):
+        raise Unknown("not an object")
+    if value.get("filter_type", filter_type) != filter_type:
         raise Unknown("the parameters of another filter")
-    return node_of(value, columns)
+    return node_of({**value, "filter_type": filter_type}, columns)
 
 
 def columns_of(node: Node, label: str) -> list[str]:
