@@ -39,7 +39,9 @@ def adjusted_p_values(
     if method == "raw":
         return p_values.copy()
     m = p_values.size if tests is None else tests
-    penalty = float((1 / np.arange(1, m + 1)).sum()) if method == "by" else 1.0
+    if m == 0:
+        return p_values.copy()
+    penalty = float(np.cumsum(1 / np.arange(1, m + 1))[-1]) if method == "by" else 1.0
     ascending = np.argsort(p_values, kind="stable")
     with np.errstate(over="ignore"):
         scaled = np.minimum(p_values[ascending] * m / np.arange(1, p_values.size + 1) * penalty, 1.0)

@@ -54,13 +54,13 @@ def families(everything: Iterable[Mapping[str, Any]], settings: Settings, instru
     """Every strategy that is in a family, of all instruments (rules.md, section 9)."""
     method = settings.fdr_method or "bh"
     instruments = {instrument, *(settings.fdr_instruments or ())}
-    groups: dict[tuple[Any, ...], dict[str, float]] = {}
+    groups: dict[str, dict[str, float]] = {}
     for row in everything:
         if row["instrument"] not in instruments or not known(row["p_value"]):
             continue
-        if method != "raw" and row["is_canonical"] is not True:
+        if row["is_canonical"] is False or (row["is_canonical"] is None and method != "raw"):
             continue
-        group = tuple(row[column] for column in settings.fdr_group_by or ())
+        group = "|".join(str(row[column] or "") for column in settings.fdr_group_by or ())
         groups.setdefault(group, {})[row["strategy_id"]] = p_of(row, settings.fdr_sides or 1)
 
     tested = {}
@@ -69,9 +69,7 @@ def families(everything: Iterable[Mapping[str, Any]], settings: Settings, instru
             for strategy_id, p in p_values.items():
                 tested[strategy_id] = InFamily(p, 1)
             continue
-        m = len(p_values)
-        if settings.fdr_k is not None:
-            m = settings.fdr_k["/".join(map(str, group))]
+        m = (settings.fdr_k or {}).get(group, len(p_values))
         for strategy_id, adjusted in adjusted_in_group(p_values, m, method).items():
             tested[strategy_id] = InFamily(adjusted, m)
     return tested
