@@ -104,6 +104,17 @@ class OutcomeKey(NamedTuple):
     rr_target: float | None
     confirm_bars: int | None
     strategy_id: str | None = None  # of a trade log
+    stop: float = 1.0  # below 1, of the distance to the stop: then outcomes are replayed with it
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether outcomes are replayed."""
+        return self.stop < 1
+
+    @property
+    def stored(self) -> OutcomeKey:
+        """The key of the outcomes as they lie in their source."""
+        return self._replace(stop=1.0) if self.is_tight else self
 
     @property
     def session(self) -> Session:
@@ -111,7 +122,7 @@ class OutcomeKey(NamedTuple):
         return self.orb_minutes, str(self.orb_label)
 
 
-PLAN = OutcomeKey._fields[:-1]  # what strategies of the users' own tables are keyed by
+PLAN = OutcomeKey._fields[:5]  # what strategies of the users' own tables are keyed by
 
 
 class Extent(NamedTuple):
@@ -169,6 +180,11 @@ class Outcomes(NamedTuple):
     code: NDArray[np.uint8]  # WIN, LOSS or OTHER
     pnl_r: NDArray[np.float64]  # R-multiples; NaN where the table has NULL
     excursions: Excursions | None = None  # where a tighter stop is replayed
+
+    def take(self, rows: NDArray[np.int64]) -> Outcomes:
+        """The outcomes at these positions, in this order."""
+        excursions = self.excursions and Excursions(*(column[rows] for column in self.excursions))
+        return Outcomes(self.days[rows], self.code[rows], self.pnl_r[rows], excursions)
 
     def where(self, mask: NDArray[np.bool_]) -> Outcomes:
         """The outcomes that the mask of shape (n_outcomes,) selects, without their excursions."""

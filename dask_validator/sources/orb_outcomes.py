@@ -13,12 +13,11 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.model import LOSS, PLAN, WIN, Extent, OutcomeKey, Outcomes, Outlook
+from dask_validator.model import LOSS, PLAN, WIN, Excursions, Extent, OutcomeKey, Outcomes, Outlook
 from dask_validator.sources.in_database import InDatabase
-from dask_validator.sources.spans import by_day, read_span, spans
+from dask_validator.sources.spans import as_outcomes, by_day, read_span, spans
 from dask_validator.store.access import granted
 from dask_validator.store.connection import read
-from dask_validator.store.fetched import doubles
 from dask_validator.store.kinds import DATE, NUMBER, TEXT, Wanted
 from dask_validator.system.same_file import Identity
 
@@ -38,9 +37,11 @@ _WANTED = f"""
     (coalesce(o.trading_day, 'infinity') - DATE '1970-01-01')::INTEGER AS day, o.pnl_r::DOUBLE AS pnl_r,
     CASE o.outcome WHEN 'win' THEN {WIN} WHEN 'loss' THEN {LOSS} ELSE 0 END::UTINYINT AS code
 """
+EXCURSIONS = dict.fromkeys(Excursions._fields, NUMBER)  # columns that only tighter stops need
+_EXCURSIONS = "".join(f", o.{name}::DOUBLE AS {name}" for name in EXCURSIONS)
 # DuckDB skips the row groups outside.
 _SPAN = f"""
-    SELECT o.rowid AS row, {_WANTED} FROM {TABLE} o
+    SELECT o.rowid AS row, {_WANTED}{{excursions}} FROM {TABLE} o
     WHERE o.rowid BETWEEN ? AND ? AND o.outcome IS NOT NULL
 """
 _DAYS = f"""
@@ -53,18 +54,18 @@ _OUTCOMES = f"""
                unnest($labels::VARCHAR[]) AS orb_label, unnest($models::VARCHAR[]) AS entry_model,
                unnest($targets::DOUBLE[]) AS rr_target, unnest($bars::DOUBLE[]) AS confirm_bars
     )
-    SELECT keys.position, {_WANTED}
+    SELECT keys.position, {_WANTED}{{excursions}}
     FROM {TABLE} o JOIN keys USING (orb_minutes, orb_label, entry_model, rr_target, confirm_bars)
     WHERE o.symbol = $symbol AND o.outcome IS NOT NULL
 """
 _ROWS = " AND o.rowid BETWEEN $first AND $last"
 
 
-def _survey(extent: str) -> str:
+def _survey(extent: str, columns: Sequence[str]) -> str:
     """By key: first and last row, how many there are, a hash of what they say, and the sum of hashes of all of it."""
     return f"""
         SELECT orb_minutes, orb_label, entry_model, rr_target::DOUBLE AS rr_target, confirm_bars, {extent}, count(*),
-               hash(sum(hash(trading_day, outcome, pnl_r))), sum(hash({", ".join(COLUMNS)}))
+               hash(sum(hash(trading_day, outcome, pnl_r))), sum(hash({", ".join(columns)}))
         FROM {TABLE} WHERE symbol = ? GROUP BY ALL
     """
 
@@ -80,12 +81,13 @@ class OrbOutcomes:
     def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
         """One scan; nobody knows where rows lie in a view, or in a table with a column `rowid`."""
         described = connection.execute(f"SELECT lower(column_name) FROM (DESCRIBE {TABLE})").fetchall()
+        columns = [*COLUMNS, *(name for name in EXCURSIONS if (name,) in described)]
         rows: list[tuple[Any, ...]] | None = None
         if ("rowid",) not in described:
             with suppress(duckdb.BinderException):
-                rows = connection.execute(_survey("min(rowid), max(rowid)"), [instrument]).fetchall()
+                rows = connection.execute(_survey("min(rowid), max(rowid)", columns), [instrument]).fetchall()
         if rows is None:
-            rows = connection.execute(_survey("NULL, NULL"), [instrument]).fetchall()
+            rows = connection.execute(_survey("NULL, NULL", columns), [instrument]).fetchall()
         extents, hashes, total = {}, {}, 0
         for *parts, first, last, count, key_hash, row_hashes in rows:
             key = OutcomeKey(*parts)
@@ -124,8 +126,9 @@ def read_outcomes(
     found: dict[int, Outcomes] = {}
     planned = [None not in key[: len(PLAN)] for key in keys]
     alone = {i: extent for i, extent in enumerate(extents) if extent and extent.is_alone and planned[i]}
+    wanted = _EXCURSIONS if any(key.is_tight for key in keys) else ""
     for span in spans(alone):
-        found |= read_span(connection, _SPAN, span)
+        found |= read_span(connection, _SPAN.format(excursions=wanted), span)
     scattered = [i for i in range(len(keys)) if i not in alone]
     if scattered:
         outcomes = _look_for(connection, symbol, [keys[i] for i in scattered], [extents[i] for i in scattered])
@@ -145,16 +148,15 @@ def _look_for(
         "targets": [key.rr_target for key in keys],
         "bars": [key.confirm_bars for key in keys],
     }
-    query = _OUTCOMES
+    query = _OUTCOMES.format(excursions=_EXCURSIONS if any(key.is_tight for key in keys) else "")
     known = [extent for extent in extents if extent is not None]
     if len(known) == len(extents):
         query += _ROWS
         parameters |= {"first": min(e.first for e in known), "last": max(e.last for e in known)}
     columns = connection.execute(query, parameters).fetchnumpy()
-    position, days, code = (np.asarray(columns[name]) for name in ("position", "day", "code"))
-    pnl_r = doubles(columns["pnl_r"])
+    position, outcomes = np.asarray(columns["position"]), as_outcomes(columns)
     if not (np.diff(position) >= 0).all():
         order = np.argsort(position, kind="stable")
-        position, days, code, pnl_r = position[order], days[order], code[order], pnl_r[order]
+        position, outcomes = position[order], outcomes.take(order)
     edges = np.searchsorted(position, np.arange(len(keys) + 1)).tolist()
-    return [by_day(days[start:end], code[start:end], pnl_r[start:end]) for start, end in pairwise(edges)]
+    return [by_day(outcomes.take(np.arange(start, end))) for start, end in pairwise(edges)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import duckdb
 import numpy as np
-from numpy.typing import NDArray
 
-from dask_validator.model import Extent, Outcomes
+from dask_validator.model import Excursions, Extent, Outcomes
 from dask_validator.store.fetched import doubles
 
 MOST_BETWEEN, MOST_AT_ONCE = 50_000, 1_000_000  # rows: read in vain rather than with another query; in one query
@@ -28,16 +28,23 @@ def spans(extents: Mapping[int, Extent]) -> Iterator[dict[int, Extent]]:
         yield span
 
 
-Arrange = Callable[[NDArray[np.int32], NDArray[np.uint8], NDArray[np.float64]], Outcomes]
+Arrange = Callable[[Outcomes], Outcomes]
 
 
-def by_day(days: NDArray[np.int32], code: NDArray[np.uint8], pnl_r: NDArray[np.float64]) -> Outcomes:
+def as_outcomes(columns: Mapping[str, Any]) -> Outcomes:
+    """What a query of outcomes has yielded, in its order."""
+    excursions = None
+    if "mae_r" in columns:
+        excursions = Excursions(*(doubles(columns[name]) for name in Excursions._fields))
+    return Outcomes(np.asarray(columns["day"]), np.asarray(columns["code"]), doubles(columns["pnl_r"]), excursions)
+
+
+def by_day(outcomes: Outcomes) -> Outcomes:
     """Nearly every table keeps them so."""
-    if not (np.diff(days) > 0).all():
-        # The first two only order several outcomes of one day, which a table without a primary key can hold.
-        order = np.lexsort((pnl_r, code, days))
-        days, code, pnl_r = days[order], code[order], pnl_r[order]
-    return Outcomes(days, code, pnl_r)
+    if (np.diff(outcomes.days) > 0).all():
+        return outcomes
+    # The first two only order several outcomes of one day, which a table without a primary key can hold.
+    return outcomes.take(np.lexsort((outcomes.pnl_r, outcomes.code, outcomes.days)))
 
 
 def read_span(
@@ -46,13 +53,12 @@ def read_span(
     """Neighbours in one query, which gets first and last row, and yields row, day, pnl_r and code."""
     first, last = min(extent.first for extent in span.values()), max(extent.last for extent in span.values())
     columns = connection.execute(query, [first, last]).fetchnumpy()
-    row, days, code = (np.asarray(columns[name]) for name in ("row", "day", "code"))
-    pnl_r = doubles(columns["pnl_r"])
+    row, outcomes = np.asarray(columns["row"]), as_outcomes(columns)
     if not (np.diff(row) > 0).all():
         order = np.argsort(row)
-        row, days, code, pnl_r = row[order], days[order], code[order], pnl_r[order]
+        row, outcomes = row[order], outcomes.take(order)
     starts = np.searchsorted(row, [extent.first for extent in span.values()]).tolist()
     ends = np.searchsorted(row, [extent.last for extent in span.values()], side="right").tolist()
     edges = zip(span, starts, ends, strict=True)
-    # Copied, so that what was read in vain does not stay in memory.
-    return {i: arrange(days[s:e].copy(), code[s:e].copy(), pnl_r[s:e].copy()) for i, s, e in edges}
+    # Taken, and not cut out, so that what was read in vain does not stay in memory.
+    return {i: arrange(outcomes.take(np.arange(start, end))) for i, start, end in edges}

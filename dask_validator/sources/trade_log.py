@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.model import LOSS, TRADE_LOG, WIN, Extent, OutcomeKey, Outcomes, Outlook
-from dask_validator.sources.spans import read_span, spans
+from dask_validator.sources.spans import as_outcomes, read_span, spans
 from dask_validator.store.contract import has_table
 from dask_validator.store.trade_tables import TRADES
 
@@ -82,13 +82,12 @@ def read_trades(
     for i, extent in enumerate(extents):
         if extent and not extent.is_alone:
             columns = connection.execute(_SCATTERED, [keys[i].strategy_id]).fetchnumpy()
-            by_key[i] = as_they_lie(*(np.asarray(columns[name]) for name in ("day", "code", "pnl_r")))
+            by_key[i] = as_they_lie(as_outcomes(columns))
     return [by_key[i] for i in range(len(keys))]
 
 
-def as_they_lie(days: NDArray[np.int32], code: NDArray[np.uint8], result: NDArray[np.float64]) -> Outcomes:
+def as_they_lie(trades: Outcomes) -> Outcomes:
     """Trades of one day stay in the order of their exits, which the table has them in."""
-    if not (np.diff(days) >= 0).all():
-        order = np.argsort(days, kind="stable")
-        days, code, result = days[order], code[order], result[order]
-    return Outcomes(days, code, result)
+    if (np.diff(trades.days) >= 0).all():
+        return trades
+    return trades.take(np.argsort(trades.days, kind="stable"))

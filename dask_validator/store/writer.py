@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import ChangedMeanwhile, DatabaseHeld, InputError, NotCommitted
-from dask_validator.model import OutcomeKey, Status
+from dask_validator.model import PLAN, OutcomeKey, Status
 from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.gates import GATES, HELD
 from dask_validator.rules.promotion import computed_columns
@@ -155,7 +155,7 @@ def _of_outcomes(hashes: Mapping[OutcomeKey, int]) -> ComputedTable:
     kinds = ("DOUBLE", "VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE", "VARCHAR")
     columns = {
         name: Column(kind, [key[i] for key in hashes])
-        for i, (name, kind) in enumerate(zip(OutcomeKey._fields, kinds, strict=True))
+        for i, (name, kind) in enumerate(zip((*PLAN, "strategy_id"), kinds, strict=True))
     }
     return ComputedTable("hashed_outcomes", {**columns, "outcomes_hash": Column("UBIGINT", list(hashes.values()))})
 

@@ -22,14 +22,16 @@ def plan(
 
     Tasks that carry their outcomes are small: the scheduler holds all that are in flight.
     """
-    extents = [layout[group.key] for group in groups if group.key in layout]
+    extents = [layout[group.key.stored] for group in groups if group.key.stored in layout]
     target = OUTCOMES_PER_TASK[0] if carried else _outcomes_per_task(extents, workers)
     return [*_packed(groups, layout, target), *_unlocated(groups, layout)]
 
 
 def _packed(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent], target: float) -> Iterator[tuple[Group, ...]]:
-    located = sorted((group for group in groups if group.key in layout), key=lambda group: layout[group.key].first)
-    extents = [layout[group.key] for group in located]
+    located = sorted(
+        (group for group in groups if group.key.stored in layout), key=lambda group: layout[group.key.stored].first
+    )
+    extents = [layout[group.key.stored] for group in located]
     start = outcomes = 0
     for end, extent in enumerate(extents, 1):
         outcomes += extent.outcomes
@@ -50,7 +52,7 @@ def _outcomes_per_task(extents: Sequence[Extent], workers: int) -> float:
 
 def _unlocated(groups: Sequence[Group], layout: Mapping[OutcomeKey, Extent]) -> Iterator[tuple[Group, ...]]:
     """A key that the layout lacks has no outcomes, or equals its rows in SQL only, as NaN does: one scan tells."""
-    left = [group for group in groups if group.key not in layout]
+    left = [group for group in groups if group.key.stored not in layout]
     size = len(left) if layout else KEYS_WITHOUT_LAYOUT
     for start in range(0, len(left), size or 1):
         yield tuple(left[start : start + size])

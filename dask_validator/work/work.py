@@ -92,7 +92,7 @@ class Work(ABC, Generic[AnyTask, Result]):
         where = self.where
         used = selectors(groups, where.strict_filters)
         days = {session: where.sessions[session].only(used[session]) for session in used}
-        extents = [where.layout.get(group.key) for group in groups]
+        extents = [where.layout.get(group.key.stored) for group in groups]
         part = where.source.part(where.instrument, extents, where.identity)
         return self.task(Piece(where.strict_filters, groups, days, part))
 
@@ -101,7 +101,7 @@ class Work(ABC, Generic[AnyTask, Result]):
         piece, where = task.piece, self.where
         if isinstance(piece.part, Carried):
             return task
-        extents = [where.layout.get(key) for key in piece.keys]
+        extents = [where.layout.get(key.stored) for key in piece.keys]
         outcomes = where.source.read(where.instrument, piece.keys, extents)
         return task._replace(piece=piece._replace(part=Carried(tuple(outcomes))))
 

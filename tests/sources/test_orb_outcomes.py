@@ -29,9 +29,9 @@ def rows_of(layout: str) -> list[tuple[Any, ...]]:
         for number in range(chance.randrange(1, 40)):
             day = first + timedelta(number // 2 if layout == "several a day" else number)
             outcome = chance.choice(["win", "loss", "scratch", None])
-            rows.append((day, "MGC", *key[:-1], outcome, chance.choice([None, chance.gauss(0, 1)])))
+            rows.append((day, "MGC", *key[: len(PLAN)], outcome, chance.choice([None, chance.gauss(0, 1)])))
             if layout == "strangers between" and chance.random() < 0.1:
-                rows.append((day, "MES", *key[:-1], "win", 1.0))
+                rows.append((day, "MES", *key[: len(PLAN)], "win", 1.0))
     if layout == "by key, days backwards":
         rows.reverse()
     if layout == "shuffled":
