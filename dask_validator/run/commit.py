@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def settings(order: Order) -> Mapping[str, Any]:
     """All that `dask-validator commit` needs to end the run as the run itself would have done."""
     config = asdict(order.config) | {"wf_output": str(Path(order.config.wf_output).absolute()), "instruments": None}
-    return {"config": config, "costs": order.costs, "resume": order.resume}
+    return {"config": json.loads(json.dumps(config, default=str)), "costs": order.costs, "resume": order.resume}
 
 
 def write(
