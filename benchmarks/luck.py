@@ -1,20 +1,22 @@
 """What null worlds cost: `make luck`. Never a test: the numbers belong to the machine that printed them.
 
-usage: luck.py [--data DIR] [--strategies N ...] [--worlds N] [--rounds N] [--results FILE]
+usage: luck.py [--data DIR] [--strategies N ...] [--worlds N] [--rounds N] [--once] [--results FILE]
 
 The floor is what no implementation can leave out: for every outcome key one gather of payoffs and one of their squares,
 and one sparse product with each. Processor seconds of one core, medians of interleaved rounds in one process; then
-whole processes.
+whole processes. With --once each database is calibrated once, serially: how cost grows with the strategies, and how the
+tasks would be spread over workers.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +72,17 @@ def spent(work: Callable[[], object]) -> float:
     return time.thread_time() - started
 
 
+def listened(database: Path, count: int) -> Listening:
+    """One calibration with all that single strategies are told."""
+    executor = Listening()
+    with prepared_calibration(database, "MGC", [RunConfig(worlds=count)]) as (order, blocks):
+        run_calibration(order, executor, ignore, blocks)
+    return executor
+
+
 def measured(database: Path, count: int, rounds: int) -> tuple[list[float], list[float]]:
     """Medians of floor, counts, counts with deviates; and seconds of the tasks of 32 workers."""
-    executor = Listening()
-    config = RunConfig(worlds=count)
-    with prepared_calibration(database, "MGC", [config]) as (order, blocks):
-        run_calibration(order, executor, ignore, blocks)
+    executor = listened(database, count)
     plain = [task._replace(terrain=task.terrain._replace(floor=None)) for task in executor.tasks]
     found = [
         (
@@ -106,6 +113,30 @@ def whole(database: Path, workers: int, count: int) -> tuple[float, float]:
     return float(seconds), float(megabytes)
 
 
+def compare(report: Report, databases: Mapping[int, Path], count: int) -> None:
+    """Each once, and what one process of it took; the memory is that of the largest so far."""
+    rows = []
+    for strategies, database in databases.items():
+        started = time.process_time()
+        tasks = listened(database, count).seconds
+        whole_s, peak = time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        each_ms = f"{1000 * sum(tasks) / strategies:.3f}"
+        rows.append((f"{strategies:,}", f"{sum(tasks):.1f}", each_ms, f"{whole_s:.1f}", f"{peak:,.0f}"))
+        replayed(report, strategies, tasks)
+    head = ("strategies", "worlds, s", "of them each, ms", "whole calibration, s", "peak memory, MB")
+    report.table(f"{count:,} worlds with deviates and step-down, once: processor seconds of one process", head, rows)
+
+
+def replayed(report: Report, strategies: int, tasks: Sequence[float]) -> None:
+    """What more workers would take."""
+    alone = sum(tasks)
+    report.table(
+        f"{strategies:,} strategies: {len(tasks)} tasks, replayed with a core for each worker",
+        ("workers", "seconds", "speedup"),
+        [(n, f"{makespan(tasks, n):.2f}", f"{alone / makespan(tasks, n):.1f}") for n in COUNTS],
+    )
+
+
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(usage=__doc__)
@@ -113,31 +144,31 @@ def main() -> None:
     parser.add_argument("--strategies", type=int, nargs="+", default=[12_996])
     parser.add_argument("--worlds", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--once", action="store_true")
     parser.add_argument("--results", type=Path)
     options = parser.parse_args()
     options.data.mkdir(exist_ok=True)
     report = Report()
     report.add(machine())
-    for strategies in options.strategies:
-        database = options.data / f"demo-{strategies}.duckdb"
+    databases = {strategies: options.data / f"demo-{strategies}.duckdb" for strategies in options.strategies}
+    for strategies, database in databases.items():
         if not database.exists():
             build_demo(database, strategies=strategies)
+    if options.once:
+        compare(report, databases, options.worlds)
+        databases = {}
+    for strategies, database in databases.items():
         (least, counts, deviates), tasks = measured(database, options.worlds, options.rounds)
         report.table(
             f"{strategies:,} strategies, {options.worlds:,} worlds: processor seconds of one core",
             ("what", "seconds", "times the floor"),
             [
                 ("floor: two gathers, two sparse products", f"{least:.2f}", "1"),
-                ("counts", f"{counts:.2f}", f"{counts / least:.2f}"),
-                ("counts, deviates and step-down", f"{deviates:.2f}", f"{deviates / least:.2f}"),
+                ("counts: `calibrate`", f"{counts:.2f}", f"{counts / least:.2f}"),
+                ("with deviates and step-down: gates, reports, Python", f"{deviates:.2f}", f"{deviates / least:.2f}"),
             ],
         )
-        alone = sum(tasks)
-        report.table(
-            f"{strategies:,} strategies: {len(tasks)} tasks, replayed with a core for each worker",
-            ("workers", "seconds", "speedup"),
-            [(n, f"{makespan(tasks, n):.2f}", f"{alone / makespan(tasks, n):.1f}") for n in COUNTS],
-        )
+        replayed(report, strategies, tasks)
         runs = {n: [whole(database, n, options.worlds) for _ in range(options.rounds)] for n in (1, 2)}
         report.table(
             f"{strategies:,} strategies: the command, whole processes",

@@ -22,7 +22,7 @@ from dask_validator.execution.dask.dask_config import links_that_can_be_formed, 
 from dask_validator.execution.dask.machine import check_children, threads_may_be_refused
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor
 from dask_validator.execution.serial import NoExecutor, SerialExecutor
-from dask_validator.journal.blocks import Blocks, calibration_path
+from dask_validator.journal.blocks import Blocks, calibration_path, discard_blocks
 from dask_validator.journal.journal import Journal, default_path, discard
 from dask_validator.journal.others import is_another_run
 from dask_validator.run import outputs
@@ -271,6 +271,8 @@ def prepared_calibration(
     check_is_file(db)
     grant_access(db, safeguards)
     path = Path(safeguards.journal) if safeguards.journal else _blocks_path(db, instrument)
+    if safeguards.discard:
+        discard_blocks(path)
     with Blocks(path, Path(db).absolute()) as blocks:
         database = _database(db, instrument, safeguards, listener, to_write=False)
         database = replace(database, waiting=CANONICAL)
@@ -429,9 +431,11 @@ def _discard(db: str | Path, instrument: str, safeguards: Safeguards, listener: 
     except InputError as error:
         there = os.path.lexists(path)
         discard(path, instrument)
+        discard_blocks(_blocks_path(db, instrument))
         raise InputError(f"{error} ({path} is given up all the same)" if there else str(error)) from error
     if said := discard(path, instrument):
         listener(Said(said, warning=True))
+    discard_blocks(_blocks_path(db, instrument))
 
 
 def _database(

@@ -37,6 +37,7 @@ from dask_validator.errors import Incomplete, InputError, NotCommitted, Validato
 from dask_validator.events import Listeners
 from dask_validator.execution.dask.dashboard import open_door
 from dask_validator.execution.dask.encryption import certified
+from dask_validator.journal.blocks import calibration_path, left_behind
 from dask_validator.journal.journal import Journal, default_path, left_in
 from dask_validator.run import outputs
 from dask_validator.run.instruments import costs_of
@@ -309,6 +310,9 @@ def check(
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
         echo(line, err=False)
+    for kept in {calibration_path(db, instrument), path}:
+        for file, count in left_behind(kept).items():
+            echo(summary.left_by_worlds(file, count), err=False)
 
 
 @cli.command(name="import", cls=options.ListFlags)

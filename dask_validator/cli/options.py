@@ -265,7 +265,7 @@ allow_external_views = click.option(
 )
 _SAFEGUARDS = [
     click.option("--resume", is_flag=True, help="Go on with an interrupted run; also retry FAILED strategies."),
-    click.option("--discard", is_flag=True, help="Forget what an interrupted run has left."),
+    click.option("--discard", is_flag=True, help="Forget what an interrupted one has left."),
     journal,
     click.option(
         "--task-timeout",
@@ -280,7 +280,7 @@ _SAFEGUARDS = [
 ]
 
 
-_OF_CALIBRATION = [option for option in _SAFEGUARDS if option not in (_SAFEGUARDS[0], _SAFEGUARDS[1])]
+_OF_CALIBRATION = _SAFEGUARDS[1:]  # nothing to resume: what is kept is taken over
 
 
 def calibration_safeguards(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ import socket
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,16 +18,50 @@ from numpy.typing import NDArray
 from dask_validator.errors import InputError
 from dask_validator.journal import checked
 from dask_validator.journal.journal import default_path
-from dask_validator.journal.lines import Foreign, InUse, Lines
+from dask_validator.journal.lines import Foreign, InUse, Lines, peek, set_aside
 
 Arrays = Mapping[str, NDArray[Any]]
 LARGEST = 1 << 30  # bytes of an array
+DIGITS = 12  # of the digest in a file's name
 FASTEST = 1  # of zlib: most numbers are small or zero
 
 
 def calibration_path(database: Path, instrument: str) -> Path:
     """What the files of an instrument begin with, beside the database."""
     return default_path(database, instrument).with_suffix(".luck")
+
+
+def left_behind(path: Path) -> dict[Path, int]:
+    """Journals of calibrations whose files begin so, with the strategies that went through all worlds in each."""
+    found = {}
+    for file in _files(path):
+        with suppress(InputError):  # none of this user's
+            ours, count = False, 0
+            for record in peek(file):
+                with suppress(*checked.UNSOUND, zlib.error):
+                    match record:
+                        case {"inputs": str()}:
+                            ours = True
+                        case {"block": {"positions": positions}}:
+                            count += len(_array(positions, POSITIONS))
+            if ours:
+                found[file] = count
+    return found
+
+
+def discard_blocks(path: Path) -> None:
+    """Take away journals whose files begin so, but for those that another process keeps; a link is renamed."""
+    for file in _files(path):
+        try:
+            Lines(file, 0o600).remove()
+        except Foreign:
+            set_aside(file)
+        except InputError:  # in use, or no journal
+            continue
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{escape(path.name)}-{'[0-9a-f]' * DIGITS}.journal"))
 
 
 class Shape(NamedTuple):
@@ -104,7 +139,7 @@ class Blocks:
     def _opened(self, inputs: str) -> Lines | None:
         if self.path is None:
             return None
-        path = self.path.with_name(f"{self.path.name}-{inputs[:12]}.journal")
+        path = self.path.with_name(f"{self.path.name}-{inputs[:DIGITS]}.journal")
         try:
             return Lines(path, self._database.stat().st_mode & 0o444 | 0o600)
         except InUse:
@@ -141,6 +176,7 @@ class Blocks:
 
 
 NOTHING_KEPT = Blocks(None, Path())
+POSITIONS = Shape("<i4", (None,))  # of the strategies of a block
 
 
 def _encoded(array: NDArray[Any]) -> str:

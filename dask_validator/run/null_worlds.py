@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dask_validator.errors import InputError, NothingToCalibrate
 from dask_validator.events import Asking, Said, TaskDone
-from dask_validator.journal.blocks import Arrays, Shape
+from dask_validator.journal.blocks import POSITIONS, Arrays, Shape
 from dask_validator.journal.provenance import source_of_the_worlds, versions
 from dask_validator.model import EPOCH, OutcomeKey, Status
 from dask_validator.rules.costs import Costs, Friction
@@ -203,7 +203,7 @@ def _inputs(universe: Universe, terrain: Terrain, entrants: Sequence[Entrant]) -
 def _shapes(settings: int, worlds: int) -> dict[str, Shape]:
     """The arrays of a block, as a journal keeps them."""
     return {
-        "positions": Shape("<i4", (None,)),
+        "positions": POSITIONS,
         "promoted": Shape("<i4", (settings, len(NULLS), worlds)),
         "lucky": Shape("<i4", (settings, None)),
         "world": Shape("<i4", (None,)),

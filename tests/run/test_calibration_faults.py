@@ -327,6 +327,36 @@ def test_a_strategy_that_kills_this_process(database: Path) -> None:
     assert set(everything_in(database.parent)) == {database.name}
 
 
+def test_what_is_left_is_shown_and_given_up(database: Path, interrupted: list[int], called: Command) -> None:
+    """`check` names what a calibration has kept, with how much; `--discard` takes it away, and no other file."""
+    notes = database.with_name(f"{database.name}.MGC.luck-0123456789ab.journal")
+    notes.write_text("my notes")
+    words = ["calibrate", "--db", database, "--workers", "1", *WORDS]
+    called(*words)
+    [journal] = set(journals_of(database)) - {notes}
+    checked = called("check", "--db", database)
+    interrupted[0] = 10 * KEYS
+    again = called(*words, "--discard")
+
+    assert checked.code == again.code == 0, again.stderr
+    assert f"{journal} has 8 strategies in all worlds of a calibration that did not end" in checked.stdout
+    assert "my notes" not in checked.stdout
+    assert str(notes) not in checked.stdout
+    assert "Took over" not in again.stderr
+    assert journals_of(database) == [notes]
+
+
+def test_a_run_gives_it_up_too(database: Path, interrupted: list[int], called: Command) -> None:
+    """`run --discard` forgets what gates of an interrupted run had in worlds."""
+    called("calibrate", "--db", database, "--workers", "1", *WORDS)
+    left = journals_of(database)
+    ran = called("run", "--db", database, "--workers", "1", "--no-walkforward", "--discard")
+
+    assert ran.code in (0, 3), ran.stderr
+    assert len(left) == 1
+    assert journals_of(database) == []
+
+
 def test_a_block_that_is_there_twice(database: Path, truth: dict[str, Any], interrupted: list[int]) -> None:
     """No strategy is counted twice, whatever the journal holds."""
     with pytest.raises(KeyboardInterrupt):

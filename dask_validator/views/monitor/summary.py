@@ -152,6 +152,12 @@ def left_over(path: Path, left: Recovered) -> str | None:
     return f"{path} has {len(left.answers):,} results of a run that did not end; a run takes over what still holds"
 
 
+def left_by_worlds(path: Path, strategies: int) -> str:
+    """What a calibration has left in its journal, in one line."""
+    ends = "asked the same, it takes them over; calibrate --discard, or run --discard, gives them up"
+    return plain(f"{path} has {strategies:,} strategies in all worlds of a calibration that did not end; {ends}")
+
+
 def checkup(found: Checkup) -> str:
     """What a run would meet, a line each."""
     lines = [
