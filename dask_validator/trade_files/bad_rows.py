@@ -45,18 +45,17 @@ def forget_rejects(connection: duckdb.DuckDBPyConnection) -> None:
 
 def enter_files(connection: duckdb.DuckDBPyConnection, reader: Reader) -> None:
     """The places of a relation, by number; with the strategy where the file's name is what tells it."""
-    relation = reader.relation
-    rows = [
-        [
-            reader.first_file + at,
-            place.path,
-            place.name,
-            place.strategy if reader.by_file_name else None,
-            relation.first_line,
-        ]
-        for at, place in enumerate(relation.places)
-    ]
-    connection.executemany(f"INSERT INTO {FILES} VALUES (?, ?, ?, ?, ?)", rows)
+    there = reader.relation.places
+    columns = (
+        [reader.first_file + at for at in range(len(there))],
+        [place.path for place in there],
+        [place.name for place in there],
+        [place.strategy if reader.by_file_name else None for place in there],
+    )
+    connection.execute(
+        f"INSERT INTO {FILES} SELECT unnest($1), unnest($2), unnest($3), unnest($4::VARCHAR[]), $5",
+        [*columns, reader.relation.first_line],
+    )
 
 
 def part(connection: duckdb.DuckDBPyConnection, readers: list[Reader]) -> tuple[BadRows, ...]:

@@ -7,6 +7,7 @@ cannot be read is counted instead of being an error of the reader.
 from __future__ import annotations
 
 import csv
+import gzip
 import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -23,7 +24,8 @@ from dask_validator.trade_files.places import Place
 
 REJECTS, SCANS = "trade_rejects", "trade_scans"
 _HEADER_WITHIN = 60  # lines
-_LONGEST_LINE = 16 * 2**20  # bytes
+_LONGEST_LINE = 2**20  # characters
+_VERBATIM = "delim = '\x01', quote = '', escape = '', header = false, auto_detect = false"
 _SEPARATORS = ",;\t|"
 FRAME = "trade_frame"
 _SAMPLE = 1000  # objects that tell the keys
@@ -73,7 +75,7 @@ def relations(
                 parquets.setdefault(tuple(columns.items()), []).append(place)
             else:
                 kept.append(_single(connection, place, wanted, number))
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError, EOFError, csv.Error) as error:
             raise InputError(f"{place.name} cannot be read: {first_line(error)}") from error
     kept += [_of_csv(how, group) for how, group in csvs.items()]
     return kept + [_of_parquet(dict(columns), group) for columns, group in parquets.items()]
@@ -108,7 +110,7 @@ def _of_csv(how: Csv, group: Sequence[Place]) -> Relation:
     sql = (
         f"read_csv({_listed(group)}, columns = {{{columns}}}, delim = {literal(how.separator)}, quote = '\"', "
         f"escape = '\"', header = false, skip = {how.skipped}, auto_detect = false, "
-        f"max_line_size = {_LONGEST_LINE}, encoding = '{how.encoding}', store_rejects = true, "
+        f"encoding = '{how.encoding}', store_rejects = true, "
         f"rejects_table = '{REJECTS}', rejects_scan = '{SCANS}')"
     )
     cells = {header: Cell(name, "VARCHAR") for header, name in zip(how.headers, names, strict=True)}
@@ -118,26 +120,26 @@ def _of_csv(how: Csv, group: Sequence[Place]) -> Relation:
 def _csv(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Format | None, said: Layout) -> Csv:
     encoding = _encoding(place.path)
     lines = _first_lines(connection, place.path, encoding)
-    if said.skip_rows is not None:
-        number = said.skip_rows
-        candidates = [(number, said.separator or _separator(lines[number]))] if number < len(lines) else []
-    else:
-        filled = [(number, said.separator or _separator(line)) for number, line in enumerate(lines) if line.strip()]
-        known = [wanted] if wanted else list(formats().values())
-        telling = [
-            (number, separator)
-            for number, separator in filled
-            if any(one.fits(_split(lines[number], separator)) for one in known)
-        ]
-        candidates = telling or filled
-    if not candidates:
-        raise InputError(f"{place.name} has no header; needed a first line that names the columns")
-    number, separator = candidates[0]
+    number = said.skip_rows if said.skip_rows is not None else _header(lines, wanted, said)
+    if number is None or number >= len(lines):
+        raise InputError(f"{place.name} has no header; needed a line that names the columns")
+    separator = said.separator or _separator(lines[number])
     headers = _split(lines[number], separator)
     following = next((line for line in lines[number + 1 :] if line.strip()), "")
     if len(_split(following, separator)) == len(headers) + 1 and following.rstrip().endswith(separator):
         headers.append("")  # some end their rows, but not their header, with a separator
     return Csv(tuple(_named(headers, place)), separator, number + 1, encoding)
+
+
+def _header(lines: Sequence[str], wanted: Format | None, said: Layout) -> int | None:
+    """The first line that names the columns of a tool; else the first in which something stands."""
+    filled = [number for number, line in enumerate(lines) if line.strip()]
+    known = [wanted] if wanted else list(formats().values())
+    for number in filled:
+        headers = _split(lines[number], said.separator or _separator(lines[number]))
+        if any(one.fits(headers) for one in known):
+            return number
+    return filled[0] if filled else None
 
 
 def _encoding(path: str) -> str:
@@ -147,12 +149,13 @@ def _encoding(path: str) -> str:
 
 def _first_lines(connection: duckdb.DuckDBPyConnection, path: str, encoding: str) -> list[str]:
     """As they are, whatever the file is packed with."""
-    rows = connection.execute(
-        f"SELECT line FROM read_csv({literal(path)}, columns = {{line: 'VARCHAR'}}, delim = '\x01', quote = '', "
-        f"escape = '', header = false, auto_detect = false, max_line_size = {_LONGEST_LINE}, encoding = '{encoding}') "
-        f"LIMIT {_HEADER_WITHIN}"
-    ).fetchall()
-    return [row[0] or "" for row in rows]
+    if path.lower().endswith(".zst"):
+        reader = f"read_csv({literal(path)}, columns = {{line: 'VARCHAR'}}, {_VERBATIM}) LIMIT {_HEADER_WITHIN}"
+        return [row[0] or "" for row in connection.execute(f"SELECT line FROM {reader}").fetchall()]
+    opened = gzip.open if path.lower().endswith(".gz") else open
+    without_mark = "utf-8-sig" if encoding == "utf-8" else encoding
+    with opened(path, "rt", encoding=without_mark, errors="replace") as file:
+        return [line.rstrip("\r\n") for _ in range(_HEADER_WITHIN) if (line := file.readline(_LONGEST_LINE))]
 
 
 def _separator(line: str) -> str:
