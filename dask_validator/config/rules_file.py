@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
-from datetime import date, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -111,52 +109,21 @@ def _check_alone(name: str, value: Any, at: str) -> None:
 
 
 def as_toml(config: RunConfig) -> str:
-    """The settings as a file that gives them back."""
-    back = {field: key for key, field in RENAMED.items()}
-    plain: dict[str, Any] = {}
-    tables: dict[str, Any] = {}
-    for name, value in asdict(config).items():
-        if name in ("dry_run", "instruments", "filter") or value is None or value == getattr(RunConfig(), name):
-            continue
-        key = back.get(name, name)
-        if name in ANTONYMS.values():
-            key, value = next(key for key, field in ANTONYMS.items() if field == name), not value
-        (tables if isinstance(value, Mapping) else plain)[key] = value
-    lines = [f"{key} = {_toml(value)}" for key, value in plain.items()]
-    for key, table in tables.items():
-        lines += _table(key, _promotion(table) if key == "promotion" else table)
-    for entry in config.filter:
-        lines += ["", "[[filter]]", *(f"{name} = {_toml(value)}" for name, value in entry.items())]
-    return "\n".join(lines) + "\n"
+    """The settings as a file that gives them back: all that is not as it is without one."""
+    import tomli_w  # which runs need not load
+
+    usual = RunConfig()
+    said = {name: value for name, value in asdict(config).items() if getattr(config, name) != getattr(usual, name)}
+    said = {name: value for name, value in said.items() if name not in ("dry_run", "instruments")}
+    if "promotion" in said:
+        modes = said["promotion"].pop("modes")
+        said["promotion"] = _given(said["promotion"])
+        if modes is not None:
+            said["promotion"]["modes"] = {"column": modes["column"], "default": modes["default"], **modes["named"]}
+    said |= {key: not said.pop(field) for key, field in ANTONYMS.items() if field in said}
+    said |= {key: said.pop(field) for key, field in RENAMED.items() if field in said}
+    return tomli_w.dumps({name: str(value) if isinstance(value, Path) else value for name, value in said.items()})
 
 
-def _promotion(table: Mapping[str, Any]) -> dict[str, Any]:
-    modes = table["modes"] or {}
-    modes = {name: value for name, value in modes.items() if name != "named"} | modes.get("named", {})
-    known = {name: value for name, value in table.items() if name != "modes" and value not in (None, (), {})}
-    return known | ({"modes": modes} if modes else {})
-
-
-def _table(name: str, table: Mapping[str, Any]) -> list[str]:
-    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
-    lines = ["", f"[{name}]", *(f"{_key(key)} = {_toml(value)}" for key, value in plain.items())]
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            lines += _table(f"{name}.{_key(key)}", value)
-    return lines
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").replace("-", "").isalnum() and name.isascii() else json.dumps(name)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_toml(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return json.dumps(str(value), ensure_ascii=False) if isinstance(value, str | Path) else repr(value)
+def _given(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in table.items() if value not in (None, (), {})}

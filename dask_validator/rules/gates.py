@@ -164,7 +164,9 @@ GATES = (
         label="trades in the holdout",
         scope=Scope.HOLDOUT,
         comparison=">=",
-        threshold=_if_held_out(lambda config: config.holdout_min_trades if config.holdout_few == "reject" else None),
+        threshold=_if_held_out(
+            lambda config: max(1, config.holdout_min_trades) if config.holdout_few == "reject" else None
+        ),
         words="trades in the holdout {observed} < {threshold}",
         flags=("holdout_min_trades",),
         whole=True,
