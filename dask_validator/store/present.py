@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import duckdb
 
-from dask_validator.model import SeasonSplit
+from dask_validator.model import TRADE_LOG, SeasonSplit
 from dask_validator.store.connection import read
-from dask_validator.store.contract import read_catalogue
+from dask_validator.store.contract import has_table, read_catalogue
 from dask_validator.store.our_tables import SPLIT
+from dask_validator.store.trade_tables import TRADES
 
+_OF_STRATEGY = "WHERE strategy_id = e.strategy_id"
 REJECTED = "validation_status = 'REJECTED'"
 
 
@@ -32,6 +34,13 @@ class Present(NamedTuple):
     status: str | None
     note: str | None
     split: SeasonSplit
+    symbols: str = ""  # of imported trades
+    sides: str = ""
+
+    @property
+    def imported(self) -> bool:
+        """Whether its trades were imported."""
+        return self.entry_model == TRADE_LOG
 
 
 class SeasonCount(NamedTuple):
@@ -53,13 +62,13 @@ def read_present(path: str | Path, strategy_ids: Sequence[str]) -> dict[str, Pre
     rows = read(
         path,
         lambda connection: connection.execute(
-            f"SELECT {names}, {_split(connection)} FROM experimental_strategies "
+            f"SELECT {names}, {_traded(connection)}, {_split(connection)} FROM experimental_strategies e "
             "WHERE strategy_id IN (SELECT unnest(?::VARCHAR[]))",
             [list(strategy_ids)],
         ).fetchall(),
     )
-    own = len(Present._fields) - 1
-    return {row[0]: Present(*(*row[:own], SeasonSplit(*row[own:]))) for row in rows}
+    own = Present._fields.index("split")
+    return {row[0]: Present(*(*row[:own], SeasonSplit(*row[own + 2 :]), *row[own : own + 2])) for row in rows}
 
 
 def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
@@ -74,6 +83,14 @@ def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
         ).fetchall(),
     )
     return [SeasonCount(*row) for row in rows]
+
+
+def _traded(connection: duckdb.DuckDBPyConnection) -> str:
+    """Symbols and sides of the imported trades of a strategy."""
+    if not has_table(connection, TRADES):
+        return "'', ''"
+    one = f"(SELECT coalesce(string_agg(DISTINCT {{0}}, ', ' ORDER BY {{0}}), '') FROM {TRADES} {_OF_STRATEGY})"
+    return f"{one.format('symbol')}, {one.format('side')}"
 
 
 def _split(connection: duckdb.DuckDBPyConnection) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.model import WindowResult
+from dask_validator.model import R, WindowResult
 from dask_validator.views.palette import LIGHT
 from dask_validator.wording.harmless import plain
 
@@ -95,8 +95,8 @@ def _became(window: WindowResult, min_trades: int) -> str:
     return PASSES if window.test_pass else NOT_POSITIVE
 
 
-def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades: int) -> figure:
-    """Expectancy in R per trade of each test window, with its number of trades."""
+def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades: int, unit: str = R) -> figure:
+    """Expectancy per trade of each test window, with its number of trades."""
     from bokeh.models import ColumnDataSource
 
     columns = windows_columns(windows, min_trades)
@@ -110,7 +110,7 @@ def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades
         y_range=(low - room, high + room),
         tooltips=[
             ("window", "@start{%F} to @end{%F}"),
-            ("expectancy", "@exp_r{0.0000} R"),
+            ("expectancy", f"@exp_r{{0.0000}} {unit}"),
             ("trades", "@n"),
             ("win rate", "@win_rate"),
             ("", "@became"),
@@ -130,7 +130,7 @@ def windows_figure(strategy_id: str, windows: Sequence[WindowResult], min_trades
     )
     _label_windows(plot, columns)
     plot.xaxis.axis_label = "test windows, with their number of trades"
-    plot.yaxis.axis_label = "expectancy (R per trade)"
+    plot.yaxis.axis_label = f"expectancy ({unit} per trade)"
     _legend_below(plot)
     return plot
 

@@ -100,7 +100,7 @@ class RunResult(Outcome):
         return plots.funnel_figure(steps(self.summary), title)
 
     def plot_windows(self, strategy_id: str) -> figure:
-        """Bokeh figure: expectancy of one strategy by test window, in R per trade.
+        """Bokeh figure: expectancy of one strategy by test window, per trade, in the unit of the results.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class RunResult(Outcome):
         from dask_validator.views import plots
 
         windows, needed = self._windows_of(strategy_id)
-        return plots.windows_figure(strategy_id, windows, needed)
+        return plots.windows_figure(strategy_id, windows, needed, self.verdicts.terms.unit)
 
     def plot_speedup(self) -> figure:
         """Bokeh figure: seconds of the whole run, replayed for 1 to 64 workers, and as measured.

@@ -122,6 +122,10 @@ class _Tables:
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
         return screening_misses(batches(rejected), config, Market(costs, atr_by_year, self._run.summary.get("unit", R)))
 
+    def imported(self) -> bool:
+        """Whether all trades of the instrument were imported."""
+        return all_imported(self._path, self._run.instrument)
+
     def records(self) -> Iterator[dict[str, Any]]:
         """One object per strategy that reached walk-forward."""
         return self._run.records()
@@ -228,6 +232,7 @@ def _view(run: PastRun, present: _Tables) -> View:
         tables.settings(run, flag),
         gaps,
         changed,
+        present.imported(),
     )
 
 

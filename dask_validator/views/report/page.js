@@ -5,7 +5,7 @@
   const body = table.tBodies[0];
   const rows = [...body.rows];
   const details = JSON.parse(document.getElementById("details").textContent);
-  const minTrades = Number(table.dataset.minTrades);
+  const minTrades = Number(table.dataset.minTrades), { unit } = table.dataset;
   const texts = (row) => [...row.cells].filter((cell) => !cell.classList.contains("n")).map((cell) => cell.textContent);
   const words = rows.map((row) => texts(row).join(" ").toLowerCase());
   const SVG = "http://www.w3.org/2000/svg";
@@ -26,7 +26,7 @@
     return made;
   }
 
-  const inR = (value) => (value === null ? "-" : `${value.toFixed(4)} R`);
+  const inUnit = (value) => (value === null ? "-" : `${value.toFixed(4)} ${unit}`);
 
   function windowsFigure(of) {
     const room = table.parentElement.clientWidth - 34;
@@ -53,7 +53,7 @@
           x, width: slot * 0.8, y: Math.min(y(r), y(0)), height: Math.max(Math.abs(y(r) - y(0)), 1), class: kind,
         });
         const total = of.cumulative[i].toFixed(1);
-        shape(bar, "title", {}, `${start} to ${end}: ${inR(r)} per trade, ${n} trades; ${total} R until then`);
+        shape(bar, "title", {}, `${start} to ${end}: ${inUnit(r)} per trade, ${n} trades; ${total} ${unit} until then`);
       }
       if (slot > 16 || i % every === 0) {
         shape(svg, "text", { x: middle, y: y(Math.max(r ?? 0, 0)) - 4, class: "value" }, n);
@@ -62,7 +62,7 @@
       shape(svg, "text", { x: middle, y: top + plot + 18, class: "middle" }, start.slice(0, 7));
       shape(svg, "text", { x: middle, y: top + plot + 33, class: "sum" }, of.cumulative[i].toFixed(1));
     });
-    shape(svg, "text", { x: 0, y: top + plot + 33 }, "sum R");
+    shape(svg, "text", { x: 0, y: top + plot + 33 }, `sum ${unit}`);
     return svg;
   }
 
@@ -91,15 +91,15 @@
   function detail(of) {
     const row = element("tr", { class: "detail" });
     const cell = element("td", { colspan: table.tHead.rows[0].cells.length });
-    const heading = element("p", {}, "R per trade in each test window");
+    const heading = element("p", {}, `${unit} per trade in each test window`);
     heading.append(key("passed", "positive"), key("rejected", "not positive"), key("small", `fewer than ${minTrades} trades`));
-    const legend = "Above each bar its number of trades, below its first month and the R until its end.";
+    const legend = `Above each bar its number of trades, below its first month and the ${unit} until its end.`;
     const box = element("div");
     if (of.windows.length) box.append(heading, windowsFigure(of), element("p", { class: "soft" }, legend));
     else box.append(element("p", {}, "No test window."));
     const [winterN, winterR, summerN, summerR] = of.split;
     const seasons = winterN === null && summerN === null ? of.season || "none"
-      : `${of.season}: winter ${winterN} trades at ${inR(winterR)}, summer ${summerN} trades at ${inR(summerR)}`;
+      : `${of.season}: winter ${winterN} trades at ${inUnit(winterR)}, summer ${summerN} trades at ${inUnit(summerR)}`;
     const p = of.p === "" ? "no p-value"
       : `p ${of.p}, adjusted ${of.adjusted} (${of.significant ? "significant" : "not significant"} at 5 %)`;
     box.append(element("p", {}, `Seasons: ${seasons}. False discovery: ${p}.`));
@@ -162,9 +162,11 @@
     }
     count.textContent = `${number(shown)} of ${number(rows.length)} shown`;
     none.hidden = shown > 0;
-    none.textContent = `None of the ${number(rows.length)} strategies has “${search.value.trim()}” in its name, session, `
-      + `filter or season${known?.checked ? " and a filter that is known" : ""}.`;
+    none.textContent = `None of the ${number(rows.length)} strategies has “${search.value.trim()}” in its ${inWords(search.placeholder)}`
+      + `${known?.checked ? " and a filter that is known" : ""}.`;
   }
+
+  const inWords = (list) => list.replace(/, ([^,]*)$/, " or $1");
 
   const inOrder = () => rows.filter((row) => !row.hidden).sort((a, b) => a.rowIndex - b.rowIndex);
 

@@ -22,7 +22,7 @@ from dask_validator.views.palette import DARK, LIGHT, variables
 from dask_validator.views.report import figures, tables
 from dask_validator.views.report.distributions import histogram, round_step, share_histogram, shared_edges
 from dask_validator.views.report.misses import MOST_MISSES, Miss
-from dask_validator.views.report.words import SEASONS, WORDS
+from dask_validator.views.report.words import SEASONS, words_of
 from dask_validator.wording import luck, sentences
 from dask_validator.wording.harmless import breakable, plain, shell_word
 
@@ -52,6 +52,7 @@ class View(NamedTuple):
     settings: Sequence[tables.Setting]
     gaps: Sequence[str] = ()  # what could not be shown, and why
     changed: int = 0  # strategies whose verdict is another one now, at least
+    imported: bool = False  # of all strategies: nothing is known of sessions and seasons
 
 
 def render(view: View) -> str:
@@ -79,9 +80,11 @@ def render(view: View) -> str:
             shown=tables.columns_with_values(view.listed),
             min_trades=view.run.parameters.get("wf_min_trades", 1),
             same_trades=sentences.SAME_TRADES,
-            words=WORDS,
+            words=words_of(sentences.unit_of(view.run.summary), imported=view.imported),
             seasons=SEASONS,
             doubt=sentences.unknown_filters(view.run.summary),
+            unjudged=sentences.not_judged(view.run.summary),
+            unit=sentences.unit_of(view.run.summary),
             discoveries=sentences.discoveries(view.run.summary["fdr"]),
             stream=(stream := tables.task_stream(view.run.timings)),
             figures=_figures(view, stream),
@@ -260,7 +263,7 @@ def _expectancies(view: View, passed: bool) -> figures.Figure:
         histogram(expectancies[passed], edges),
         kind,
         f"{kind}: {expectancies[passed].size:,}",
-        "expectancy in the test windows, R per trade",
+        f"expectancy in the test windows, {sentences.unit_of(view.run.summary)} per trade",
         unit="strategies",
         spelled=lambda value: f"{value:g}",
         mark=0.0,

@@ -128,6 +128,8 @@ class Listed(NamedTuple):
     z: float | None = None  # what null worlds say, where the run asked them
     luck_bound: float | None = None
     stepm_p: float | None = None
+    symbols: str = ""  # of imported trades
+    sides: str = ""
 
 
 def listed_strategies(
@@ -158,11 +160,12 @@ def _listed(record: Record, row: Present | None, correction: Correction | None, 
     corrected = correction is not None and p_value is not None and p_value in correction.p_values
     found = correction.of(p_value) if correction is not None and p_value is not None and corrected else None
     status = (row.status or "waiting") if row else "row is gone"
+    planned = row if row and not row.imported else None  # what others have in these columns says nothing
     return Listed(
         record["strategy_id"],
-        f"{row.orb_label} {row.orb_minutes}m" if row and row.orb_label else "",
-        (row.filter_type if row else None) or "",
-        row.rr_target if row else None,
+        f"{planned.orb_label} {planned.orb_minutes}m" if planned and planned.orb_label else "",
+        (planned.filter_type if planned else None) or "",
+        planned.rr_target if planned else None,
         row.sample_size if row else None,
         _finite(row.expectancy_r) if row else None,
         record["n_positive_windows"],
@@ -180,6 +183,8 @@ def _listed(record: Record, row: Present | None, correction: Correction | None, 
         windows[-1]["window_end"] if windows else "",
         every_day=bool(row and row.filter_type and not is_known(row.filter_type, strict)),
         cumulative=_cumulative(windows, trades_needed(record)),
+        symbols=row.symbols if row else "",
+        sides=row.sides if row else "",
     )
 
 

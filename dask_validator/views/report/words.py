@@ -16,8 +16,24 @@ WORDS = {
     "decayed edge": "a reason to earn that was there and has ended, as the demonstration plants it",
     "world": "a past in which no strategy earns and all else is as in the data: who trades when, what goes together",
     "luck": "promotions that the gates would make in such worlds; a bound, as it takes every strategy at break-even",
-    "z": "how far a mean R is from zero, as a normal deviate: 1.645 is reached by chance once in twenty times",
+    "z": "how far a mean result is from zero, as a normal deviate: 1.645 is reached by chance once in twenty times",
 }
+UNITS = {
+    "%": "the result of a trade in per cent of the capital or the position, after costs",
+    "money": "the result of a trade in money, after costs",
+}
+OF_OPENING_RANGES = {"ORB", "session", "outcome key", "DORMANT"}
+
+
+def words_of(unit: str, *, imported: bool) -> dict[str, str]:
+    """Those that a page needs, whose results are in that unit."""
+    words = {name: meaning for name, meaning in WORDS.items() if not (imported and name in OF_OPENING_RANGES)}
+    if unit != "R":
+        del words["R"]
+        words = {unit: UNITS.get(unit, "the unit of results")} | words
+    return words
+
+
 SEASONS = {
     "STABLE": "winter and summer differ by at most 0.10 R a trade, earning or losing, with 15 trades or more in each",
     "BOTH-POS": "both earn, on too few trades for STABLE, WINTER-DOM or SUMMER-DOM",
