@@ -14,8 +14,8 @@ from multiprocessing import current_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.config import RunConfig, Safeguards, combinations
-from dask_validator.config.rules_file import load_rules
+from dask_validator.config import Promotion, RunConfig, Safeguards, combinations
+from dask_validator.config.rules_file import load_rules, located
 from dask_validator.errors import DatabaseHeld, Incomplete, InputError, NotCommitted
 from dask_validator.events import Listener, Listeners, Said, ignore
 from dask_validator.execution.dask.dask_config import links_that_can_be_formed, readable
@@ -37,6 +37,7 @@ from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
 from dask_validator.store.reader import all_imported
+from dask_validator.store.ruled import NOTHING_ASKED
 from dask_validator.system.cores import usable_cores
 from dask_validator.system.interrupts import held_back
 from dask_validator.system.surroundings import settle
@@ -101,6 +102,7 @@ def validate(
     config, safeguards = _with_flags(_rules(config, rules, instrument), flags)
     with (
         _display(f"{instrument} in {Path(db).name}", progress, client) as display,
+        located(rules),
         prepared(db, instrument, config, safeguards, display.listen) as (order, journal),
         open_executor(workers, client, say=display.say, task_timeout_s=safeguards.task_timeout) as executor,
     ):
@@ -275,7 +277,7 @@ def prepared_calibration(
         discard_blocks(path)
     with Blocks(path, Path(db).absolute()) as blocks:
         database = _database(db, instrument, safeguards, listener, to_write=False)
-        database = replace(database, waiting=CANONICAL)
+        database = replace(database, waiting=CANONICAL, promotion=settings[0].promotion)
         yield CalibrationOrder(database, instrument, settings, costs, companions, counts_only), blocks
         blocks.forget()
 
@@ -335,7 +337,8 @@ def prepared(
     if safeguards.discard and writes:
         _discard(db, instrument, safeguards, listener)
     with _journal(db, instrument, safeguards, keeps=writes) as journal:
-        database = _database(db, instrument, safeguards, listener, to_write=writes, source=source)
+        asked = config.promotion
+        database = _database(db, instrument, safeguards, listener, to_write=writes, source=source, promotion=asked)
         if said := finish_append(database, journal, instrument, config.wf_output):
             listener(Said(said))
         commit_wait_s = max(safeguards.wait_for_lock, PATIENCE_S)
@@ -386,6 +389,7 @@ def commit_kept(
         if not config.no_walkforward:
             refuse_other_output(journal, wf_output)
         config = replace(config, wf_output=wf_output)
+        database = replace(database, promotion=config.promotion)
         blocks = _blocks_path(db, instrument)
         order = Order(database, instrument, config, costs, safeguards.resume, commit_wait_s, blocks)
         worlds_on = SerialExecutor(safeguards.task_timeout)
@@ -446,6 +450,7 @@ def _database(
     *,
     to_write: bool,
     source: Source | None = None,
+    promotion: Promotion = NOTHING_ASKED,
 ) -> Database:
     database = Database.at(
         db,
@@ -453,6 +458,7 @@ def _database(
         to_write=to_write,
         instrument=instrument,
         retry_failed=safeguards.resume,
+        promotion=promotion,
         wait_s=safeguards.wait_for_lock,
         say=lambda text: listener(Said(text)),
         passing=partial(is_another_run, database=Path(db).absolute(), instrument=instrument),

@@ -3,6 +3,7 @@
     ValidatorError            exit code 1   a defect of ours, or the base class
     ├── InputError            exit code 2   bad usage or input; nothing was written
     │   ├── DatabaseHeld      exit code 2   another connection holds the database
+    │   ├── BadRule                         of a file of rules, which says in which line
     │   ├── NothingToCalibrate              no strategy can be put into null worlds: a run goes on without them
     │   └── MainGuardMissing                a script that would start itself again: ends it with this one line
     ├── NotCommitted          exit code 4   computed, but not (or not fully) written
@@ -15,6 +16,7 @@ Messages say what we got, what we needed and what to do next, in one line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -41,6 +43,14 @@ class DatabaseHeld(InputError):
     def __init__(self, message: str, pid: int | None = None) -> None:
         super().__init__(message)
         self.pid = pid
+
+
+class BadRule(InputError):
+    """The tables of the database cannot follow a rule: `keys` lead to it in a file of rules."""
+
+    def __init__(self, message: str, keys: Sequence[str]) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 class NothingToCalibrate(InputError):

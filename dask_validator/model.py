@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -70,6 +70,8 @@ class Strategy(NamedTuple):
     log_remark: str | None = None  # what every note on it says
     sharpe_ann: float | None = None
     is_gated: bool = True  # the gates of eras and holdout are for it
+    stop_multiplier: float | None = None  # of the distance to the stop; None: 1
+    mode: str | None = None  # in the words of the user's rules
 
     @property
     def stored_split(self) -> SeasonSplit | None:
@@ -219,10 +221,18 @@ WINDOW_TABLE = np.dtype(
 )
 
 
+_DAYS = (date.min - EPOCH).days, (date.max - EPOCH).days
+
+
+def check_days(days: Iterable[int]) -> None:
+    """Raise ValueError for days since 1970-01-01 that no calendar has."""
+    if strange := [day for day in days if not _DAYS[0] <= day <= _DAYS[1]]:
+        raise ValueError(f"day {strange[0]}")
+
+
 def check_windows(tables: Sequence[NDArray[np.void]]) -> None:
     """Raise ValueError for windows of days that no calendar has, or with less than no trade: somebody has made them."""
-    days = (date.min - EPOCH).days, (date.max - EPOCH).days
-    for name, least, most in (("start", *days), ("end", *days), ("test_n", 0, np.iinfo(np.int32).max)):
+    for name, least, most in (("start", *_DAYS), ("end", *_DAYS), ("test_n", 0, np.iinfo(np.int32).max)):
         numbers = np.concatenate([np.empty(0, dtype=np.int32), *(table[name] for table in tables)])
         if numbers.size and not (numbers.min() >= least and numbers.max() <= most):
             raise ValueError(f"windows with {name} = {numbers.min()} or {numbers.max()}")
@@ -236,6 +246,9 @@ class Walked(NamedTuple):
 
     outcomes: int  # on days that the strategy takes, or UNKNOWN
     windows: NDArray[np.void]  # shape (n_windows,), dtype WINDOW_TABLE, in time order
+    trade_days: int = UNKNOWN  # days with an outcome
+    first_day: int = 0  # of them, since 1970-01-01
+    last_day: int = 0
 
 
 class WalkforwardResult(NamedTuple):

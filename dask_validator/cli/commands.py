@@ -32,7 +32,7 @@ from dask_validator.api import (
 from dask_validator.cli import going_on, options
 from dask_validator.cli.endings import close, keep_dashboard, write_calibration
 from dask_validator.config import RunConfig, Safeguards, combinations
-from dask_validator.config.rules_file import as_toml, load_rules
+from dask_validator.config.rules_file import as_toml, load_rules, located
 from dask_validator.errors import Incomplete, InputError, NotCommitted, ValidatorError
 from dask_validator.events import Listeners
 from dask_validator.execution.dask.dashboard import open_door
@@ -453,6 +453,7 @@ def _run(
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
+        located(flags["rules_file"]),
         prepared(db, instrument, config, safeguards, terminal.listen) as (order, journal),
         open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
         _explained(ctx, terminal, journal, flags),

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from importlib import resources
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from dask_validator.config.run_config import RunConfig
 from dask_validator.config.toml_file import line_of, read_toml
-from dask_validator.errors import InputError
+from dask_validator.errors import BadRule, InputError
 
 ANTONYMS = {
     "regime_waivers": "no_regime_waivers",
@@ -76,12 +77,31 @@ def _entries(tables: Mapping[str, Any], instrument: str) -> Iterator[tuple[str, 
         raise InputError("instrument is no table of symbols; needed [instrument.SYM]")
     for symbol, own in symbols.items():
         for key, value in own.items():
-            if isinstance(value, Mapping) and isinstance(of_all.get(key), Mapping):
-                value = {**of_all[key], **value}
+            value = _merged(of_all.get(key), value)
             if symbol == instrument:
                 yield key, value, ["instrument", symbol, key]
             else:  # so that a slip is found today, not when that symbol's turn comes
                 yield f"?{key}", value, ["instrument", symbol, key]
+
+
+def _merged(of_all: Any, own: Any) -> Any:
+    """What is said of the symbol wins; of tables, name by name."""
+    if not (isinstance(of_all, Mapping) and isinstance(own, Mapping)):
+        return own
+    return {**of_all, **{name: _merged(of_all.get(name), value) for name, value in own.items()}}
+
+
+@contextmanager
+def located(rules: str | Path | None) -> Iterator[None]:
+    """What the block refuses of the rules is said with the line of the file."""
+    try:
+        yield
+    except BadRule as error:
+        if rules is None:
+            raise
+        path = found(rules)
+        line = line_of(read_toml(path, "--rules")[1], error.keys)
+        raise InputError(f"--rules {path}, line {line}: {error}") from None
 
 
 def _field(key: str, value: Any, at: str) -> dict[str, Any]:

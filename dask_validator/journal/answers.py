@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dask_validator.journal.checked import check_rows
-from dask_validator.model import WINDOW_TABLE, Answer, SeasonSplit, Walked, check_windows
+from dask_validator.model import WINDOW_TABLE, Answer, SeasonSplit, Walked, check_days, check_windows
 
 Record = dict[str, Any]
 _SPLIT = itemgetter(Answer._fields.index("split"))
@@ -52,13 +52,16 @@ def _walkforwards(record: Record) -> list[Walked]:
     bounds = [0, *accumulate(int(values[_WINDOWS]) for values in record["walkforwards"])]
     if len(windows) != bounds[-1]:
         raise ValueError("windows are missing, or too many")
-    counts = (outcomes for outcomes, _ in record["walkforwards"])
-    return [Walked(n, windows[start:end]) for n, (start, end) in zip(counts, pairwise(bounds), strict=True)]
+    facts = (Walked(*values) for values in record["walkforwards"])
+    return [
+        each._replace(windows=windows[start:end]) for each, (start, end) in zip(facts, pairwise(bounds), strict=True)
+    ]
 
 
 def check_sense(answers: Iterable[Answer]) -> None:
     """Refuse what has the types of an answer, but counts below zero or days that no calendar has."""
     walked = {id(answer.walkforward): answer.walkforward for answer in answers if answer.walkforward is not None}
-    if any(facts.outcomes < 0 for facts in walked.values()):
+    if any(facts.outcomes < 0 or facts.trade_days < 0 for facts in walked.values()):
         raise ValueError("outcomes")
+    check_days([day for facts in walked.values() for day in (facts.first_day, facts.last_day)])
     check_windows([facts.windows for facts in walked.values()])

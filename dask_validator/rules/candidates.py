@@ -22,6 +22,7 @@ from dask_validator.rules.costs import NO_COSTS
 from dask_validator.rules.counting import CODE, counted
 from dask_validator.rules.filters import SESSIONS, is_known, resolve
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms, why
+from dask_validator.rules.promotion import mode_of, not_promotable
 from dask_validator.rules.screening import Market, Screened, screen, warnings
 from dask_validator.rules.seasons import known_split, split_rule
 from dask_validator.rules.yearly import Years
@@ -38,6 +39,7 @@ class Survivor(NamedTuple):
     years: Years
     warnings: Sequence[str]
     remarks: Sequence[str]  # what its note says whatever becomes of it
+    mode: str | None = None  # what its setup is for, as the rules name it; None: the ordinary
 
 
 @dataclass
@@ -58,6 +60,8 @@ class Candidates:
         By outcome key, what workers have to compute.
     asked
         Positions of the strategies that have a question, ascending.
+    ungated
+        Positions of those that the gates of eras and holdout are not for.
     """
 
     terms: Terms
@@ -75,6 +79,7 @@ class Candidates:
     questions: dict[OutcomeKey, list[Request]] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
     filters: Counter[str] = field(default_factory=Counter)  # of all strategies
+    ungated: set[int] = field(default_factory=set)
 
     def add(self, rows: Sequence[Strategy]) -> None:
         """Screen these rows too."""
@@ -120,6 +125,7 @@ class Candidates:
             years,
             warnings(screened.observed[position, POSITION["sample_size"]], years, self.market.atr_by_year),
             notes.of_log(row, stressed=True),
+            mode_of(row, self.terms.config.promotion),
         )
         return self._leave_open(row, split, walkforward=not self.terms.config.no_walkforward)
 
@@ -159,6 +165,8 @@ class Candidates:
         reason: str = "",
         remark: str = "",
     ) -> None:
+        if not row.is_gated:
+            self.ungated.add(len(self.ids))
         self.ids.append(row.strategy_id)
         self.status.append(status)
         self.reasons.append(reason)
@@ -180,7 +188,7 @@ def split_of(strategy: Strategy) -> SeasonSplit | SplitRule | str:
 
 
 def unusable(strategy: Strategy, config: RunConfig) -> str | None:
-    """Why nobody can walk forward with the strategy, if so."""
+    """Why nobody can walk forward with the strategy, or promote it, if so."""
     if strategy.filter_type is None:
         return "filter_type is NULL: it is unknown which days the strategy trades"
     if strategy.orb_label not in SESSIONS and not strategy.is_trade_log:
@@ -190,7 +198,16 @@ def unusable(strategy: Strategy, config: RunConfig) -> str | None:
         resolve(strategy.filter_type, config.strict_filters)
     except UnusableStrategy as error:
         return str(error)
-    return None
+    return not_promotable(strategy, config.promotion) or unusable_stop(strategy.stop_multiplier)
+
+
+def unusable_stop(multiplier: float | None) -> str | None:
+    """Why trades with such a stop are unknown, if they are; NULL is 1, and a wider stop changes no outcome."""
+    if multiplier is None or multiplier >= 1:
+        return None
+    if not multiplier > 0:
+        return f"stop_multiplier is {multiplier:g}; needed a number above 0, or NULL"
+    return f"stop_multiplier is {multiplier:g}: outcomes are those of the full stop, and tight ones cannot be replayed"
 
 
 def unknown_filter(strategy: Strategy, config: RunConfig) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, MutableMapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -29,8 +30,8 @@ from dask_validator.rules.gates import (
     judged,
     why,
 )
-from dask_validator.rules.of_all import ASKED, NOTHING, SHOWN, WEAK, OfAll
-from dask_validator.rules.promotion import Standing, computed_columns, split_columns
+from dask_validator.rules.of_all import ASKED, NOTHING, SHOWN, TESTS, WEAK, OfAll
+from dask_validator.rules.promotion import Forward, Standing, pathway, ruled_columns, setup_columns
 from dask_validator.rules.window_gates import least_trades, observe, result_of
 
 
@@ -60,6 +61,10 @@ class Verdicts(Sequence[Verdict]):
         Positions of those whose walk-forward took every day, because the filter is unknown.
     shown
         What null worlds say beside what gates observe: `of_all.SHOWN` by name, shape (n,); empty without worlds.
+    ungated
+        Positions of those that the gates over all strategies do not apply to.
+    holdout
+        By position, what the holdout says, in a word.
     """
 
     terms: Terms
@@ -79,6 +84,8 @@ class Verdicts(Sequence[Verdict]):
     standings: dict[int, Standing] = field(default_factory=dict)
     every_day: Set[int] = frozenset()
     shown: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    ungated: Set[int] = frozenset()
+    holdout: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -111,7 +118,7 @@ class Verdicts(Sequence[Verdict]):
 
     def discovery(self, i: int) -> Discovery | None:
         """What the false discovery correction says; None without a p-value, or for an unknown `is_canonical`."""
-        if np.isnan(self.p_value[i]):
+        if np.isnan(self.adjusted_p[i]):
             return None
         return Discovery(bool(self.significant[i]), float(self.adjusted_p[i]))
 
@@ -151,6 +158,20 @@ class Verdicts(Sequence[Verdict]):
     def window_trades(self) -> NDArray[np.int64]:
         """Trades that make a test window valid, shape (n,)."""
         return least_trades(self.observed[:, POSITION["sample_size"]], self.terms.config)
+
+    def pathway(self, i: int) -> str | None:
+        """How its evidence is weighed; None of an alias, and where nothing was decided."""
+        decided = STATUSES[self.status[i]] in (Status.PASSED, Status.REJECTED)
+        return pathway(self.terms.config, asked=decided and i not in self.ungated)
+
+    def computed(self, i: int) -> dict[str, object]:
+        """Column -> value, of what a run computes for the setup of a strategy that passed."""
+        forward = _forward(self.walked[i], self.observed[i])
+        return setup_columns(self.standings[i], self.discovery(i), self.splits[i], forward)
+
+    def ruled(self, i: int) -> dict[str, object]:
+        """Column -> value, of what the rules say about that setup."""
+        return ruled_columns(self.standings[i].mode, self.computed(i)["oos_exp_r"], self.terms.config.promotion)
 
     def windowed(self) -> list[tuple[int, Walked]]:
         """Positions and facts of the strategies that walk-forward has judged."""
@@ -219,10 +240,13 @@ class _Made:
         self._splits = [split if isinstance(split, SeasonSplit) else None for split in candidates.splits]
         self._p_value = np.array(candidates.p_values, dtype=np.float64)
         self._significant, self._adjusted_p = self._corrected(correction, about)
+        self._families = self._tested(correction, about)
         self._earns = correction.earns(self._p_value, self._observed[:, POSITION["expectancy_r"]])
         self._walked: dict[int, Walked] = {}
         self._standings: dict[int, Standing] = {}
         self.unanswered: set[int] = set()
+        self.ungated = candidates.ungated
+        self.holdout: dict[int, str] = {}
         for position in np.flatnonzero(self._gate != HELD).tolist():
             self.status[position] = Status.REJECTED
 
@@ -236,6 +260,12 @@ class _Made:
         else:
             adjusted, alpha, digits = about["fdr_p"], config.alpha, 6 if config.fdr_method != "raw" else 17
         return adjusted < alpha, np.array([round(value, digits) for value in adjusted.tolist()], dtype=np.float64)
+
+    def _tested(self, correction: Correction, about: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """How many strategies each one's p-value is corrected for; NaN where it is not among them."""
+        if self._of.terms.config.says_how_to_correct and "fdr_p" in about:
+            return about[TESTS]
+        return np.where(np.isnan(self._p_value), np.nan, correction.tested)
 
     def hear(self, position: int, answer: Answer) -> None:
         """What a worker has answered; a rejected strategy stays rejected, whatever became of its season split."""
@@ -258,7 +288,7 @@ class _Made:
         self._observed[position, OF_WINDOWS] = np.nan
 
     def _discovery(self, position: int) -> Discovery | None:
-        known = not np.isnan(self._p_value[position])
+        known = not np.isnan(self._adjusted_p[position])
         return Discovery(bool(self._significant[position]), self._adjusted_p[position]) if known else None
 
     def judge_windows(self) -> None:
@@ -294,8 +324,23 @@ class _Made:
     def promote(self, position: int, survivor: Survivor, not_null: Set[str]) -> None:
         """It passed all gates; what a setup needs may be missing."""
         years = survivor.years
-        standing = Standing(years.tested, years.all_positive, tuple(year.year for year in years.waived))
-        columns = computed_columns(standing, self._discovery(position)) | split_columns(self._splits[position])
+        waived = tuple(year.year for year in years.waived)
+        family = None if np.isnan(self._families[position]) else int(self._families[position])
+        config = self._of.terms.config
+        way = pathway(config, asked=family is not None or position not in self.ungated)
+        standing = Standing(
+            years.tested,
+            years.all_positive,
+            waived,
+            years.largest_share,
+            survivor.mode,
+            family,
+            way,
+            self.holdout.get(position),
+        )
+        forward = _forward(self._walked.get(position), self._observed[position])
+        columns = setup_columns(standing, self._discovery(position), self._splits[position], forward)
+        columns |= ruled_columns(survivor.mode, columns["oos_exp_r"], config.promotion)
         missing = [survivor.missing] if survivor.missing else []
         missing += [name for name, value in columns.items() if value is None and name in not_null]
         if missing:
@@ -329,7 +374,18 @@ class _Made:
             {place[i]: standing for i, standing in self._standings.items()},
             {place[i] for i in every_day if i in judged_ones},
             {name: column[order] for name, column in self._shown.items()},
+            {place[i] for i in self.ungated if i in place},
+            {place[i]: word for i, word in self.holdout.items() if i in place},
         )
+
+
+def _forward(walked: Walked | None, observed: NDArray[np.float64]) -> Forward | None:
+    """What a setup says of walk-forward, by the numbers of all gates."""
+    if walked is None:
+        return None
+    exp_r = float(observed[POSITION["agg_oos_exp_r"]])
+    wfe = float(observed[POSITION["wfe"]])
+    return Forward(int(observed[POSITION["valid_windows"]]), exp_r, None if math.isnan(wfe) else wfe, walked)
 
 
 def _joined(chunks: Sequence[NDArray[Any]], empty: tuple[int, ...], kind: type) -> NDArray[Any]:

@@ -36,14 +36,23 @@ def walkforward(outcomes: Outcomes, rules: WindowRules) -> Walked:
     UnusableStrategy
         An outcome that cannot be used.
     """
+    days = _trade_days(outcomes.days)
     if rules.last_day is not None:
         outcomes = outcomes.where(outcomes.days <= rules.last_day)
     count = outcomes.days.size
     if count == 0:
-        return Walked(0, _NO_WINDOWS)
+        return Walked(0, _NO_WINDOWS, *days)
     check_outcomes(outcomes)
     cut = _windows_of_trades if rules.window_trades else _windows_of_months
-    return Walked(count, cut(outcomes, rules))
+    return Walked(count, cut(outcomes, rules), *days)
+
+
+def _trade_days(days: NDArray[np.int32]) -> tuple[int, ...]:
+    """How many, the first and the last, whatever walk-forward looks at; nothing of days that no calendar has."""
+    if not days.size:
+        return (0,)
+    first, last = int(days[0]), int(days[-1])
+    return (1 + int(np.count_nonzero(np.diff(days))), first, last) if FIRST_DAY <= first <= last <= LAST_DAY else ()
 
 
 def holdout_of(outcomes: Outcomes, first_day: int) -> Holdout:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import UnusableStrategy
@@ -38,6 +38,7 @@ class Years(NamedTuple):
     positive: int = 0
     negative: tuple[int, ...] = ()
     waived: tuple[Year, ...] = ()
+    largest_share: float | None = None  # of the tested year that earned most in their total R; None: nothing earned
 
 
 NO_YEARS = Years()
@@ -57,9 +58,12 @@ def years_of(text: str | None, config: RunConfig, atr_by_year: Mapping[int, floa
         Valid JSON of the wrong shape (rules.md, section 1).
     """
     tested, positive, counting, lost = 0, 0, 0, []
-    for number, trades, avg_r in _tested(text, config.exclude_years):
+    total_r, largest_r = 0.0, -math.inf
+    for number, trades, avg_r, year_r in _tested(text, config.exclude_years):
         tested += 1
         positive += avg_r > 0
+        total_r += year_r
+        largest_r = max(largest_r, year_r)
         if trades >= config.min_trades_per_year:
             counting += 1
             if not avg_r > 0:
@@ -67,7 +71,8 @@ def years_of(text: str | None, config: RunConfig, atr_by_year: Mapping[int, floa
     lost.sort()
     waived = tuple(year for year in lost if _dormant(year, atr_by_year))
     negative = tuple(year.year for year in lost if year not in waived)
-    return Years(tested, positive == tested, counting, counting - len(lost), negative, waived)
+    share = largest_r / total_r if 0 < total_r < math.inf else None
+    return Years(tested, positive == tested, counting, counting - len(lost), negative, waived, share)
 
 
 def _dormant(year: Year, atr_by_year: Mapping[int, float]) -> bool:
@@ -77,15 +82,16 @@ def _dormant(year: Year, atr_by_year: Mapping[int, float]) -> bool:
 
 def parse_years(text: str | None, exclude_years: Iterable[int]) -> list[Year]:
     """Years of the JSON that are not excluded; empty when there are no yearly data. Raises UnusableStrategy."""
-    return [Year(number, trades, avg_r, avg_r > 0) for number, trades, avg_r in _tested(text, exclude_years)]
+    return [Year(number, trades, avg_r, avg_r > 0) for number, trades, avg_r, _ in _tested(text, exclude_years)]
 
 
-def _tested(text: str | None, exclude_years: Iterable[int]) -> Iterator[tuple[int, float, float]]:
-    """Number, trades and mean R of each year that is not excluded."""
+def _tested(text: str | None, exclude_years: Iterable[int]) -> Iterator[tuple[int, float, float, float]]:
+    """Number, trades, mean R and total R of each year that is not excluded."""
     for key, data in _load(text).items():
         number = _year_number(key)
         if number not in exclude_years:
-            yield number, *_numbers(number, data)
+            trades, avg_r = _numbers(number, data)
+            yield number, trades, avg_r, _total_r(data, trades * avg_r)
 
 
 def trades_and_r(text: str | None) -> list[tuple[int, float, float]]:
@@ -129,6 +135,17 @@ def _numbers(year: int, data: object) -> tuple[float, float]:
         if type(trades) is int and type(avg_r) is float and trades in _DOUBLES:
             return float(trades), avg_r
     return _odd_numbers(year, data)
+
+
+def _total_r(data: Any, computed: float) -> float:
+    """As it is stored; NaN where that is no number, as nothing that rejects depends on it."""
+    total_r = data.get("total_r")
+    if type(total_r) is float:
+        return total_r
+    if total_r is None:
+        return computed
+    number = as_double(total_r)
+    return math.nan if number is None else number
 
 
 def _odd_numbers(year: int, data: object) -> tuple[float, float]:

@@ -293,7 +293,7 @@ def _summary(run: _Run, verdicts: Verdicts, fdr: Mapping[str, int], facts: Facts
         **verdicts.counts(),
         "walkforward": None if config.no_walkforward else totals.walkforward_summary(verdicts, run.computer),
         "fdr": fdr,
-        "retired": totals.count_retired(verdicts, facts.active_setups),
+        "retired": totals.count_retired(verdicts, facts.unretired_setups),
         **totals.of_imported(verdicts),
         "total_s": round(run.watch.total_s, 3),
         "committed": False,
@@ -306,6 +306,7 @@ def _of_worlds(calibration: Calibration | None) -> dict[str, Any]:
 
 def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> list[str]:
     return [
+        *totals.unset_defaults(look.facts.catalogue.unset_defaults() if look.facts.waiting else {}),
         *totals.unknown_filters(look.candidates.filters, run.order.config.strict_filters),
         *totals.still_active(verdicts, look.facts.active_setups),
         *totals.left_waiting(unanswered),

@@ -82,9 +82,9 @@ def fdr_summary(verdicts: Verdicts, correction: Correction) -> dict[str, int]:
     }
 
 
-def count_retired(verdicts: Verdicts, active_setups: Set[str]) -> int:
-    """Setups that stop being active."""
-    return sum(verdicts.ids[i] in active_setups for status in RETIRING for i in verdicts.of(status))
+def count_retired(verdicts: Verdicts, unretired_setups: Set[str]) -> int:
+    """Setups that are no longer of any use."""
+    return sum(verdicts.ids[i] in unretired_setups for status in RETIRING for i in verdicts.of(status))
 
 
 def unknown_filters(waiting: Mapping[str, int], strict: bool) -> list[str]:
@@ -96,6 +96,14 @@ def unknown_filters(waiting: Mapping[str, int], strict: bool) -> list[str]:
     strictly = "--strict-filters applies those it knows, fails the others"
     use = f"waiting strategies use unknown filters, which are taken as every day ({strictly})"
     return [f"{sum(counts.values()):,} {use}: {named}"]
+
+
+def unset_defaults(defaults: Mapping[str, str]) -> list[str]:
+    """A sentence for columns of a setup that the user's table fills in, whatever the strategy is."""
+    if not defaults:
+        return []
+    named = plain(listed([f"{name} ({default})" for name, default in defaults.items()], MOST_NAMED))
+    return [f"no rule says what new setups have in {named}: the table's default decides; say it in [promotion]"]
 
 
 def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:

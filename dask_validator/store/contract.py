@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 import duckdb
 
+from dask_validator.config import Promotion
 from dask_validator.errors import InputError
-from dask_validator.store.kinds import BOOLEAN, DATE, KINDS, NUMBER, TEXT, TIMESTAMP, Wanted
+from dask_validator.rules.promotion import mode_column
+from dask_validator.store.kinds import BOOLEAN, DATE, NUMBER, TEXT, TIMESTAMP, Wanted, is_of, quoted
 from dask_validator.store.our_tables import EARLIER, LATEST, NEEDED, OUR_TABLES, SPLIT
+from dask_validator.store.ruled import NOTHING_ASKED, check_rules, said_names
 from dask_validator.store.trade_tables import ONLY_LOGS, TRADE_TABLES, refuse_others
 
 # From the strategy's own row into validated_setups, inside SQL.
@@ -32,6 +35,41 @@ PROMOTED = {  # computed by a run for each promoted strategy; optional in older 
     "fdr_adjusted_p": "DOUBLE",
 }
 OPTIONAL = {"experimental_strategies": SPLIT, "validated_setups": PROMOTED}
+
+# Read and written where the users' tables have them, never added: a default of theirs must decide nothing.
+READ_WHERE_THERE = {"stop_multiplier": NUMBER}
+WRITTEN_WHERE_THERE: dict[str, Wanted] = {
+    "experimental_strategies": {"rejection_reason": TEXT, "c8_oos_status": TEXT, "validation_pathway": TEXT},
+    "validated_setups": {
+        "stop_multiplier": NUMBER,
+        "n_trials_at_discovery": NUMBER,
+        "max_year_pct": NUMBER,
+        "era_dependent": BOOLEAN,
+        "wf_tested": BOOLEAN,
+        "wf_passed": BOOLEAN,
+        "wf_windows": NUMBER,
+        "wfe": NUMBER,
+        "oos_exp_r": NUMBER,
+        "noise_risk": BOOLEAN,
+        "first_trade_day": DATE,
+        "last_trade_day": DATE,
+        "trade_day_count": NUMBER,
+        "discovery_k": NUMBER,
+        "discovery_date": DATE,
+        "validation_pathway": TEXT,
+        "c8_oos_status": TEXT,
+        "verdict_ceiling": TEXT,
+        "pseudo_oos_window_start": DATE,
+        "pseudo_oos_window_end": DATE,
+        "validation_run_id": TEXT,
+        "promotion_git_sha": TEXT,
+    },
+}
+LEFT = {  # to the user, of what we know: a default there is no surprise
+    *("promoted_at", "promoted_from", "execution_spec", "family_hash", "is_family_head", "sharpe_ann_adj", "dsr_score"),
+    *("sr0_at_discovery", "wfe_verdict", "wfe_investigation_date", "wfe_investigation_notes"),
+    "slippage_validation_status",
+}
 
 KEYS = {"dask_validator_runs": ("PRIMARY KEY", ["run_id"])}
 
@@ -66,12 +104,14 @@ TABLES: dict[str, Wanted] = {
         "retirement_reason": TEXT,
     },
 }
-WRITTEN = {
+_WRITTEN = {
     "experimental_strategies": {"validation_status", "validation_notes", *SPLIT},
     "validated_setups": {*TABLES["validated_setups"], *PROMOTED},
 }
 KEPT_ON_CONFLICT = {"strategy_id", "promoted_at", "promoted_from"}  # in a setup that is there already
-
+UNRETIRED = (
+    "lower(validated_setups.status) IS DISTINCT FROM 'retired'"  # in SQL: who reads setups looks at lower(status)
+)
 
 _HAS_TABLE = (
     "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = ? AND schema_name = 'main' "
@@ -86,7 +126,7 @@ class Column(NamedTuple):
     name: str
     kind: str
     not_null: bool
-    has_default: bool
+    default: str | None  # in SQL
     generated_as: str | None  # the expression
 
 
@@ -103,6 +143,7 @@ class Catalogue(NamedTuple):
     """The tables of the contract as this database has them; column names in lower case."""
 
     tables: Mapping[str, Mapping[str, Column]]
+    promotion: Promotion = NOTHING_ASKED
 
     def lacking(self, table: str) -> dict[str, str]:
         """Optional columns that the table does not have yet, with the type to add."""
@@ -115,11 +156,49 @@ class Catalogue(NamedTuple):
     def needed_to_promote(self) -> list[str]:
         """Copied columns that must not be NULL in a promoted row."""
         needed = {"filter_type", "win_rate"} | self.not_null("validated_setups")
-        return [name for name in COPIED if name in needed]
+        return [name for name in self.copied if name in needed]
+
+    @property
+    def copied(self) -> list[str]:
+        """What a setup takes from the strategy's own row, inside SQL."""
+        return [*COPIED, *(name for name in self.promotion.copy if name not in COPIED)]
+
+    def has(self, table: str, name: str) -> bool:
+        """Whether the table has that column."""
+        return name in self.tables.get(table, ())
+
+    def where_there(self, table: str) -> dict[str, str]:
+        """What is written because this table happens to have it, and of what kind it is."""
+        wanted = {**WRITTEN_WHERE_THERE.get(table, {})}
+        if table == "validated_setups":
+            wanted[mode_column(self.promotion)] = TEXT
+        return {name: kind for name, kind in wanted.items() if self.has(table, name)}
+
+    def written(self, table: str) -> set[str]:
+        """All columns of a table of the user's that a run writes."""
+        names = self.written_by_every_run(table)
+        return names | said_names(self.promotion) if table == "validated_setups" else names
+
+    def written_by_every_run(self, table: str) -> set[str]:
+        """All columns of a table of the user's that a run writes, whatever its rules say."""
+        return _WRITTEN[table] | self.where_there(table).keys()
+
+    def read_where_there(self) -> dict[str, str]:
+        """What is read of a strategy because its table has it, and of what kind it is."""
+        wanted = {**READ_WHERE_THERE, mode_column(self.promotion): TEXT}
+        return {name: kind for name, kind in wanted.items() if self.has("experimental_strategies", name)}
+
+    def unset_defaults(self) -> dict[str, str]:
+        """By column of validated_setups that nobody sets in a new row: the default that the user's table sets there."""
+        nobodys = self.tables["validated_setups"].keys() - self.written("validated_setups") - LEFT
+        columns = (self.tables["validated_setups"][name] for name in sorted(nobodys))
+        return {c.name: c.default for c in columns if c.default not in (None, "NULL") and c.generated_as is None}
 
 
 def read_catalogue(
-    connection: duckdb.DuckDBPyConnection, of_source: Mapping[str, Wanted] = MappingProxyType({})
+    connection: duckdb.DuckDBPyConnection,
+    of_source: Mapping[str, Wanted] = MappingProxyType({}),
+    promotion: Promotion = NOTHING_ASKED,
 ) -> Catalogue:
     """The catalogue, checked against the contract.
 
@@ -127,6 +206,8 @@ def read_catalogue(
     ----------
     of_source
         Tables that the source of the outcomes needs besides (`sources.source.Source.tables`).
+    promotion
+        What the rules ask of it.
 
     Raises
     ------
@@ -134,19 +215,23 @@ def read_catalogue(
         A table or column is missing, is of another kind, or could not be filled by us.
     """
     needed = {**TABLES, **of_source}
-    tables, found = _columns(connection, [*needed, *OUR_TABLES, *TRADE_TABLES]), constraints(connection)
+    log = [promotion.run_log.lower()] if promotion.run_log else []
+    tables, found = _columns(connection, [*needed, *OUR_TABLES, *TRADE_TABLES, *log]), constraints(connection)
     missing = [table for table in needed if not tables[table]]
     if missing and not _can_do_without(connection, missing, tables):
         names = f"{', '.join(needed)} (docs/data-contract.md)"
         raise InputError(f"the database has no table {missing[0]}; needed {names}")
     for table in needed.keys() - set(missing):
         _check(table, tables[table], needed[table])
-    _check_fillable("validated_setups", tables["validated_setups"], WRITTEN["validated_setups"])
+    catalogue = Catalogue(tables, promotion)
+    _check_where_there(catalogue)
+    check_rules(connection, catalogue, catalogue.written_by_every_run("validated_setups"))
+    _check_fillable("validated_setups", tables["validated_setups"], catalogue.written("validated_setups"))
     for table in ("experimental_strategies", "validated_setups"):
         _check_key(table, found.get(table, []))
     _check_ours(connection, tables, found)
     refuse_others(connection, {table: {n: c.kind for n, c in tables[table].items()} for table in TRADE_TABLES})
-    return Catalogue(tables)
+    return catalogue
 
 
 def _can_do_without(
@@ -184,9 +269,11 @@ def _described(
 ) -> dict[str, Column]:
     # The catalogue has the expression of a generated column as its default, DESCRIBE has none. It also binds a view,
     # which fails here and not later when that would need what we may not reach.
-    defaults = dict(connection.execute(f'SELECT lower(column_name), "default" FROM (DESCRIBE {table})').fetchall())
+    defaults = dict(
+        connection.execute(f'SELECT lower(column_name), "default" FROM (DESCRIBE {quoted(table)})').fetchall()
+    )
     return {
-        name: Column(name, kind, not_null, defaults[name] is not None, None if defaults[name] else expression)
+        name: Column(name, kind, not_null, defaults[name], None if defaults[name] else expression)
         for name, kind, not_null, expression in columns
     }
 
@@ -259,8 +346,20 @@ def _check(table: str, columns: Mapping[str, Column], wanted: Mapping[str, str])
         raise InputError(f"table {table} has no column {', '.join(missing)}; add it, then run again")
     optional = {name: _KIND_OF[kind] for name, kind in OPTIONAL.get(table, {}).items() if name in columns}
     for name, kind in {**wanted, **optional}.items():
-        if columns[name].kind.split("(")[0] not in KINDS[kind]:  # ENUM and DECIMAL go on in parentheses
-            raise InputError(f"column {table}.{name} is {columns[name].kind}; needed {kind}")
+        _check_kind(table, columns[name], kind)
+
+
+def _check_kind(table: str, column: Column, kind: str) -> None:
+    if not is_of(column.kind, kind):
+        raise InputError(f"column {table}.{column.name} is {column.kind}; needed {kind}")
+
+
+def _check_where_there(catalogue: Catalogue) -> None:
+    for table in WRITTEN_WHERE_THERE:
+        for name, kind in catalogue.where_there(table).items():
+            _check_kind(table, catalogue.tables[table][name], kind)
+    for name, kind in catalogue.read_where_there().items():
+        _check_kind("experimental_strategies", catalogue.tables["experimental_strategies"][name], kind)
 
 
 def _check_key(table: str, found: Iterable[Constraint]) -> None:
@@ -269,7 +368,7 @@ def _check_key(table: str, found: Iterable[Constraint]) -> None:
 
 
 def _check_fillable(table: str, columns: Mapping[str, Column], ours: Collection[str]) -> None:
-    strange = [c.name for c in columns.values() if c.not_null and not c.has_default and c.name not in ours]
+    strange = [c.name for c in columns.values() if c.not_null and c.default is None and c.name not in ours]
     if strange:
         raise InputError(
             f"table {table} declares {', '.join(strange)} NOT NULL without a default, and we do not write it; "

@@ -35,12 +35,13 @@ from dask_validator.store.reader import (
     refuse_absent,
     survey,
 )
+from dask_validator.store.ruled import NOTHING_ASKED
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dask_validator.config import RunConfig
+    from dask_validator.config import Promotion, RunConfig
     from dask_validator.model import Session, Strategy
     from dask_validator.rules.families import Family
     from dask_validator.rules.filters import Features
@@ -56,6 +57,7 @@ class Database:
     path: Path
     source: Source  # of the outcomes
     waiting: str = WAITING  # the condition of the strategies to validate, in SQL
+    promotion: Promotion = NOTHING_ASKED  # what the rules ask of its tables
 
     @classmethod
     def at(
@@ -66,6 +68,7 @@ class Database:
         to_write: bool,
         instrument: str | None = None,
         retry_failed: bool = False,
+        promotion: Promotion = NOTHING_ASKED,
         wait_s: float = 0.0,
         say: Callable[[str], None] = lambda text: None,
         passing: lock.Passing = lambda pid: False,
@@ -83,13 +86,14 @@ class Database:
         if to_write:
             _refuse_unwritable(path)
         waiting = OR_FAILED if retry_failed else WAITING
-        look = partial(_look, path=path, source=source, instrument=instrument, waiting=waiting if to_write else None)
+        database = cls(Path(path).absolute(), source, waiting, promotion)
+        look = partial(_look, database=database, path=path, instrument=instrument, to_write=to_write)
         connection.read(path, look)
-        return cls(Path(path).absolute(), source, waiting)
+        return database
 
     def read_facts(self, instrument: str) -> Facts:
         """What a run needs to know beside the waiting strategies."""
-        return read_facts(self.path, instrument, self.waiting)
+        return read_facts(self.path, instrument, self.waiting, self.promotion)
 
     def read_family(self, instrument: str, catalogue: Catalogue, config: RunConfig) -> Family:
         """The strategies whose p-values the rules correct for each other."""
@@ -101,7 +105,7 @@ class Database:
 
     def read_strategy(self, strategy_id: str) -> Stored:
         """One row, waiting or not."""
-        return read_strategy(self.path, strategy_id)
+        return read_strategy(self.path, strategy_id, self.promotion)
 
     @contextmanager
     def surveyed(self, instrument: str, catalogue: Catalogue) -> Iterator[Future[Survey]]:
@@ -163,16 +167,16 @@ class Database:
 
 
 def _look(
-    opened: duckdb.DuckDBPyConnection, path: str | Path, source: Source, instrument: str | None, waiting: str | None
+    opened: duckdb.DuckDBPyConnection, database: Database, path: str | Path, instrument: str | None, *, to_write: bool
 ) -> None:
-    """Raise InputError for what no run could use; `waiting` are the strategies that are to be updated, if any."""
+    """Raise InputError for what no run could use; `path` as the user spells it."""
     connection.refuse_truncated(opened, path)
     refuse_macros(opened)
-    catalogue = read_catalogue(opened, source.tables)
+    catalogue = read_catalogue(opened, database.source.tables, database.promotion)
     if instrument is not None:
         refuse_absent(opened, path, instrument)
-        if waiting is not None:
-            refuse_obstacles(opened, catalogue, Waiting(instrument, waiting))
+        if to_write:
+            refuse_obstacles(opened, catalogue, Waiting(instrument, database.waiting))
 
 
 def _refuse_unwritable(path: str | Path) -> None:

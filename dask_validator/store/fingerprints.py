@@ -13,6 +13,7 @@ import duckdb
 from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SESSIONS, SIZE
 from dask_validator.store.contract import TABLES, Catalogue
 from dask_validator.store.file_state import FileState
+from dask_validator.store.kinds import quoted
 from dask_validator.store.our_tables import SPLIT
 from dask_validator.store.trade_tables import LOGS, TRADE_TABLES
 
@@ -65,10 +66,14 @@ def read_fingerprints(connection: duckdb.DuckDBPyConnection, catalogue: Catalogu
 
 def _strategy_columns(catalogue: Catalogue) -> list[str]:
     there = catalogue.tables["experimental_strategies"]
-    return [name for name in TABLES["experimental_strategies"] if name not in _VERDICT] + [
-        name if name in there else f"NULL::{kind}"
-        for name, kind in SPLIT.items()  # another run may add them meanwhile
-    ]
+    return (
+        [name for name in TABLES["experimental_strategies"] if name not in _VERDICT]
+        + [
+            name if name in there else f"NULL::{kind}"
+            for name, kind in SPLIT.items()  # another run may add them meanwhile
+        ]
+        + [quoted(name) for name in dict.fromkeys([*catalogue.read_where_there(), *catalogue.promotion.copy])]
+    )
 
 
 def _feature_columns(catalogue: Catalogue) -> list[str]:

@@ -15,3 +15,13 @@ KINDS = {
     DATE: ("DATE",),
     BOOLEAN: ("BOOLEAN",),
 }
+
+
+def is_of(declared: str, kind: str) -> bool:
+    """Whether a declared type is of a kind; ENUM and DECIMAL go on in parentheses."""
+    return declared.split("(")[0] in KINDS[kind]
+
+
+def quoted(name: str) -> str:
+    """A name in SQL, whatever it is."""
+    return '"' + name.replace('"', '""') + '"'

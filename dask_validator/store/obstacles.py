@@ -11,9 +11,11 @@ import duckdb
 
 from dask_validator.errors import InputError
 from dask_validator.model import Status
+from dask_validator.rules.promotion import PATHWAYS
 from dask_validator.rules.seasons import SEASON_VERDICTS
-from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, WRITTEN, Catalogue, Constraint, constraints
-from dask_validator.store.kinds import TEXT
+from dask_validator.store.contract import KEPT_ON_CONFLICT, Catalogue, Constraint, constraints
+from dask_validator.store.kinds import quoted
+from dask_validator.store.ruled import ruled_texts
 
 MOST_NAMED = 3
 # All that we write to columns of text that is neither free nor copied.
@@ -22,12 +24,13 @@ VOCABULARY = {
     ("experimental_strategies", "dst_verdict"): list(SEASON_VERDICTS),
     ("validated_setups", "dst_verdict"): list(SEASON_VERDICTS),
     ("validated_setups", "status"): ["active", "retired"],
+    ("experimental_strategies", "validation_pathway"): list(PATHWAYS),
+    ("validated_setups", "validation_pathway"): list(PATHWAYS),
 }
-FREE = {"validation_notes", "retirement_reason", "regime_waivers"}
+_NOTES = {"validation_notes", "retirement_reason", "regime_waivers", "rejection_reason"}
+FREE = {*_NOTES, "validation_run_id", "promotion_git_sha"}
 _IDS = {"strategy_id": "strategy_id", "promoted_from": "strategy_id"}
-# By column of validated_setups: the one of experimental_strategies that its text is copied from.
-_SOURCES = {**{name: name for name, kind in COPIED.items() if kind == TEXT}, **_IDS}
-
+_TABLES = ("experimental_strategies", "validated_setups")
 
 _INDEXED = {"PRIMARY KEY", "UNIQUE", "FOREIGN KEY"}
 
@@ -48,10 +51,10 @@ def refuse_obstacles(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue
     """Raise InputError for all that a commit of these strategies would fail at, one kind at a time."""
     _refuse(_generated(catalogue), "a run writes them; make them plain columns")
     _refuse(_narrow(connection, catalogue), "a run writes these values; widen the column, or make it VARCHAR")
-    _refuse(_forbidden(connection), "a run writes these values; widen the constraint")
+    _refuse(_forbidden(connection, catalogue), "a run writes these values; widen the constraint")
     _refuse(_unknown_copies(connection, catalogue, waiting), "promotion copies them; widen the column")
     _refuse(
-        (found for table in WRITTEN for found in _pinned(connection, catalogue, table, waiting)),
+        (found for table in _TABLES for found in _pinned(connection, catalogue, table, waiting)),
         "DuckDB refuses to update such rows: drop the index or constraint",
     )
 
@@ -62,22 +65,23 @@ def _refuse(found: Iterable[str], why: str) -> None:
 
 
 def _generated(catalogue: Catalogue) -> Iterator[str]:
-    for table, names in WRITTEN.items():
-        columns = catalogue.tables[table]
+    for table in _TABLES:
+        names, columns = catalogue.written(table), catalogue.tables[table]
         if generated := sorted(name for name in names & columns.keys() if columns[name].generated_as is not None):
             yield f"{table} generates {', '.join(generated)}"
 
 
 def _narrow(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Iterator[str]:
     """Columns whose ENUM lacks a value that every run may write."""
-    for table, names in WRITTEN.items():
-        for name in sorted(names & catalogue.tables[table].keys()):
+    vocabulary = _vocabulary(catalogue)
+    for table in _TABLES:
+        for name in sorted(catalogue.written(table) & catalogue.tables[table].keys()):
             kind = catalogue.tables[table][name].kind
             if not kind.startswith("ENUM"):
                 continue
             if name in FREE:
                 yield f"{table}.{name} is an ENUM and lacks notes, which are free text"
-            elif values := VOCABULARY.get((table, name)):
+            elif values := vocabulary.get((table, name)):
                 query = (
                     f"SELECT value FROM (SELECT unnest(?::VARCHAR[]) AS value) WHERE TRY_CAST(value AS {kind}) IS NULL"
                 )
@@ -85,11 +89,20 @@ def _narrow(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Iter
                     yield f"{table}.{name} is an ENUM and lacks {', '.join(value for (value,) in lacking)}"
 
 
-def _forbidden(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+def _vocabulary(catalogue: Catalogue) -> dict[tuple[str, str], list[str]]:
+    """By table and column, every text that a run may write there."""
+    found = {**VOCABULARY}
+    for name, values in ruled_texts(catalogue.promotion).items():
+        found["validated_setups", name] = [*found.get(("validated_setups", name), []), *values]
+    return found
+
+
+def _forbidden(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue) -> Iterator[str]:
     """CHECK constraints on one column, which do not admit what every run may write."""
-    for table in WRITTEN:
+    vocabulary = _vocabulary(catalogue)
+    for table in _TABLES:
         for kind, expression, names, _ in constraints(connection).get(table, []):
-            values = VOCABULARY.get((table, names[0])) if kind == "CHECK" and len(names) == 1 else None
+            values = vocabulary.get((table, names[0])) if kind == "CHECK" and len(names) == 1 else None
             if not values:
                 continue
             query = f"SELECT {names[0]} FROM (SELECT unnest(?::VARCHAR[]) AS {names[0]}) WHERE NOT {expression}"
@@ -99,7 +112,7 @@ def _forbidden(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
 
 
 def _unknown_copies(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, waiting: Waiting) -> Iterator[str]:
-    for name, source in _SOURCES.items():
+    for name, source in ({name: name for name in catalogue.copied} | _IDS).items():
         kind = catalogue.tables["validated_setups"][name].kind
         if not kind.startswith("ENUM"):
             continue
@@ -130,7 +143,7 @@ def _pinned(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, table: 
 
 def _touched(catalogue: Catalogue, table: str, found: Iterable[Constraint]) -> set[str]:
     """The columns that DuckDB updates with ours: what a CHECK sees beside them, and what is generated of them."""
-    updated = WRITTEN[table] - KEPT_ON_CONFLICT
+    updated = catalogue.written(table) - KEPT_ON_CONFLICT
     for kind, _, names, _ in found:
         if kind == "CHECK" and updated & set(names):
             updated |= set(names)
@@ -163,14 +176,10 @@ def _referring(connection: duckdb.DuckDBPyConnection, table: str, waiting: Waiti
         name
         for name, columns, referenced in foreign_keys
         if connection.execute(
-            f"SELECT 1 FROM {table} t JOIN {_quoted(name)} c "
-            f"ON ({', '.join(f't.{_quoted(column)}' for column in referenced)}) "
-            f"= ({', '.join(f'c.{_quoted(column)}' for column in columns)}) "
+            f"SELECT 1 FROM {table} t JOIN {quoted(name)} c "
+            f"ON ({', '.join(f't.{quoted(column)}' for column in referenced)}) "
+            f"= ({', '.join(f'c.{quoted(column)}' for column in columns)}) "
             f"WHERE t.strategy_id IN ({waiting.ids}) LIMIT 1",
             [waiting.instrument],
         ).fetchone()
     ]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

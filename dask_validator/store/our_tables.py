@@ -43,6 +43,14 @@ RESULTS = {  # one row a run and strategy
     "years_tested": "INTEGER",  # of those that passed
     "all_years_positive": "BOOLEAN",
     "regime_waivers": "VARCHAR",
+    "trade_days": "INTEGER",  # with an outcome, where walk-forward judged
+    "first_trade_day": "DATE",
+    "last_trade_day": "DATE",
+    "year_share": "DOUBLE",  # of those that passed: of the year that earned most in the total R
+    "mode": "VARCHAR",  # of those that passed: as the rules name it; NULL: the ordinary one
+    "family": "INTEGER",  # of those that passed: how many strategies p is corrected for
+    "gated": "BOOLEAN",  # whether the gates over all strategies apply to it
+    "holdout": "VARCHAR",  # what the holdout says, in a word
     "every_day": "BOOLEAN",  # walk-forward took every day, because the filter is unknown
     "row_hash": "UBIGINT",
     "outcomes_hash": "UBIGINT",

@@ -10,13 +10,17 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.config import Promotion
 from dask_validator.errors import InputError
 from dask_validator.model import TRADE_LOG, Outlook, R, Strategy
 from dask_validator.rules.fdr import Correction
+from dask_validator.rules.promotion import mode_column
 from dask_validator.store.connection import make_room, read, reading, with_room
-from dask_validator.store.contract import Catalogue, read_catalogue
+from dask_validator.store.contract import UNRETIRED, Catalogue, read_catalogue
 from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, row_fingerprint
+from dask_validator.store.kinds import quoted
 from dask_validator.store.past_runs import LastRun, last_run
+from dask_validator.store.ruled import NOTHING_ASKED
 from dask_validator.store.trade_tables import LOGS, ONLY_LOGS
 
 if TYPE_CHECKING:
@@ -54,6 +58,7 @@ class Facts(NamedTuple):
     p_values: NDArray[np.float64]  # of all canonical strategies that have one, no NaN, in no order
     expectancies: NDArray[np.float64]  # mean R of the same strategies, NaN where it is unknown
     active_setups: frozenset[str]  # strategy_ids that are promoted now
+    unretired_setups: frozenset[str]  # and all whose setup is of any use still
     setups_not_null: frozenset[str]  # columns that validated_setups declares NOT NULL
     catalogue: Catalogue  # as long as the database is kept open, it need not be read again
     last_run: LastRun | None = None  # looked up only when nothing is waiting
@@ -72,7 +77,9 @@ class Survey(NamedTuple):
     fingerprints: Fingerprints  # by table and source
 
 
-def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Facts:
+def read_facts(
+    path: str | Path, instrument: str, waiting: str = WAITING, promotion: Promotion = NOTHING_ASKED
+) -> Facts:
     """Read what is small; `waiting` is the condition of the strategies to validate.
 
     Raises
@@ -80,11 +87,11 @@ def read_facts(path: str | Path, instrument: str, waiting: str = WAITING) -> Fac
     InputError
         The database cannot be read or does not keep docs/data-contract.md.
     """
-    return read(path, lambda connection: _facts(connection, instrument, waiting))
+    return read(path, lambda connection: _facts(connection, instrument, waiting, promotion))
 
 
-def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str) -> Facts:
-    catalogue = read_catalogue(connection)
+def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str, promotion: Promotion) -> Facts:
+    catalogue = read_catalogue(connection, promotion=promotion)
     refuse_repeated_features(connection, catalogue, instrument)
     refuse_nameless(connection, instrument, waiting)
     count = _count_waiting(connection, instrument, waiting)
@@ -94,7 +101,8 @@ def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str)
         _atr_by_year(connection, catalogue, instrument),
         p_values,
         expectancies,
-        _active_setups(connection),
+        _setups(connection, "lower(status) = 'active'"),
+        _setups(connection, UNRETIRED),
         catalogue.not_null("validated_setups"),
         catalogue,
         None if count else last_run(connection, instrument),
@@ -157,7 +165,7 @@ class Stored(NamedTuple):
     canonical_id: str | None = None  # the strategy that an alias stands for, where the database tells
 
 
-def read_strategy(path: str | Path, strategy_id: str) -> Stored:
+def read_strategy(path: str | Path, strategy_id: str, promotion: Promotion = NOTHING_ASKED) -> Stored:
     """The row of that id.
 
     Raises
@@ -165,10 +173,10 @@ def read_strategy(path: str | Path, strategy_id: str) -> Stored:
     InputError
         There is none, or it has no instrument.
     """
-    return read(path, lambda connection: _stored(connection, path, strategy_id))
+    return read(path, lambda connection: _stored(connection, path, strategy_id, promotion))
 
 
-def _stored(connection: duckdb.DuckDBPyConnection, path: str | Path, strategy_id: str) -> Stored:
+def _stored(connection: duckdb.DuckDBPyConnection, path: str | Path, strategy_id: str, promotion: Promotion) -> Stored:
     found = connection.execute(
         "SELECT instrument, validation_status, validation_notes FROM experimental_strategies "
         "WHERE strategy_id = ? AND instrument IS NOT NULL",
@@ -182,7 +190,7 @@ def _stored(connection: duckdb.DuckDBPyConnection, path: str | Path, strategy_id
         ).fetchall()
         hint = f"; the nearest are {', '.join(name for (name,) in alike)}" if alike else ""
         raise InputError(f"got the strategy {strategy_id!r}, which {path} does not have{hint}")
-    catalogue = read_catalogue(connection)
+    catalogue = read_catalogue(connection, promotion=promotion)
     query, parameters = _waiting(found[0], "strategy_id = ?", catalogue)
     row = connection.execute(query, [*parameters, strategy_id]).fetchone()
     instrument, status, note = found
@@ -260,6 +268,7 @@ def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, 
     missing = ", ".join(f"CASE WHEN {name} IS NULL THEN '{name}' END" for name in catalogue.needed_to_promote())
     columns = {name: f"{name}::DOUBLE" if name in DOUBLES else name for name in Strategy._fields}
     columns |= {name: f"NULL::{kind}" for name, kind in lacking.items()}
+    columns |= _where_there(catalogue)
     columns["missing"] = f"concat_ws(', ', {missing})"
     columns["fingerprint"] = row_fingerprint(catalogue)
     columns |= dict.fromkeys(("mean_result", "mean_cost", "log_remark"), "NULL")
@@ -272,6 +281,15 @@ def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, 
         columns["log_refused"] = f"CASE WHEN l.log_unit IS NULL THEN {columns['log_refused']} ELSE l.log_refused END"
     query = f"SELECT {', '.join(columns.values())} FROM {table} WHERE instrument = ? AND {waiting}"
     return query, [instrument]
+
+
+def _where_there(catalogue: Catalogue) -> dict[str, str]:
+    stop, mode = "stop_multiplier", mode_column(catalogue.promotion)
+    there = catalogue.read_where_there()
+    return {
+        stop: f"{stop}::DOUBLE" if stop in there else "NULL::DOUBLE",
+        "mode": f"{quoted(mode)}::VARCHAR" if mode in there else "NULL::VARCHAR",
+    }
 
 
 def all_imported(path: str | Path, instrument: str) -> bool:
@@ -316,6 +334,6 @@ def _tested(connection: duckdb.DuckDBPyConnection, instrument: str) -> tuple[NDA
     return np.asarray(columns["p"], dtype=np.float64), np.asarray(columns["r"], dtype=np.float64)
 
 
-def _active_setups(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    rows = connection.execute("SELECT strategy_id FROM validated_setups WHERE status = 'active'").fetchall()
+def _setups(connection: duckdb.DuckDBPyConnection, condition: str) -> frozenset[str]:
+    rows = connection.execute(f"SELECT strategy_id FROM validated_setups WHERE {condition}").fetchall()
     return frozenset(strategy_id for (strategy_id,) in rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import duckdb
@@ -11,11 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import InputError
-from dask_validator.model import EPOCH, PLAN, TRADE_LOG, WINDOW_TABLE, SeasonSplit, Status, Walked, check_windows
+from dask_validator.model import (
+    EPOCH,
+    PLAN,
+    TRADE_LOG,
+    WINDOW_TABLE,
+    SeasonSplit,
+    Status,
+    Walked,
+    check_days,
+    check_windows,
+)
 from dask_validator.rules.counting import CODE
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
 from dask_validator.rules.of_all import SHOWN
-from dask_validator.rules.promotion import Standing
+from dask_validator.rules.promotion import Standing, pathway
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.contract import TABLES
 from dask_validator.store.fetched import doubles
@@ -35,8 +45,19 @@ def numbers(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
         "significant": verdicts.significant,
         "earns": verdicts.earns,
         "keeps_split": verdicts.keeps_split,
+        "gated": ~np.isin(np.arange(len(verdicts)), list(verdicts.ungated)),
+        **_trade_days(verdicts),
         "every_day": np.isin(np.arange(len(verdicts)), list(verdicts.every_day)),
     }
+
+
+def _trade_days(verdicts: Verdicts) -> dict[str, NDArray[np.float64]]:
+    """NaN where there is none."""
+    found = np.full((3, len(verdicts)), np.nan)
+    for i, facts in verdicts.windowed():
+        if facts.trade_days > 0:
+            found[:, i] = facts.trade_days, facts.first_day, facts.last_day
+    return dict(zip(_TRADE_DAYS, found, strict=True))
 
 
 def windows(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
@@ -48,6 +69,8 @@ def windows(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
     return {"row": owner, **{name: np.ascontiguousarray(table[name]) for name in WINDOW_TABLE.names or ()}}
 
 
+_TRADE_DAYS = ("trade_days", "first_trade_day", "last_trade_day")
+_OF_PASSED = ("years_tested", "all_years_positive", "regime_waivers", "year_share", "mode", "family")
 _ROW = [name for name in TABLES["experimental_strategies"] if not name.startswith("validation_")]
 _HASHED_ROWS = f"""
     CREATE TEMP TABLE hashed_rows AS
@@ -64,9 +87,12 @@ def insert_results(run_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     columns = {name: f"CASE WHEN NOT isnan({source}) THEN {source} END" for name, source in columns.items()}
     columns |= {name: f"CASE WHEN NOT isnan(n.p_value) THEN n.{name} END" for name in ("significant", "earns")}
     columns |= {name: f"s.{name}" for name in SPLIT}
-    columns |= {name: f"n.{name}" for name in ("keeps_split", "every_day")}
-    columns |= {name: f"p.{name}" for name in ("years_tested", "all_years_positive", "regime_waivers")}
-    columns |= {name: f"v.{name}" for name in ("strategy_id", "phase", "gate", "reason", "remark", "dst_verdict")}
+    columns |= {name: f"n.{name}" for name in ("keeps_split", "every_day", "gated")}
+    columns |= {name: f"CASE WHEN NOT isnan(n.{name}) THEN n.{name}::INTEGER END" for name in _TRADE_DAYS}
+    columns |= {name: f"DATE '{EPOCH}' + ({columns[name]})" for name in _TRADE_DAYS[1:]}
+    columns |= {name: f"p.{name}" for name in _OF_PASSED}
+    of_all = ("strategy_id", "phase", "gate", "reason", "remark", "holdout", "dst_verdict")
+    columns |= {name: f"v.{name}" for name in of_all}
     columns |= {"run_id": "?", "verdict": "v.status", "row_hash": "h.row_hash", "outcomes_hash": "h.outcomes_hash"}
     yield _HASHED_ROWS, ()
     query = f"""
@@ -105,7 +131,9 @@ def read_verdicts(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Ter
 def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, strategy_id: str) -> Verdicts:
     there = _columns_there(connection, "dask_validator_results")
     one, parameters = ("AND strategy_id = ?", [run_id, strategy_id]) if strategy_id else ("", [run_id])
-    known = ", ".join(name if name in there else f"NULL::{kind} AS {name}" for name, kind in RESULTS.items())
+    known = ", ".join(
+        _read_as(name, kind) if name in there else f"NULL::{kind} AS {name}" for name, kind in RESULTS.items()
+    )
     found = connection.execute(
         f"SELECT {known} FROM dask_validator_results WHERE run_id = ? {one} ORDER BY strategy_id", parameters
     ).fetchnumpy()
@@ -116,8 +144,8 @@ def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, stra
     decided = [code in (CODE[Status.PASSED], CODE[Status.REJECTED]) for code in status]
     splits = [SeasonSplit(*row) for row in zip(*(columns[name].tolist() for name in SPLIT), strict=True)]
     windows = _read_windows(connection, parameters, one)
-    outcomes = observed[:, POSITION["outcomes"]]
-    nothing = np.empty(0, dtype=WINDOW_TABLE)
+    ungated = {i for i, value in enumerate(columns["gated"].tolist()) if value is False}
+    walked = _walked(columns, observed[:, POSITION["outcomes"]], windows)
     return Verdicts(
         terms,
         ids,
@@ -128,15 +156,22 @@ def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, stra
         _texts(columns["remark"]),
         [split if has else None for split, has in zip(splits, decided, strict=True)],
         columns["keeps_split"].astype(np.bool_),
-        [None if np.isnan(n) else Walked(int(n), windows.get(i, nothing)) for i, n in zip(ids, outcomes, strict=True)],
+        walked,
         doubles(found["p_value"]),
         doubles(found["adjusted_p"]),
         np.array([bool(value) for value in columns["significant"]], dtype=np.bool_),
         np.array([bool(value) for value in columns["earns"]], dtype=np.bool_),
-        _standings(columns, status),
+        _standings(columns, status, terms, ungated),
         set(np.flatnonzero(columns["every_day"].astype(np.bool_)).tolist()),
         {} if all(_is_empty(found[name]) for name in SHOWN) else {name: doubles(found[name]) for name in SHOWN},
+        ungated,
+        {i: word for i, word in enumerate(columns["holdout"].tolist()) if word is not None},
     )
+
+
+def _read_as(name: str, kind: str) -> str:
+    """Days as numbers, since 1970-01-01."""
+    return f"{name} - DATE '{EPOCH}' AS {name}" if kind == "DATE" else name
 
 
 def _is_empty(column: Any) -> bool:
@@ -160,13 +195,33 @@ def _texts(column: NDArray[Any]) -> list[str]:
     return column.tolist()  # type: ignore[no-any-return]
 
 
-def _standings(columns: Mapping[str, NDArray[Any]], status: NDArray[np.int8]) -> dict[int, Standing]:
-    names = ("years_tested", "all_years_positive", "regime_waivers")
-    return {
-        i: Standing(tested, positive, tuple(map(int, json.loads(waivers or "[]"))))
-        for i in np.flatnonzero(status == CODE[Status.PASSED]).tolist()
-        for tested, positive, waivers in [[columns[name][i] for name in names]]
-    }
+def _walked(
+    columns: Mapping[str, NDArray[Any]], outcomes: NDArray[np.float64], windows: Mapping[str, NDArray[np.void]]
+) -> list[Walked | None]:
+    nothing = np.empty(0, dtype=WINDOW_TABLE)
+    found: list[Walked | None] = []
+    for i, (strategy_id, n) in enumerate(zip(columns["strategy_id"], outcomes.tolist(), strict=True)):
+        if np.isnan(n):
+            found.append(None)
+            continue
+        count, *days = (columns[name][i] for name in _TRADE_DAYS)
+        known = () if count is None else (int(count), *map(int, days))
+        check_days(known[1:])
+        facts = Walked(int(n), windows.get(strategy_id, nothing), *known)
+        found.append(facts if known or n else facts._replace(trade_days=0))
+    return found
+
+
+def _standings(
+    columns: Mapping[str, NDArray[Any]], status: NDArray[np.int8], terms: Terms, ungated: Set[int]
+) -> dict[int, Standing]:
+    found = {}
+    for i in np.flatnonzero(status == CODE[Status.PASSED]).tolist():
+        tested, positive, waivers, share, mode, family = (columns[name][i] for name in _OF_PASSED)
+        way = pathway(terms.config, asked=family is not None or i not in ungated)
+        waived = tuple(map(int, json.loads(waivers or "[]")))
+        found[i] = Standing(tested, positive, waived, share, mode, family, way, columns["holdout"][i])
+    return found
 
 
 def _read_windows(

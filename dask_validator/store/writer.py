@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,29 +14,25 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.config import Promotion
 from dask_validator.errors import ChangedMeanwhile, DatabaseHeld, InputError, NotCommitted
-from dask_validator.model import PLAN, OutcomeKey, Status
+from dask_validator.model import PLAN, OutcomeKey
 from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.gates import GATES, HELD
-from dask_validator.rules.promotion import computed_columns
+from dask_validator.rules.promotion import ruled_names
 from dask_validator.rules.verdicts import Verdicts
+from dask_validator.store import setups
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line, with_room
-from dask_validator.store.contract import COPIED, KEPT_ON_CONFLICT, OPTIONAL, Catalogue, read_catalogue
+from dask_validator.store.contract import OPTIONAL, Catalogue, read_catalogue
 from dask_validator.store.file_state import file_state
 from dask_validator.store.fingerprints import Seen, read_fingerprints
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import refuse_if_open_here
 from dask_validator.store.our_tables import CREATE_LATEST, EARLIER, OUR_TABLES, SPLIT
 from dask_validator.store.results import INSERT_WINDOWS, insert_results, numbers, windows
+from dask_validator.store.ruled import as_text
+from dask_validator.store.setups import COMPUTED, STANDING, Statement
 
-_COMPUTED = {
-    "years_tested": "INTEGER",
-    "all_years_positive": "BOOLEAN",
-    "regime_waivers": "VARCHAR",
-    "regime_waiver_count": "INTEGER",
-    "fdr_significant": "BOOLEAN",
-    "fdr_adjusted_p": "DOUBLE",
-}
 # The array of each type and what stands in it for NULL: an array with None in it has its type guessed from a sample.
 _ARRAYS: dict[str, tuple[type, Any]] = {
     "DOUBLE": (np.float64, 0.0),
@@ -82,13 +79,6 @@ IMPATIENT = Patience()
 LONGEST_PAUSE_S = 5.0
 
 
-class Statement(NamedTuple):
-    """One SQL statement of the transaction and its parameters."""
-
-    sql: str
-    parameters: tuple[Any, ...] = ()
-
-
 class Column(NamedTuple):
     """One column; an empty or all-NULL one must not be left to guess its type."""
 
@@ -128,6 +118,8 @@ def _of_all(verdicts: Verdicts) -> ComputedTable:
         "gate": Column("VARCHAR", [gate and gate.name for gate in gates]),
         "reason": Column("VARCHAR", verdicts.reasons),
         "remark": Column("VARCHAR", verdicts.remarks),
+        "pathway": Column("VARCHAR", [verdicts.pathway(i) for i in rows]),
+        "holdout": Column("VARCHAR", [verdicts.holdout.get(i) for i in rows]),
         "writes_split": Column("BOOLEAN", [verdicts.writes_split(i) for i in rows]),
         "dst_verdict": Column("VARCHAR", [split and split.verdict for split in splits]),
     }
@@ -144,10 +136,16 @@ def _of_seasons(verdicts: Verdicts) -> ComputedTable:
 
 
 def _of_promoted(verdicts: Verdicts) -> ComputedTable:
-    found = [(i, computed_columns(of, verdicts.discovery(i))) for i, of in verdicts.standings.items()]
-    columns = {"strategy_id": Column("VARCHAR", [verdicts.ids[i] for i, _ in found])}
-    for name, kind in _COMPUTED.items():
-        columns[name] = Column(kind, [of[name] for _, of in found])
+    """What the rules say comes as text: it is cast where it is written."""
+    columns = {"strategy_id": Column("VARCHAR", [verdicts.ids[i] for i in verdicts.standings])}
+    for name, kind in STANDING.items():
+        columns[name] = Column(kind, [getattr(of, name) for of in verdicts.standings.values()])
+    computed = [verdicts.computed(i) for i in verdicts.standings]
+    for name, kind in COMPUTED.items():
+        columns[name] = Column(kind, [of[name] for of in computed])
+    ruled = [verdicts.ruled(i) for i in verdicts.standings]
+    for position, name in enumerate(ruled_names(verdicts.terms.config.promotion)):
+        columns[f"ruled_{position}"] = Column("VARCHAR", [as_text(of[name]) for of in ruled])
     return ComputedTable("computed_promoted", columns)
 
 
@@ -177,14 +175,14 @@ def commit(
     ChangedMeanwhile
         The instrument's rows are not those that were seen.
     """
-    made = computed(verdicts, seen.hashes)
+    made, asked = computed(verdicts, seen.hashes), verdicts.terms.config.promotion
     connection = _open(path, patience, connect)
     try:
         with ctrl_c_stays_ctrl_c():
             # That nobody has written since is cheaper to see than that it matters.
             if file_state(path, seen.source.path) != seen.file:
-                with_room(connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen))
-            with_room(connection, path, lambda: _transact(connection, record, made))
+                with_room(connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen, asked))
+            with_room(connection, path, lambda: _transact(connection, record, verdicts, made))
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
@@ -209,14 +207,14 @@ def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> 
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
-def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, made: Computed) -> None:
+def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts: Verdicts, made: Computed) -> None:
     connection.execute("BEGIN TRANSACTION")
     try:
         for table in made.tables:
             _fill(connection, table)
         for name, columns in made.columns.items():
             connection.register(name, dict(columns))
-        for sql, parameters in _statements(connection, record):
+        for sql, parameters in _statements(connection, record, verdicts):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
     except BaseException:
@@ -244,9 +242,11 @@ def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, instrument: str, seen: Seen) -> None:
+def _refuse_if_changed(
+    connection: duckdb.DuckDBPyConnection, instrument: str, seen: Seen, promotion: Promotion
+) -> None:
     refuse_macros(connection)
-    catalogue = read_catalogue(connection, seen.source.tables)
+    catalogue = read_catalogue(connection, seen.source.tables, promotion)
     found = read_fingerprints(connection, catalogue, instrument)
     found[seen.source.name] = seen.source.survey(connection, instrument).fingerprint
     if changed := [name for name, fingerprint in seen.fingerprints.items() if found[name] != fingerprint]:
@@ -255,8 +255,8 @@ def _refuse_if_changed(connection: duckdb.DuckDBPyConnection, instrument: str, s
         )
 
 
-def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> Iterator[Statement]:
-    catalogue = read_catalogue(connection)
+def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts: Verdicts) -> Iterator[Statement]:
+    catalogue = read_catalogue(connection, promotion=verdicts.terms.config.promotion)
     row = "strategy_id" if "rowid" in catalogue.tables["experimental_strategies"] else "rowid"  # a column hides numbers
     yield from _missing_columns(catalogue)
     for table, columns in OUR_TABLES.items():
@@ -267,13 +267,16 @@ def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord) -> Ite
     yield Statement(_IN_TABLE_ORDER.format(row=row))
     yield _update({"validation_status": "status", "validation_notes": "note"}, row)
     yield _update({name: name for name in SPLIT}, row, "AND v.writes_split")
-    yield _promotion(record)
-    yield Statement(
-        "UPDATE validated_setups SET status = 'retired', retired_at = ?::TIMESTAMPTZ, retirement_reason = v.note "
-        "FROM computed_verdicts v WHERE validated_setups.strategy_id = v.strategy_id "
-        f"AND validated_setups.status = 'active' AND v.status IN ('{Status.REJECTED}', '{Status.SKIPPED}')",
-        (record.finished_at.isoformat(),),
+    yield from setups.of_strategies(catalogue, row)
+    run = setups.Run(
+        record.run_id,
+        record.instrument,
+        record.finished_at,
+        f"dask_validator {json.loads(record.versions)['dask_validator']}",
     )
+    yield setups.promotion(catalogue, run, verdicts.terms.config)
+    yield setups.retirement(run)
+    yield from setups.logged(catalogue, run, verdicts)
     yield _recorded(record, catalogue.tables["dask_validator_runs"])
     yield Statement(CREATE_LATEST)
 
@@ -311,25 +314,3 @@ def _missing_columns(catalogue: Catalogue) -> Iterator[Statement]:
         for name, kind in catalogue.lacking(table).items():
             default = " DEFAULT 0" if name == "regime_waiver_count" else ""
             yield Statement(f"ALTER TABLE {table} ADD COLUMN {name} {kind}{default}")
-
-
-def _promotion(record: RunRecord) -> Statement:
-    """The upsert. A referenced row survives it: no key and no foreign key is updated."""
-    sources = {
-        "strategy_id": "e.strategy_id",
-        "promoted_at": "?::TIMESTAMPTZ",
-        "promoted_from": "e.strategy_id",
-        **{name: f"e.{name}" for name in (*COPIED, *SPLIT)},
-        **{name: f"p.{name}" for name in _COMPUTED},
-        "stress_test_passed": "TRUE",
-        "status": "'active'",
-        "retired_at": "NULL",
-        "retirement_reason": "NULL",
-    }
-    updates = ", ".join(f"{name} = excluded.{name}" for name in sources if name not in KEPT_ON_CONFLICT)
-    return Statement(
-        f"INSERT INTO validated_setups ({', '.join(sources)}) SELECT {', '.join(sources.values())} "
-        "FROM computed_promoted p JOIN experimental_strategies e USING (strategy_id) "
-        f"ON CONFLICT (strategy_id) DO UPDATE SET {updates}",
-        (record.finished_at.isoformat(),),
-    )

@@ -18,7 +18,8 @@ WHOLE = st.integers(-(2**31), 2**31 - 1)
 WINDOWS = st.lists(st.tuples(WHOLE, WHOLE, WHOLE, st.floats(), st.floats(), st.floats()), max_size=4)
 
 
-WALKED = st.builds(Walked, WHOLE, WINDOWS.map(lambda rows: np.array(rows, dtype=WINDOW_TABLE)))
+TABLES = WINDOWS.map(lambda rows: np.array(rows, dtype=WINDOW_TABLE))
+WALKED = st.builds(Walked, WHOLE, TABLES, WHOLE, WHOLE, WHOLE)
 
 
 SPLITS = st.builds(SeasonSplit, *(st.none() | kind for kind in (WHOLE, st.floats(), WHOLE, st.floats(), st.text())))
@@ -41,7 +42,7 @@ def spelled_out(answers: Sequence[Answer]) -> list[object]:
     """All that answers say, as text: so NaN equals NaN, and 1 is not 1.0."""
     walked = [answer.walkforward for answer in answers]
     tables = [None if w is None else (w.windows.dtype, w.windows.tobytes()) for w in walked]
-    numbers = [None if w is None else w.outcomes for w in walked]
+    numbers = [None if w is None else w._replace(windows=None) for w in walked]  # type: ignore[arg-type]
     together = [[a is b for a in walked] for b in walked]
     return [[repr(answer._replace(walkforward=None)) for answer in answers], numbers, tables, together]
 

@@ -454,11 +454,12 @@ def test_new_setup(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("referenced", [False, True])
+@pytest.mark.parametrize("status", ["active", "paused", "RESEARCH"])
 @pytest.mark.parametrize(("strategy", "reason"), [(BAD, "Phase 1:"), (ALIAS, "Alias (non-canonical)")])
-def test_retirement(tmp_path: Path, strategy: Row, reason: str, referenced: bool) -> None:
-    """A setup whose strategy no longer passes is retired with the reason, whoever points at it; no more changes."""
+def test_retirement(tmp_path: Path, strategy: Row, reason: str, status: str, referenced: bool) -> None:
+    """A setup whose strategy no longer passes is retired with the reason, whatever it was, whoever points at it."""
     strategy_id = strategy["strategy_id"]
-    setup = {"strategy_id": strategy_id, "promoted_at": PROMOTED_BEFORE, **NEVER_WRITTEN}
+    setup = {"strategy_id": strategy_id, "promoted_at": PROMOTED_BEFORE, "status": status, **NEVER_WRITTEN}
     database = tiny_database(tmp_path / "tiny.duckdb", [{}, strategy], setups=[setup])
     if referenced:
         refer_to(database, strategy_id)
@@ -475,11 +476,11 @@ def test_retirement(tmp_path: Path, strategy: Row, reason: str, referenced: bool
 
 @pytest.mark.parametrize(
     ("strategy", "status"),
-    [(FAILING, "active"), ({**BAD, "validation_status": "PASSED"}, "active"), (BAD, "paused"), (BAD, "retired")],
-    ids=["failed", "not processed", "paused", "retired before"],
+    [(FAILING, "active"), ({**BAD, "validation_status": "PASSED"}, "active"), (BAD, "retired")],
+    ids=["failed", "not processed", "retired before"],
 )
 def test_no_retirement(tmp_path: Path, strategy: Row, status: str) -> None:
-    """FAILED says nothing against a setup, and one that is not active, or not this run's, is not ours to touch."""
+    """FAILED says nothing against a setup, and one that is retired, or not this run's, is not ours to touch."""
     setup = {"strategy_id": strategy["strategy_id"], "filter_type": "ORB_G4", "status": status}
     if status == "retired":
         setup |= {"retired_at": PROMOTED_BEFORE, "retirement_reason": "long ago"}

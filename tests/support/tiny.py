@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -126,6 +127,7 @@ def tiny_database(
     setups: Sequence[Row] = (),
     lacking: Collection[str] = (),
     not_null: Collection[str] = (),
+    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> Path:
     """Make a database and return its path.
 
@@ -141,6 +143,8 @@ def tiny_database(
         Columns that no table gets, as in an older database.
     not_null
         Columns that this user's `validated_setups` declares NOT NULL besides the usual ones.
+    extra
+        More columns, by table.
     """
     rows = [{**GOOD, **strategy} for strategy in strategies]
     keys = {tuple(row[name] for name in OUTCOME_KEY) for row in rows}
@@ -149,7 +153,7 @@ def tiny_database(
     with duckdb.connect(str(path)) as connection:
         connection.execute("BEGIN")
         for table in _TABLES:
-            columns = [f"{name} {kind}" for name, kind in _columns(table).items() if name not in lacking]
+            columns = [f"{name} {kind}" for name, kind in _columns(table, extra).items() if name not in lacking]
             if table == "validated_setups":
                 columns = [f"{column} NOT NULL" if column.split()[0] in not_null else column for column in columns]
             connection.execute(f"CREATE TABLE {table} ({', '.join(columns)}, {_KEYS[table]})")
@@ -168,8 +172,9 @@ def tiny_database(
     return path
 
 
-def _columns(table: str) -> dict[str, str]:
-    return {name: kind for name, kind in (column.split(" ", 1) for column in _TABLES[table].split(", "))}
+def _columns(table: str, extra: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    columns = f"{_TABLES[table]}, {extra[table]}" if table in extra else _TABLES[table]
+    return {name: kind for name, kind in (column.split(" ", 1) for column in columns.split(", "))}
 
 
 def _setup(rows: Sequence[Row], setup: Row) -> Row:
