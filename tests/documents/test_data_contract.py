@@ -11,7 +11,8 @@ import pytest
 
 from dask_validator import validate
 from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SIZE
-from dask_validator.store.contract import OPTIONAL
+from dask_validator.rules.promotion import MODE
+from dask_validator.store.contract import LEFT, OPTIONAL, READ_WHERE_THERE, WRITTEN_WHERE_THERE
 from dask_validator.store.kinds import BOOLEAN, NUMBER, TEXT, TIMESTAMP
 from dask_validator.store.our_tables import OUR_TABLES
 from tests.documents.pages import code, page, rows, section
@@ -46,6 +47,22 @@ def test_every_column_is_documented(table: str) -> None:
         expected |= {f"orb_{{label}}_{part}": kind for part, kind in SESSION.items()}
 
     assert {name: row["kind"] for name, row in _columns(table).items()} == expected
+
+
+@pytest.mark.parametrize("table", WRITTEN_WHERE_THERE)
+def test_every_newer_column_is_documented(table: str) -> None:
+    """What is read and written where a table happens to have it is named with its kind."""
+    read = {**READ_WHERE_THERE, MODE: TEXT} if table == "experimental_strategies" else {MODE: TEXT}
+
+    documented = {name: row["kind"] for name, row in _columns(f"newer columns of {table}").items()}
+    assert documented == {**WRITTEN_WHERE_THERE[table], **read}
+
+
+def test_what_is_left_to_users_is_named() -> None:
+    """Columns that a run knows and leaves alone, so that no warning names them, are those of the contract."""
+    left = CONTRACT.split("Left to you", 1)[1].split("Families and", 1)[0]
+
+    assert set(code(left)) == LEFT - {"promoted_at", "promoted_from"}
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
