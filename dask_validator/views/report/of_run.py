@@ -217,7 +217,6 @@ def _view(run: PastRun, present: _Tables) -> View:
     changed = 0
     with _missing("what has changed since the run", gaps):
         changed = present.changed(listed)
-    forecasts, forecast_note = _forecasts(run)
     return View(
         run,
         datetime.now(UTC),
@@ -227,8 +226,7 @@ def _view(run: PastRun, present: _Tables) -> View:
         rescreened,
         None if correction is None else tables.discovery_curve(correction),
         tables.season_rows(seasons),
-        forecasts,
-        forecast_note,
+        *_forecasts(run),
         tables.settings(run, flag),
         gaps,
         changed,
