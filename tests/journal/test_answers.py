@@ -15,7 +15,7 @@ from dask_validator.model import WINDOW_TABLE, Answer, SeasonSplit, Walked
 WHOLE = st.integers(-(2**31), 2**31 - 1)
 
 
-WINDOWS = st.lists(st.tuples(WHOLE, WHOLE, WHOLE, st.floats(), st.floats(), st.floats()), max_size=4)
+WINDOWS = st.lists(st.tuples(WHOLE, WHOLE, WHOLE, *[st.floats()] * 4), max_size=4)
 
 
 TABLES = WINDOWS.map(lambda rows: np.array(rows, dtype=WINDOW_TABLE))

@@ -34,7 +34,7 @@ from dask_validator.views.live.progress import Message, Progress
 from dask_validator.wording.durations import duration
 
 HOSTILE = "<img src=x onerror=\"window.hacked='yes'\">&amp;'\"\n</div><script>window.hacked='yes'</script>"
-THREE_WINDOWS = np.array([(0, 180, 20, 0.3, 0.5, 0.2)] * 3, dtype=WINDOW_TABLE)
+THREE_WINDOWS = np.array([(0, 180, 20, 0.3, 0.5, 0.2, np.nan)] * 3, dtype=WINDOW_TABLE)
 TERMS = Terms(RunConfig(), waives=False)
 PHASES = {str(phase): 0 for phase in PHASE_NAMES}
 
