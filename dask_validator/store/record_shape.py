@@ -27,7 +27,8 @@ LATER = {
     "earning",
     "losing",
     "passed_earning",
-    "7",
+    *(str(phase) for phase in range(7, 11)),
+    "is_exp_r",
     *USED,
 }
 
@@ -50,7 +51,7 @@ SUMMARY = {
     **dict.fromkeys(("dry_run", "committed"), FLAG),
     **dict.fromkeys(("rows", "passed", "rejected", "skipped", "failed", "retired"), WHOLE),
     "total_s": NUMBER,
-    "rejected_by_phase": dict.fromkeys("1234567", WHOLE),
+    "rejected_by_phase": dict.fromkeys(map(str, range(1, 11)), WHOLE),
     "fdr": dict.fromkeys(("tested", "significant", "passed_significant", "earning", "losing", "passed_earning"), WHOLE),
     "calibration": [CALIBRATION],
     "stages": {...: NUMBER},
