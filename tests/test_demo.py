@@ -41,6 +41,9 @@ def test_demo_runs_on_dask_and_knows_the_truth(tmp_path: Path, command: Command)
         "rejected in phase 6",
         "Planted edges found:",
         "not promoted, earns significantly",
+        "If no strategy had an edge, a run with these flags on these days would promote",
+        "Luck would promote about",
+        "With --gate luck --gate-share 0.1, of the",
     ):
         assert text in ran.stderr
     explain, report = ran.stderr.split("Next:\n")[1].splitlines()

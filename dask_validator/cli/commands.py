@@ -9,9 +9,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -142,8 +142,8 @@ def demo(
             said += calibrated.kept_promises(result.calibration, flags["gate_share"], partial(truth_report, db))
         return "\n".join(said)
 
-    flags["calibrate"] = True
-    result = _run(ctx, db, "MGC", workers or max(2, default_workers()), flags, appendix=compare_with_truth)
+    workers = workers or max(2, default_workers())
+    result = _run(ctx, db, "MGC", workers, flags, appendix=compare_with_truth, always={"calibrate": True})
     if not flags["quiet"]:
         echo(going_on.after_demo(db, result))
     ctx.exit(_code(result))
@@ -446,9 +446,10 @@ def _run(
     *,
     appendix: Callable[[Outcome], str] | None = None,
     scheduler: str | None = None,
+    always: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Validate and report."""
-    config, safeguards = _config(flags, instrument), _safeguards(flags)
+    """Validate and report; `always` is asked for whatever the flags say."""
+    config, safeguards = replace(_config(flags, instrument), **always or {}), _safeguards(flags)
     outputs.check_flags(flags, db, instrument)
     dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
     with (
