@@ -41,12 +41,12 @@ from dask_validator.demo.backtest import VARIANTS_PER_KEY, backtest
 from dask_validator.demo.features import feature_columns
 from dask_validator.demo.market import RANGE_SHARE, Columns, Floats, Market, make_market
 from dask_validator.demo.outcomes import LOSS, WIN, Key, KeyOutcomes, Kind, make_outcomes, outcome_keys
-from dask_validator.rules.filters import FILTERS, NEVER, STRICT_FILTERS
+from dask_validator.filters.shipped import shipped
 from dask_validator.run.instruments import costs_of
 
 INSTRUMENT = "MGC"
 OF_DAY, OF_SESSION = 0.2, 0.5  # shares of the variance of a plan's deviate
-FOLLOWED = {name for name, bounds in (FILTERS | STRICT_FILTERS).items() if bounds != NEVER}
+FOLLOWED = {*shipped("names")["always"], *shipped("names")["strict"]}
 LEAST_SHARE = 0.8  # of the databases, inside the interval
 FLAGS = {"no_regime_waivers": [False, True], "min_years_positive_pct": [1.0, 0.6]}
 SETTINGS = {"default flags": 0, "`--no-regime-waivers --min-years-positive-pct 0.6`": 3}  # among the combinations

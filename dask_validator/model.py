@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dask_validator.filters.conditions import Filter
 
 EPOCH = date(1970, 1, 1)
 R = "R"  # the unit of results, where nothing else is said: multiples of what was risked
@@ -312,32 +315,27 @@ class Request(NamedTuple):
     """What a worker is asked about one strategy."""
 
     strategy_id: str
-    filter_type: str | None
-    walkforward: bool
-    split: SplitRule | None
+    filter: Filter | None  # the days of its walk-forward
+    split: Filter | None  # the days of its season split
     fingerprint: int = 0  # of the strategy's row
 
     @property
     def asked(self) -> int:
         """The question as bits: walk-forward, season split."""
-        return self.walkforward + 2 * (self.split is not None)
+        return (self.filter is not None) + 2 * (self.split is not None)
 
     def also(self, other: Request | None) -> Request:
         """What this one asks, and what the other one asks about the same strategy."""
         if other is None:
             return self
         return self._replace(
-            filter_type=self.filter_type if self.walkforward else other.filter_type,
-            walkforward=self.walkforward or other.walkforward,
-            split=self.split or other.split,
+            filter=other.filter if self.filter is None else self.filter,
+            split=other.split if self.split is None else self.split,
         )
 
-    def selectors(self) -> Iterator[str | SplitRule]:
+    def filters(self) -> Iterator[Filter]:
         """What picks the days that matter to it."""
-        if self.split is not None:
-            yield self.split
-        if self.walkforward:
-            yield self.filter_type or ""
+        yield from (selecting for selecting in (self.split, self.filter) if selecting is not None)
 
 
 class Answer(NamedTuple):

@@ -20,6 +20,7 @@ import pytest
 
 from dask_validator import DatabaseHeld, InputError, NotCommitted, RunConfig, api, validate
 from dask_validator.api import open_executor
+from dask_validator.filters.shipped import vocabulary
 from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.costs import KNOWN_COSTS
 from dask_validator.rules.fdr import Correction
@@ -507,7 +508,8 @@ def test_a_lock_is_waited_for_as_long_as_is_said(few: Path, monkeypatch: pytest.
         raise DatabaseHeld("held by PID 1", 1)
 
     market = Market(KNOWN_COSTS["MGC"], {})
-    nothing = decide(Candidates(market.terms(RunConfig()), market), {}, Correction.over(np.empty(0)))
+    config = RunConfig()
+    nothing = decide(Candidates(market.terms(config), market, vocabulary(config, ())), {}, Correction.over(np.empty(0)))
     with pytest.raises(NotCommitted, match="held by PID 1"):
         writer.commit(few, None, nothing, Seen((), {}, None, {}), writer.Patience(seconds), held)  # type: ignore[arg-type]
     assert watch.now == pytest.approx(seconds)

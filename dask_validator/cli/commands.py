@@ -306,7 +306,7 @@ def check(
     costs_in(db, instrument, config)
     outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"]))
     grant_access(db, _safeguards(access))
-    echo(summary.checkup(examine(db, instrument, source_of(db), strict_filters=strict_filters)), err=False)
+    echo(summary.checkup(examine(db, instrument, source_of(db), config)), err=False)
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
         echo(line, err=False)

@@ -229,6 +229,12 @@ class RunConfig:
         return self.unknown_filters or ("all" if self.filters == "names" else "fail")
 
     @property
+    def day_rules(self) -> str:
+        """What the days that strategies trade depend on (rules.md, sections 4 and 5), as a text."""
+        seasons = sorted(self.seasons.items())
+        return repr([self.filters, self.on_unknown_filter, self.strict_filters, self.filter, seasons])
+
+    @property
     def window_trades(self) -> int:
         """Wins and losses that make a test window valid."""
         return self.wf_window_trades or self.wf_min_trades

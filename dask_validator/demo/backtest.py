@@ -14,7 +14,7 @@ from dask_validator.demo.market import Columns, Floats, Market, years
 from dask_validator.demo.menu import Variant, filter_params, selected_days, variants
 from dask_validator.demo.outcomes import EARLY_EXIT, LOSS, NO_ENTRY, SCRATCH, WIN, Key, KeyOutcomes, Kind
 from dask_validator.rules.costs import Costs
-from dask_validator.rules.filters import Mask
+from dask_validator.rules.day_masks import Mask
 
 VARIANTS_PER_KEY = 21
 

@@ -7,8 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.demo.market import ORB_MINUTES, RANGE_SHARE, REL_VOL, Columns, Floats, Market
-from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, LONG, SIZE, Features
+from dask_validator.demo.market import (
+    CONTINUES,
+    DELAY,
+    DIRECTION,
+    DOUBLE_BREAK,
+    LONG,
+    ORB_MINUTES,
+    RANGE_SHARE,
+    REL_VOL,
+    SIZE,
+    Columns,
+    Features,
+    Floats,
+    Market,
+)
 
 
 def feature_columns(market: Market, seed: int) -> Columns:

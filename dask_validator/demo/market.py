@@ -8,16 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.rules.filters import (
-    CONTINUES,
-    DELAY,
-    DIRECTION,
-    DOUBLE_BREAK,
-    LONG,
-    SHORT,
-    SIZE,
-    Features,
-)
+from dask_validator.config import SEASON_ZONES
 from dask_validator.rules.seasons import winter_days
 
 Floats = NDArray[np.float64]
@@ -25,7 +16,10 @@ Columns = dict[str, NDArray[Any]]  # columns of a table by name; NaN and None fo
 
 FIRST_DAY, END_DAY = "2016-01-04", "2026-01-01"
 ORB_MINUTES = (5, 15, 30)
-REL_VOL = "rel_vol"
+# Columns of a session, by the part of the name after `orb_{label}_`.
+SIZE, DELAY, CONTINUES, DIRECTION = "size", "break_delay_min", "break_bar_continues", "break_dir"
+DOUBLE_BREAK, REL_VOL = "double_break", "rel_vol"
+LONG, SHORT = 1.0, -1.0  # how DIRECTION is coded
 TICK = 0.1
 
 ATR_BY_YEAR = {
@@ -58,6 +52,15 @@ RANGE_SHARE = {
 }
 SIZE_SPREAD = 0.33  # standard deviation of log size around its median
 NO_RANGE, NO_BREAK = 0.03, 0.03  # shares of days
+
+
+class Features(NamedTuple):
+    """What one session was like; arrays of shape (n_days,), NaN for NULL."""
+
+    label: str
+    days: NDArray[np.int64]  # days since 1970-01-01, ascending
+    weekday: NDArray[np.float64]  # 0 = Monday
+    columns: Mapping[str, NDArray[np.float64]]
 
 
 class Market(NamedTuple):
@@ -151,8 +154,8 @@ def _calendar(days: NDArray[np.int64]) -> Columns:
     dates = days.astype("datetime64[D]")
     day_of_month = (dates - dates.astype("datetime64[M]")).astype(np.int64) + 1
     return {
-        "us_dst": ~winter_days("0900", days),
-        "uk_dst": ~winter_days("1800", days),
+        "us_dst": ~winter_days(SEASON_ZONES["0900"], days),
+        "uk_dst": ~winter_days(SEASON_ZONES["1800"], days),
         "is_nfp_day": (weekday == 4) & (day_of_month <= 7),
         "is_opex_day": (weekday == 4) & (day_of_month >= 15) & (day_of_month <= 21),
         "is_friday": weekday == 4,

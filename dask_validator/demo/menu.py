@@ -4,32 +4,68 @@ from __future__ import annotations
 
 import json
 import operator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from dask_validator.demo.market import REL_VOL
-from dask_validator.rules.filters import (
+from dask_validator.config import SEASON_ZONES
+from dask_validator.demo.market import (
+    CONTINUES,
+    DELAY,
+    DIRECTION,
     DOUBLE_BREAK,
-    FILTERS,
-    STRICT_FILTERS,
-    Bound,
+    LONG,
+    REL_VOL,
+    SHORT,
+    SIZE,
     Features,
-    Filter,
-    Mask,
-    select_days,
+    Floats,
 )
-from dask_validator.rules.seasons import SEASON_ZONES, winter_days
+from dask_validator.rules.day_masks import Mask
+from dask_validator.rules.seasons import winter_days
 
 SIZES = (4.0, 5.0, 6.0, 8.0)
 SEASONED = ("NO_FILTER", "ORB_G4", "ORB_G5", "ORB_G6", "ORB_G4_CONT", "ORB_G5_NOFRI", "ORB_G4_FAST10")
+
+
+class Bound(NamedTuple):
+    """One condition on one column of a session, or on the weekday."""
+
+    column: str
+    holds: Callable[[Floats, float], Mask]
+    value: float
+
+
+def _size(name: str, least: float) -> dict[str, tuple[Bound, ...]]:
+    return {name: (Bound(SIZE, operator.ge, least),)}
+
+
+_SIZES = {name: bounds for n in SIZES for name, bounds in _size(f"ORB_G{n:.0f}", n).items()}
+_PARTS = {
+    "NOFRI": Bound("weekday", operator.ne, 4),
+    "NOMON": Bound("weekday", operator.ne, 0),
+    "NOTUE": Bound("weekday", operator.ne, 1),
+    "FAST5": Bound(DELAY, operator.le, 5),
+    "FAST10": Bound(DELAY, operator.le, 10),
+    "CONT": Bound(CONTINUES, operator.eq, True),
+}
+_SINGLE = Bound(DOUBLE_BREAK, operator.ne, True)
 # The researcher knew relative volume, and filters that the validator does not apply by default.
-RESEARCH_FILTERS: dict[str, Filter] = {
-    **FILTERS,
-    **STRICT_FILTERS,
+RESEARCH_FILTERS: dict[str, tuple[Bound, ...]] = {
     "NO_FILTER": (),
+    **_SIZES,
+    **_size("M6E_G4", 0.0004),
+    **_size("M6E_G6", 0.0006),
+    **_size("M6E_G8", 0.0008),
+    **{f"{name}_{part}": (*size, bound) for name, size in _SIZES.items() for part, bound in _PARTS.items()},
     "VOL_RV12_N20": (Bound(REL_VOL, operator.ge, 1.2),),
-    "ORB_G5_NODBL": (*FILTERS["ORB_G5"], Bound(DOUBLE_BREAK, operator.ne, True)),
+    "DIR_LONG": (Bound(DIRECTION, operator.eq, LONG),),
+    "DIR_SHORT": (Bound(DIRECTION, operator.eq, SHORT),),
+    "ORB_G4_L12": (*_SIZES["ORB_G4"], Bound(SIZE, operator.lt, 12)),
+    "ORB_G5_L12": (*_SIZES["ORB_G5"], Bound(SIZE, operator.lt, 12)),
+    "NO_DBL_BREAK": (_SINGLE,),
+    "ORB_G5_NODBL": (*_SIZES["ORB_G5"], _SINGLE),
 }
 
 
@@ -49,10 +85,12 @@ def variants(label: str | None) -> list[Variant]:
 
 def selected_days(variant: Variant, session: Features) -> Mask:
     """Days on which the researcher's backtest trades, shape (n_days,)."""
-    mask = select_days(RESEARCH_FILTERS[variant.filter_type], session)
+    mask = np.ones(session.days.size, dtype=np.bool_)
+    for column, holds, value in RESEARCH_FILTERS[variant.filter_type]:
+        mask &= holds(session.weekday if column == "weekday" else session.columns[column], value)
     if variant.season:
-        mask &= winter_days(session.label, session.days) == (variant.season == "W")
-    return np.asarray(mask)
+        mask &= winter_days(SEASON_ZONES[session.label], session.days) == (variant.season == "W")
+    return mask
 
 
 def filter_params(filter_type: str) -> str:

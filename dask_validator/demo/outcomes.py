@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.demo.market import ORB_MINUTES, RANGE_SHARE, Floats, Market
+from dask_validator.config import SEASON_ZONES
+from dask_validator.demo.market import ORB_MINUTES, RANGE_SHARE, SIZE, Floats, Market
 from dask_validator.rules.costs import Costs
-from dask_validator.rules.filters import SIZE
-from dask_validator.rules.seasons import SEASON_ZONES, winter_days
+from dask_validator.rules.seasons import winter_days
 
 USUAL_RR = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0)
 ENTRIES = (*(("E0", bars) for bars in range(1, 6)), *(("E1", bars) for bars in range(1, 6)), ("E3", 1))
@@ -107,7 +107,7 @@ def _expectancy_r(kind: Kind, label: str, days: NDArray[np.int64], rng: np.rando
     if kind is Kind.EDGE:
         return np.full(days.size, edge)
     if kind is Kind.SEASONAL:
-        return np.where(winter_days(label, days), 2 * edge, nothing)
+        return np.where(winter_days(SEASON_ZONES[label], days), 2 * edge, nothing)
     if kind is Kind.DECAYED:
         return np.where(days < np.median(days), 1.5 * edge, nothing)
     return np.full(days.size, nothing)

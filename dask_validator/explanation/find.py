@@ -14,6 +14,7 @@ from dask_validator.config import RunConfig
 from dask_validator.errors import InputError, UnusableStrategy
 from dask_validator.execution.alone import alone
 from dask_validator.explanation.words import Explanation
+from dask_validator.filters.vocabulary import Vocabulary
 from dask_validator.model import (
     Answer,
     Discovery,
@@ -33,6 +34,7 @@ from dask_validator.rules.gates import OF_ROWS, OF_UNIVERSE, OF_WINDOWS, POSITIO
 from dask_validator.rules.of_all import ASKED, NOTHING, OfAll
 from dask_validator.rules.remedies import Remedy, screening_remedy, universe_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen
+from dask_validator.rules.seasons import split_filter
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
 from dask_validator.run.instruments import costs_of
@@ -40,12 +42,13 @@ from dask_validator.run.order import Order
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
+from dask_validator.store.filter_days import Reading, vocabulary_of
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
 from dask_validator.store.reader import all_imported
 from dask_validator.system.same_file import identity
 from dask_validator.work.piece import Group, Piece
 from dask_validator.work.walkforward import TaskResult, WalkforwardTask, lost, walkforward_task
-from dask_validator.work.work import columns, days_by_session, selectors
+from dask_validator.work.work import filters_of
 
 if TYPE_CHECKING:
     from dask_validator.rules.costs import Costs
@@ -162,13 +165,15 @@ def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: b
     own = config.of(strategy.sample_size or 0)
     facts = order.database.read_facts(order.instrument)
     market = Market(order.costs, facts.atr_by_year, facts.unit)
-    candidates = Candidates(market.terms(config), market)
+    known = vocabulary_of(config, facts.catalogue)
+    candidates = Candidates(market.terms(config), market, known)
     candidates.add([strategy])
     if strategy.is_canonical is False:
         [verdict] = decide(candidates, {}, facts.correction)
         return _alias(order, stored, verdict, source)
     # What has failed may kill or hang whoever computes it.
-    answer = _answer(order, strategy, kept.walked, apart=apart or stored.status == Status.FAILED)
+    reading = Reading(known, facts.catalogue, order.costs, config.seasons)
+    answer = _answer(order, strategy, kept.walked, reading, apart=apart or stored.status == Status.FAILED)
     if kept.walked is None and answer.walkforward is not None:
         source += "; walk-forward computed now"
     answers = {strategy.strategy_id: answer}
@@ -188,8 +193,8 @@ def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: b
         verdict.split or answer.split or strategy.stored_split,
         strategy.p_value if kept.p_value is None else kept.p_value,
         kept.discovery,
-        Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(config, strategy, market, answer, verdicts),
-        unknown_filter(strategy, config) if answer.walkforward else None,
+        Remedy({}, ()) if verdict.status is Status.PASSED else _remedy(strategy, market, answer, verdicts, known),
+        unknown_filter(strategy, config, known) if answer.walkforward else None,
         earns=kept.earns,
         tested=facts.correction.tested if kept.tested is None else kept.tested,
         luck=_of_worlds(kept.of_all),
@@ -224,26 +229,26 @@ def _alias(order: Order, stored: Stored, verdict: Verdict, source: str) -> Expla
     )
 
 
-def _answer(order: Order, strategy: Strategy, walked: Walked | None, *, apart: bool) -> Answer:
+def _answer(order: Order, strategy: Strategy, walked: Walked | None, reading: Reading, *, apart: bool) -> Answer:
     """What a worker would have said, also of a strategy that screening rejects."""
-    split = split_of(strategy)
+    split = split_of(strategy, order.config.seasons)
     rule = split if isinstance(split, SplitRule) else None
     walks = walked is None and not order.config.no_walkforward
-    if unusable(strategy, order.config) is not None or not (walks or rule):
+    if unusable(strategy, order.config, reading.vocabulary) is not None or not (walks or rule):
         return Answer(strategy.strategy_id, walked, None, None, None, 0.0)
-    request = Request(strategy.strategy_id, strategy.filter_type, walks, rule)
-    answer = _computed(order, strategy, request, apart=apart)
+    selecting = reading.vocabulary.chosen(str(strategy.filter_type), strategy.filter_params).filter
+    of_split = None if rule is None else split_filter(rule, reading.vocabulary)
+    request = Request(strategy.strategy_id, selecting if walks else None, of_split)
+    answer = _computed(order, strategy, request, reading, apart=apart)
     return answer if walks else answer._replace(walkforward=walked)
 
 
-def _computed(order: Order, strategy: Strategy, request: Request, *, apart: bool) -> Answer:
+def _computed(order: Order, strategy: Strategy, request: Request, reading: Reading, *, apart: bool) -> Answer:
     """Computed here, or `apart` in a child process."""
-    group, strict, source = Group(strategy.outcome_key, (request,)), order.config.strict_filters, order.database.source
-    used = selectors([group], strict)
-    features = order.database.read_features(order.instrument, columns(used, strict))
+    group, source = Group(strategy.outcome_key, (request,)), order.database.source
     part = source.part(order.instrument, [None], identity(str(source.path)))
-    sessions = days_by_session(used, features, strict)
-    task = WalkforwardTask(order.config.window_rules, Piece(strict, (group,), sessions, part))
+    sessions = order.database.read_session_days(order.instrument, filters_of([group]), reading)
+    task = WalkforwardTask(order.config.window_rules, Piece((group,), sessions, part))
     if apart:
         [result] = alone(walkforward_task, [task], _lost, CHILD_TIMEOUT_S)
         return result.answers[0]
@@ -275,13 +280,13 @@ def _gates(
     return tuple(gates)
 
 
-def _remedy(config: RunConfig, strategy: Strategy, market: Market, answer: Answer, verdicts: Verdicts) -> Remedy:
+def _remedy(strategy: Strategy, market: Market, answer: Answer, verdicts: Verdicts, known: Vocabulary) -> Remedy:
     """The changes to all gates together, and all that no flag changes."""
-    verdict = verdicts[0]
+    verdict, config = verdicts[0], verdicts.terms.config
     failed = verdict.status is Status.FAILED
     blocks: list[str | None] = [
         verdict.note if failed else None,
-        unusable(strategy, config),
+        unusable(strategy, config, known),
         answer.lost,
         answer.error,
         answer.split_error,

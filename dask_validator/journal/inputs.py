@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dask_validator.config import RunConfig
 from dask_validator.journal.provenance import source_of_the_rules, versions
 from dask_validator.model import Answer, Request
+from dask_validator.rules.costs import Costs
 
 Inputs = Mapping[str, str]
 
 
-def inputs_of(config: RunConfig, fingerprints: Mapping[str, str], source: str) -> Inputs:
+def inputs_of(config: RunConfig, fingerprints: Mapping[str, str], source: str, costs: Costs) -> Inputs:
     """By name, what all answers of a run depend on; each depends on its strategy's row besides.
 
     Parameters
@@ -21,9 +22,12 @@ def inputs_of(config: RunConfig, fingerprints: Mapping[str, str], source: str) -
         Of the instrument's rows, by table and source of outcomes.
     source
         The name of the latter.
+    costs
+        Of the instrument: conditions of filters may be about them.
     """
+    of_filters = costs if config.filters == "params" or config.filter else None
     return {
-        "windows or filters": json.dumps([config.window_rules, config.strict_filters]),
+        "windows or filters": json.dumps([config.window_rules, config.day_rules, of_filters]),
         "source of the rules": source_of_the_rules(),
         "version of DuckDB": versions()["duckdb"],  # its hashes are its own
         "outcomes": fingerprints[source],

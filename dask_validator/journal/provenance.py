@@ -14,7 +14,7 @@ from dask_validator import __version__
 
 PACKAGES = ("dask", "distributed", "duckdb", "numpy", "pandas", "scipy")
 # What turns outcomes into answers.
-_FACTS = ("walkforward", "seasons", "filters", "day_masks", "json_values")
+_FACTS = ("walkforward", "seasons", "sessions", "day_masks", "json_values")
 _COMPUTING = (
     *(f"rules/{name}.py" for name in _FACTS),
     *(
@@ -23,8 +23,11 @@ _COMPUTING = (
         "work/work.py",
         "work/walkforward.py",
         "sources",
-        "store/features.py",
-        "store/fetched.py",
+        "store/filter_text.py",
+        "store/filter_days.py",
+        "store/kinds.py",
+        "filters",
+        "profiles/filters",
     ),
 )
 
@@ -61,5 +64,5 @@ def _sources(place: Traversable) -> Iterator[tuple[str, bytes]]:
     if place.is_file():
         yield place.name, place.read_bytes()
     else:
-        found = (entry for entry in place.iterdir() if entry.name.endswith(".py"))
+        found = (entry for entry in place.iterdir() if entry.name.endswith((".py", ".toml")))
         yield from ((entry.name, entry.read_bytes()) for entry in sorted(found, key=lambda entry: entry.name))

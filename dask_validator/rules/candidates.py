@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import UnusableStrategy
+from dask_validator.filters.vocabulary import Vocabulary
 from dask_validator.model import OutcomeKey, Request, SeasonSplit, SplitRule, Status, Strategy
 from dask_validator.rules import notes
 from dask_validator.rules.costs import NO_COSTS
 from dask_validator.rules.counting import CODE, counted
-from dask_validator.rules.filters import SESSIONS, is_known, resolve
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms, why
 from dask_validator.rules.promotion import mode_of, not_promotable
 from dask_validator.rules.screening import Market, Screened, screen, warnings
-from dask_validator.rules.seasons import known_split, split_rule
+from dask_validator.rules.seasons import known_split, split_filter, split_rule
+from dask_validator.rules.sessions import SESSIONS
 from dask_validator.rules.yearly import Years
 
 STRESS = POSITION["stressed_expectancy_r"]
@@ -33,9 +34,9 @@ STRESS = POSITION["stressed_expectancy_r"]
 class Survivor(NamedTuple):
     """What is kept of a strategy that passed phases 1-5."""
 
-    filter_type: str
     missing: str  # columns that promotion needs and that are NULL, comma-separated
     every_day: bool  # walk-forward takes every day, because the filter is unknown
+    doubts: str  # what the note says about the filter
     years: Years
     warnings: Sequence[str]
     remarks: Sequence[str]  # what its note says whatever becomes of it
@@ -66,6 +67,7 @@ class Candidates:
 
     terms: Terms
     market: Market
+    vocabulary: Vocabulary
     ids: list[str] = field(default_factory=list)
     status: list[Status | None] = field(default_factory=list)
     observed: list[NDArray[np.float64]] = field(default_factory=list)
@@ -78,12 +80,12 @@ class Candidates:
     survivors: dict[int, Survivor] = field(default_factory=dict)
     questions: dict[OutcomeKey, list[Request]] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
-    filters: Counter[str] = field(default_factory=Counter)  # of all strategies
+    unknown: Counter[str] = field(default_factory=Counter)  # filters that nobody knows, of all strategies
     ungated: set[int] = field(default_factory=set)
 
     def add(self, rows: Sequence[Strategy]) -> None:
         """Screen these rows too."""
-        self.filters.update(row.filter_type for row in rows if row.filter_type is not None)
+        self.unknown.update(str(row.filter_type) for row in rows if _is_unknown(row, self.vocabulary))
         for row in rows:
             if row.is_canonical is False:
                 self._append(row, Status.SKIPPED, remark=notes.ALIAS)
@@ -110,18 +112,18 @@ class Candidates:
         if (error := self._refused(row) or screened.unusable.get(position)) is not None:
             screened.gate[position] = HELD
             return self._append(row, Status.FAILED, remark=error)
-        split = split_of(row)
+        split = split_of(row, self.terms.config.seasons)
         if screened.gate[position] != HELD:
             return self._reject(row, position, screened, split)
-        if (error := unusable(row, self.terms.config)) is not None:
+        if (error := unusable(row, self.terms.config, self.vocabulary)) is not None:
             return self._append(row, Status.FAILED, remark=error)
         if isinstance(split, str):
             return self._append(row, Status.FAILED, remark=split)
         years = screened.years[position]
         self.survivors[len(self.ids)] = Survivor(
-            str(row.filter_type),
             row.missing,
-            unknown_filter(row, self.terms.config) is not None,
+            unknown_filter(row, self.terms.config, self.vocabulary) is not None and self.vocabulary.unknown == "all",
+            doubts(row, self.terms.config, self.vocabulary),
             years,
             warnings(screened.observed[position, POSITION["sample_size"]], years, self.market.atr_by_year),
             notes.of_log(row, stressed=True),
@@ -151,8 +153,12 @@ class Candidates:
     ) -> None:
         rule = split if isinstance(split, SplitRule) else None
         if walkforward or rule is not None:
-            filter_type = row.filter_type if walkforward else None
-            question = Request(row.strategy_id, filter_type, walkforward, rule, row.fingerprint)
+            question = Request(
+                row.strategy_id,
+                self.vocabulary.chosen(str(row.filter_type), row.filter_params).filter if walkforward else None,
+                None if rule is None else split_filter(rule, self.vocabulary),
+                row.fingerprint,
+            )
             self.questions.setdefault(row.outcome_key, []).append(question)
             self.asked.append(len(self.ids))
         self._append(row, None, split, reason)
@@ -176,9 +182,9 @@ class Candidates:
         self.p_values.append(corrected_p_value(row))
 
 
-def split_of(strategy: Strategy) -> SeasonSplit | SplitRule | str:
+def split_of(strategy: Strategy, zones: Mapping[str, str]) -> SeasonSplit | SplitRule | str:
     """The split, how to compute it, or why it cannot be computed."""
-    known = known_split(strategy)
+    known = known_split(strategy, zones)
     if known is not None:
         return known
     try:
@@ -187,17 +193,16 @@ def split_of(strategy: Strategy) -> SeasonSplit | SplitRule | str:
         return str(error)
 
 
-def unusable(strategy: Strategy, config: RunConfig) -> str | None:
+def unusable(strategy: Strategy, config: RunConfig, vocabulary: Vocabulary) -> str | None:
     """Why nobody can walk forward with the strategy, or promote it, if so."""
     if strategy.filter_type is None:
         return "filter_type is NULL: it is unknown which days the strategy trades"
-    if strategy.orb_label not in SESSIONS and not strategy.is_trade_log:
-        known = ", ".join(sorted(SESSIONS))
-        return f"orb_label {strategy.orb_label!r} is no known session; known: {known}"
-    try:
-        resolve(strategy.filter_type, config.strict_filters)
-    except UnusableStrategy as error:
-        return str(error)
+    sessions = SESSIONS | vocabulary.sessions
+    if strategy.orb_label not in sessions and not strategy.is_trade_log:
+        return f"orb_label {strategy.orb_label!r} is no known session; known: {', '.join(sorted(sessions))}"
+    chosen = vocabulary.chosen(strategy.filter_type, strategy.filter_params)
+    if chosen.failed:
+        return notes.unknown(strategy.filter_type, chosen.unknown)
     return not_promotable(strategy, config.promotion) or unusable_stop(strategy.stop_multiplier)
 
 
@@ -210,12 +215,23 @@ def unusable_stop(multiplier: float | None) -> str | None:
     return f"stop_multiplier is {multiplier:g}: outcomes are those of the full stop, and tight ones cannot be replayed"
 
 
-def unknown_filter(strategy: Strategy, config: RunConfig) -> str | None:
-    """The filter in whose place walk-forward takes every day, if it does."""
+def _is_unknown(strategy: Strategy, vocabulary: Vocabulary) -> bool:
     name = strategy.filter_type
-    if name is None or config.no_walkforward or config.strict_filters or is_known(name, strict=False):
-        return None
-    return name
+    return name is not None and bool(vocabulary.chosen(name, strategy.filter_params).unknown)
+
+
+def unknown_filter(strategy: Strategy, config: RunConfig, vocabulary: Vocabulary) -> str | None:
+    """The filter in whose place walk-forward takes every day, or none, if it does."""
+    takes_others = vocabulary.unknown != "fail" and not config.no_walkforward
+    return strategy.filter_type if takes_others and _is_unknown(strategy, vocabulary) else None
+
+
+def doubts(strategy: Strategy, config: RunConfig, vocabulary: Vocabulary) -> str:
+    """What the note says about the filter of a strategy that walks forward."""
+    if (name := unknown_filter(strategy, config, vocabulary)) is None:
+        return ""
+    reason = vocabulary.chosen(name, strategy.filter_params).unknown if vocabulary.by_params else ""
+    return notes.other_days(name, reason, vocabulary.unknown)
 
 
 def corrected_p_value(strategy: Strategy) -> float | None:

@@ -6,6 +6,7 @@ from dask_validator.model import Strategy
 
 PASSED = "All phases passed"
 ALIAS = "Alias (non-canonical)"
+EVERY_DAY, NO_DAY = "walk-forward took every day", "walk-forward took no day"
 
 
 def rejection(phase: int, reason: str, remark: str = "") -> str:
@@ -13,9 +14,14 @@ def rejection(phase: int, reason: str, remark: str = "") -> str:
     return f"Phase {phase}: {reason}; {remark}" if remark else f"Phase {phase}: {reason}"
 
 
-def every_day(filter_type: str) -> str:
-    """The remark on a strategy whose walk-forward may have seen other trades than its backtest."""
-    return f"filter {filter_type!r} is unknown, walk-forward took every day"
+def unknown(filter_type: str, reason: str = "") -> str:
+    """Nobody knows which days the filter means."""
+    return f"filter {filter_type!r} is unknown ({reason})" if reason else f"filter {filter_type!r} is unknown"
+
+
+def other_days(filter_type: str, reason: str, taken: str) -> str:
+    """The remark on a strategy whose walk-forward may have seen other trades than its backtest: `all`, or `none`."""
+    return f"{unknown(filter_type, reason)}, {EVERY_DAY if taken == 'all' else NO_DAY}"
 
 
 def no_split(reason: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import calendar
 import json
-import operator
+import math
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -15,17 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.errors import UnusableStrategy
+from dask_validator.filters.conditions import Both, Days, Filter
+from dask_validator.filters.vocabulary import Vocabulary
 from dask_validator.model import EPOCH, OTHER, Outcomes, SeasonSplit, SplitRule, Strategy
-from dask_validator.rules.filters import SIZE, Bound, Filter, Mask
+from dask_validator.rules.day_masks import Mask
 from dask_validator.rules.json_values import as_double
 from dask_validator.rules.walkforward import FIRST_DAY, LAST_DAY, check_outcomes
 
-SEASON_ZONES = {
-    "0900": "America/New_York",
-    "0030": "America/New_York",
-    "2300": "America/New_York",
-    "1800": "Europe/London",
-}
 MIN_N, STABLE_N, STABLE_WITHIN_R = 10, 15, 0.10
 CLEAN = SeasonSplit(verdict="CLEAN")
 
@@ -33,27 +30,27 @@ _SIZE_NAME = re.compile(r"ORB_G([0-9]+(?:\.[0-9]+)?)(?:_L([0-9]+(?:\.[0-9]+)?))?
 _WEEKDAY_PART = re.compile(r"_(?:NOFRI|NOMON|NOTUE)")
 
 
-def season_of(strategy_id: str, label: str | None) -> str | None:
-    """`W` or `S` when the id restricts the strategy to one season of a season session."""
-    return strategy_id[-1] if strategy_id.endswith(("_W", "_S")) and label in SEASON_ZONES else None
+def season_of(strategy_id: str, zone: str | None) -> str | None:
+    """`W` or `S` when the id restricts the strategy to one season of a session that has a zone."""
+    return strategy_id[-1] if strategy_id.endswith(("_W", "_S")) and zone is not None else None
 
 
-def known_split(strategy: Strategy) -> SeasonSplit | None:
+def known_split(strategy: Strategy, zones: Mapping[str, str]) -> SeasonSplit | None:
     """The split where no outcomes are needed for it (cases 1-3 of rules.md, section 4), else None."""
     if (stored := strategy.stored_split) is not None:
         return stored
     if strategy.is_trade_log or strategy.strategy_id.endswith(("_W", "_S")):
         return SeasonSplit()
-    if strategy.orb_label not in SEASON_ZONES:
+    if strategy.orb_label not in zones:
         return CLEAN
     return None
 
 
-def winter_days(label: str, days: NDArray[np.integer[Any]]) -> Mask:
-    """True on days when the session's zone is not on daylight saving time at local noon; `days` ascending."""
+def winter_days(zone: str, days: NDArray[np.integer[Any]]) -> Mask:
+    """True on days when the zone is not on daylight saving time at local noon; `days` ascending."""
     days = days.clip(FIRST_DAY, LAST_DAY)  # whoever uses others is refused
     years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + EPOCH.year
-    changes, winter = _clock_changes(SEASON_ZONES[label], tuple(np.unique(years).tolist()))
+    changes, winter = _clock_changes(zone, tuple(np.unique(years).tolist()))
     return winter[np.searchsorted(changes, days, side="right") - 1]
 
 
@@ -97,13 +94,13 @@ def split_rule(filter_type: str | None, filter_params: str | None) -> SplitRule:
     return SplitRule(min_size, max_size, _weekdays(skip_days))
 
 
-def split_bounds(rule: SplitRule) -> Filter:
-    """The rule as a day filter."""
-    sizes = ((operator.ge, rule.min_size), (operator.lt, rule.max_size))
-    return (
-        *(Bound(SIZE, holds, value) for holds, value in sizes if value is not None),
-        *(Bound("weekday", operator.ne, day) for day in rule.skip_days),
-    )
+def split_filter(rule: SplitRule, vocabulary: Vocabulary) -> Filter:
+    """The rule as a filter: the kinds that have its fields."""
+    bounds = {"min_size": rule.min_size, "max_size": rule.max_size}
+    if any(bound is not None and math.isnan(bound) for bound in bounds.values()):
+        return Days.NONE
+    sizes = vocabulary.of_kind(bounds) if any(bound is not None for bound in bounds.values()) else Days.WITH_ROW
+    return Both(sizes, vocabulary.of_kind({"skip_days": rule.skip_days})) if rule.skip_days else sizes
 
 
 def season_split(outcomes: Outcomes, winter: Mask) -> SeasonSplit:

@@ -318,8 +318,7 @@ class _Made:
         return WEAK if calibrated and GATES[self._gate[position]].name == "stepm_p" else NOT_CALIBRATED
 
     def _doubt(self, survivor: Survivor) -> str:
-        doubts = [notes.every_day(survivor.filter_type)] if survivor.every_day else []
-        return "; ".join([*doubts, *survivor.remarks])
+        return "; ".join(filter(None, [survivor.doubts, *survivor.remarks]))
 
     def promote(self, position: int, survivor: Survivor, not_null: Set[str]) -> None:
         """It passed all gates; what a setup needs may be missing."""

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError, NothingToCalibrate
 from dask_validator.events import Asking, Listener, Said, Screened, TaskDone
+from dask_validator.filters.shipped import shipped, vocabulary
 from dask_validator.journal.blocks import Blocks
 from dask_validator.model import Answer, OutcomeKey, Request, Strategy
 from dask_validator.rules.candidates import Candidates, unusable
 from dask_validator.rules.costs import Costs
 from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import Verdicts, decide
+from dask_validator.store.filter_days import Reading, vocabulary_of
 from dask_validator.store.reader import batches
 from dask_validator.system.same_file import Identity, identity
 from dask_validator.universe.calendars import Observed, joined
@@ -35,12 +37,13 @@ from dask_validator.work.compute import Computer
 from dask_validator.work.observing import Look, Observing
 from dask_validator.work.piece import Group
 from dask_validator.work.walkforward import Walkforwards
-from dask_validator.work.work import Where, columns, days_by_session, selectors
+from dask_validator.work.work import Where, filters_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from dask_validator.rules.day_masks import Selector
+    from dask_validator.filters.conditions import Filter
+    from dask_validator.filters.vocabulary import Vocabulary
     from dask_validator.store.database import Database
     from dask_validator.store.reader import Facts, Survey
 
@@ -84,6 +87,7 @@ class Seen(NamedTuple):
     facts: Facts
     survey: Survey
     strategies: Mapping[str, Strategy]  # by id, in its order, without their long texts
+    looks: Mapping[str, Look | str]  # by id, how its trades are looked at, or why they cannot be
     candidates: Sequence[Candidates]  # by setting
     days: NDArray[np.int32]  # trading days, ascending
     of_file: Identity | None
@@ -95,19 +99,25 @@ class Universe(NamedTuple):
     seen: Seen
     verdicts: Sequence[Verdicts]  # by setting
     observed: Observed  # of those that can be put into worlds, in order of strategy_id
-    rows: Mapping[str, Selector]  # by strategy_id, what selects the trades that its row was made of
+    rows: Mapping[str, Filter]  # by strategy_id, what selects the trades that its row was made of
     errors: Mapping[str, str]  # by strategy_id, why it cannot
     panel: csr_matrix | None = None  # what they were paid by day, in the order of `observed`
+
+    def filter_of(self, strategy_id: str) -> Filter:
+        """What selects the trades of a strategy's walk-forward."""
+        look = self.seen.looks[strategy_id]
+        if isinstance(look, str):
+            raise ValueError(f"{strategy_id} cannot be put into worlds: {look}")
+        return look.filter
 
 
 def where(run: Calibrating, seen: Seen, groups: Sequence[Group]) -> Where:
     """Where the outcomes of these groups lie, and which days count for them."""
-    order, strict = run.order, run.order.config.strict_filters
-    used = selectors(groups, strict)
-    features = order.database.read_features(order.instrument, columns(used, strict))
-    sessions = days_by_session(used, features, strict)
+    order = run.order
+    reading = Reading(seen.candidates[0].vocabulary, seen.facts.catalogue, order.costs, order.config.seasons)
+    sessions = order.database.read_session_days(order.instrument, filters_of(groups), reading)
     layout = seen.survey.outcomes.extents
-    return Where(layout, sessions, order.database.source, order.instrument, seen.of_file, strict)
+    return Where(layout, sessions, order.database.source, order.instrument, seen.of_file)
 
 
 def refuse_incomplete(run: Calibrating) -> None:
@@ -128,14 +138,16 @@ def _look(run: Calibrating) -> Seen:
     of_file = identity(str(database.source.path))
     facts = database.read_facts(order.instrument)
     market = Market(order.costs, facts.atr_by_year, facts.unit)
-    candidates = [Candidates(market.terms(judged_in_worlds(config)), market) for config in order.settings]
+    known = vocabulary_of(order.config, facts.catalogue)
+    candidates = [Candidates(market.terms(judged_in_worlds(config)), market, known) for config in order.settings]
     _refuse_what_no_world_judges(candidates)
     survey = order.survey
     if survey is not None:
-        strategies = _screen(order, facts, candidates)
+        strategies, looks = _screen(order, facts, candidates)
     else:
-        with database.surveyed(order.instrument, facts.catalogue) as surveying:
-            strategies = _screen(order, facts, candidates)
+        everything = known.may_read_all
+        with database.surveyed(order.instrument, facts.catalogue, all_features=everything) as surveying:
+            strategies, looks = _screen(order, facts, candidates)
             survey = surveying.result()
     if not strategies:
         raise NothingToCalibrate(
@@ -143,18 +155,32 @@ def _look(run: Calibrating) -> Seen:
         )
     run.listener(Screened(len(strategies), _count(_questions(candidates))))
     by_id = {row.strategy_id: row for row in sorted(strategies, key=attrgetter("strategy_id"))}
-    return Seen(facts, survey, by_id, candidates, database.read_days(order.instrument), of_file)
+    return Seen(facts, survey, by_id, looks, candidates, database.read_days(order.instrument), of_file)
 
 
-def _screen(order: CalibrationOrder, facts: Facts, candidates: Sequence[Candidates]) -> list[Strategy]:
+def _screen(
+    order: CalibrationOrder, facts: Facts, candidates: Sequence[Candidates]
+) -> tuple[list[Strategy], dict[str, Look | str]]:
     """All of them by each of the settings; what is kept of them is without their long texts."""
     strategies: list[Strategy] = []
+    looks: dict[str, Look | str] = {}
+    known, strictly = candidates[0].vocabulary, vocabulary(RunConfig(strict_filters=True), facts.catalogue.sessions)
     with closing(order.database.read_waiting(order.instrument, facts.catalogue)) as rows:
         for batch in batches(rows):
             for of_setting in candidates:
                 of_setting.add(batch)
             strategies += [row._replace(yearly_results=None, filter_params=None) for row in batch]
-    return strategies
+            looks |= {row.strategy_id: _look_of(row, order.config, known, strictly) for row in batch}
+    return strategies, looks
+
+
+def _look_of(row: Strategy, config: RunConfig, known: Vocabulary, strictly: Vocabulary) -> Look | str:
+    """By the filter of its walk-forward and, where its row may have been made otherwise, as that was."""
+    if (reason := unusable(row, config, known)) is not None:
+        return reason
+    name = str(row.filter_type)
+    strict = strictly.chosen(name, None).filter if name in shipped("names")["strict"] and not known.by_params else None
+    return Look(row.strategy_id, known.chosen(name, row.filter_params).filter, strict, row.sample_size)
 
 
 def judged_in_worlds(config: RunConfig) -> RunConfig:
@@ -204,11 +230,10 @@ def _as_asked(candidates: Candidates, answers: Mapping[str, Answer]) -> dict[str
 def _observed(run: Calibrating, seen: Seen, verdicts: Sequence[Verdicts]) -> Universe:
     """What the trades of every strategy come to."""
     order = run.order
-    errors = {row.strategy_id: reason for row in seen.strategies.values() if (reason := unusable(row, order.config))}
+    errors = {strategy_id: look for strategy_id, look in seen.looks.items() if isinstance(look, str)}
     by_key: dict[OutcomeKey, list[Look]] = {}
     for row in seen.strategies.values():
-        if row.strategy_id not in errors:
-            look = Look(row.strategy_id, str(row.filter_type), row.sample_size)
+        if not isinstance(look := seen.looks[row.strategy_id], str):
             by_key.setdefault(row.outcome_key, []).append(look)
     groups = [Group(key, tuple(looks)) for key, looks in by_key.items()]
     run.listener(Asking("Adding up trades", _count(groups)))
@@ -218,7 +243,7 @@ def _observed(run: Calibrating, seen: Seen, verdicts: Sequence[Verdicts]) -> Uni
     work = Observing(where(run, seen, groups), order.config.window_rules, seen.days, with_panel=with_panel)
     parts: list[Observed] = []
     panels: list[csr_matrix] = []
-    rows: dict[str, Selector] = {}
+    rows: dict[str, Filter] = {}
     for found in run.computer.results(work, groups):
         parts.append(found.observed)
         panels += [found.panel] if found.panel is not None else []

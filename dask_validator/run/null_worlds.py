@@ -174,7 +174,7 @@ def _entrants(universe: Universe, of: Calibrated, of_data: Evidence, beside: Cir
     for position, strategy_id in enumerate(of.observed.ids):
         yield Entrant(
             strategy_id,
-            str(universe.seen.strategies[strategy_id].filter_type),
+            universe.filter_of(strategy_id),
             universe.rows[strategy_id],
             position,
             float(beside.friction.risk_dollars[position]),

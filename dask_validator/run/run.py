@@ -33,6 +33,7 @@ from dask_validator.run.ending import ending_told
 from dask_validator.run.of_all import facts_of_phase_7, in_worlds, of_family
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
+from dask_validator.store.filter_days import Reading, vocabulary_of
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.reader import batches
 from dask_validator.system import garbage
@@ -41,10 +42,11 @@ from dask_validator.work.agenda import agenda, answered
 from dask_validator.work.compute import Computer
 from dask_validator.work.stopwatch import Stopwatch
 from dask_validator.work.walkforward import Walkforwards
-from dask_validator.work.work import Where, columns, days_by_session, selectors
+from dask_validator.work.work import Where, filters_of
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
+    from dask_validator.filters.vocabulary import Vocabulary
     from dask_validator.store.reader import Facts, Survey
     from dask_validator.universe.calibration import Calibration
     from dask_validator.work.agenda import Agenda
@@ -166,7 +168,8 @@ def _decided(run: _Run, *, first: bool) -> tuple[Outcome, Seen]:
         answers = _answered(run, look, of_file, first=first)
         calibration = _calibrated(run, look)
     # Closed here, before anything is written: a reader would lock the commit out.
-    seen = Seen(state, look.survey.fingerprints, database.source, look.survey.outcomes.hashes)
+    whole = look.candidates.vocabulary.may_read_all
+    seen = Seen(state, look.survey.fingerprints, database.source, look.survey.outcomes.hashes, whole)
     return _judged(run, look, answers, calibration), seen
 
 
@@ -175,21 +178,23 @@ def _looked(run: _Run) -> _Look:
     order = run.order
     facts = order.database.read_facts(order.instrument)
     family = of_family(order, facts.catalogue)
+    known = vocabulary_of(order.config, facts.catalogue)
     if facts.waiting:
         run.executor.start()
-    with order.database.surveyed(order.instrument, facts.catalogue) as surveying:
+    everything = known.may_read_all
+    with order.database.surveyed(order.instrument, facts.catalogue, all_features=everything) as surveying:
         with run.watch.stage("screening"), garbage.paused():
-            candidates = _screen(order, facts, run.listener)
+            candidates = _screen(order, facts, known, run.listener)
         with run.watch.stage("grouping"):
             survey = surveying.result()
     run.listener(screened_event(facts.waiting, candidates))
     return _Look(facts, survey, candidates, family)
 
 
-def _screen(order: Order, facts: Facts, listener: Listener) -> Candidates:
+def _screen(order: Order, facts: Facts, known: Vocabulary, listener: Listener) -> Candidates:
     """Phases 1-5."""
     market = Market(order.costs, facts.atr_by_year, facts.unit)
-    candidates = Candidates(market.terms(order.config), market)
+    candidates = Candidates(market.terms(order.config), market, known)
     with closing(order.database.read_waiting(order.instrument, facts.catalogue)) as waiting:
         for rows in batches(_told(waiting, facts.waiting, listener)):
             candidates.add(rows)
@@ -206,7 +211,7 @@ def _told(strategies: Iterable[Strategy], total: int, listener: Listener) -> Ite
 
 def screened_event(waiting: int, candidates: Candidates) -> Screened:
     """What phases 1-5 have left, and what they have decided, also of strategies whose season split is still open."""
-    only_seasons = sum(not question.walkforward for of_key in candidates.questions.values() for question in of_key)
+    only_seasons = sum(question.filter is None for of_key in candidates.questions.values() for question in of_key)
     return Screened(
         waiting, len(candidates.asked), lambda: SoFar(candidates.counts(), candidates.failures()), only_seasons
     )
@@ -228,17 +233,16 @@ def _answered(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) 
 def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> tuple[Agenda, Walkforwards]:
     """What is still to be computed, and how."""
     order, journal, source = run.order, run.journal, run.order.database.source
-    dependencies = inputs_of(order.config, look.survey.fingerprints, source.name)
+    dependencies = inputs_of(order.config, look.survey.fingerprints, source.name, order.costs)
     run.say(journal.begin(dependencies, settings(order), run.id, must_hold=run.only_commits))
     with run.watch.stage("grouping"):
         # What fails in this run has failed.
         retries_failed = order.resume and first and not run.only_commits
         todo = agenda(look.candidates.questions, journal.recovered, retry_failed=retries_failed)
-        used = selectors(todo.groups, order.config.strict_filters)
-        features = order.database.read_features(order.instrument, columns(used, order.config.strict_filters))
-        sessions = days_by_session(used, features, order.config.strict_filters)
+        reading = Reading(look.candidates.vocabulary, look.facts.catalogue, order.costs, order.config.seasons)
+        sessions = order.database.read_session_days(order.instrument, filters_of(todo.groups), reading)
         layout = look.survey.outcomes.extents
-        where = Where(layout, sessions, source, order.instrument, of_file, order.config.strict_filters)
+        where = Where(layout, sessions, source, order.instrument, of_file)
         work = Walkforwards(where, order.config.window_rules)
     run.say(totals.taken_over(len(todo.answered), todo.changed, journal.path))
     return todo, work
@@ -307,7 +311,7 @@ def _of_worlds(calibration: Calibration | None) -> dict[str, Any]:
 def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> list[str]:
     return [
         *totals.unset_defaults(look.facts.catalogue.unset_defaults() if look.facts.waiting else {}),
-        *totals.unknown_filters(look.candidates.filters, run.order.config.strict_filters),
+        *totals.unknown_filters(look.candidates),
         *totals.still_active(verdicts, look.facts.active_setups),
         *totals.left_waiting(unanswered),
         *totals.not_kept(run.journal.reason),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from dask_validator.model import R, Status, TaskTiming
+from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.counting import CODE
 from dask_validator.rules.fdr import Correction
-from dask_validator.rules.filters import is_known
 from dask_validator.rules.gates import HELD, OF_WINDOWS, POSITION
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.wording.harmless import plain
@@ -19,6 +19,7 @@ from dask_validator.wording.sentences import listed
 
 MOST_NAMED = 20
 STRESS = POSITION["stressed_expectancy_r"]
+_STRICTLY = "--strict-filters applies those it knows, fails the others"
 RETIRING = (Status.REJECTED, Status.SKIPPED)
 
 
@@ -87,15 +88,18 @@ def count_retired(verdicts: Verdicts, unretired_setups: Set[str]) -> int:
     return sum(verdicts.ids[i] in unretired_setups for status in RETIRING for i in verdicts.of(status))
 
 
-def unknown_filters(waiting: Mapping[str, int], strict: bool) -> list[str]:
+def unknown_filters(candidates: Candidates) -> list[str]:
     """A sentence that names every filter that is not known, with the number of waiting strategies that use it."""
-    counts = {name: count for name, count in sorted(waiting.items()) if not is_known(name, strict)}
-    if strict or not counts:  # strictly, each is FAILED and says so itself
+    counts, known = dict(sorted(candidates.unknown.items())), candidates.vocabulary
+    if known.unknown == "fail" or not counts:  # each is FAILED and says so itself
         return []
     named = listed([f"{name!r} ({count:,})" for name, count in counts.items()], MOST_NAMED)
-    strictly = "--strict-filters applies those it knows, fails the others"
-    use = f"waiting strategies use unknown filters, which are taken as every day ({strictly})"
-    return [f"{sum(counts.values()):,} {use}: {named}"]
+    if known.unknown == "none":
+        taken = "no day (--unknown-filters fail fails them)"
+    else:
+        instead = "--unknown-filters fail fails them" if known.by_params else _STRICTLY
+        taken = f"every day ({instead})"
+    return [f"{sum(counts.values()):,} waiting strategies use unknown filters, which are taken as {taken}: {named}"]
 
 
 def unset_defaults(defaults: Mapping[str, str]) -> list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
+from dask_validator.config import RunConfig
 from dask_validator.model import PLAN
-from dask_validator.rules.filters import is_known
 from dask_validator.store.connection import check_is_file, read, refuse_truncated
 from dask_validator.store.contract import OPTIONAL, read_catalogue
+from dask_validator.store.filter_days import vocabulary_of
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
@@ -35,7 +37,7 @@ class Checkup(NamedTuple):
     doubts: list[str]  # about its locks
 
 
-def examine(path: Path, instrument: str, source: Source, *, strict_filters: bool = False) -> Checkup:
+def examine(path: Path, instrument: str, source: Source, config: RunConfig) -> Checkup:
     """Look, read-only.
 
     Raises
@@ -45,12 +47,12 @@ def examine(path: Path, instrument: str, source: Source, *, strict_filters: bool
     """
     check_is_file(path)
     refuse_if_held(path, to_write=False)
-    found = read(path, lambda connection: _examined(connection, path, instrument, source, strict_filters))
+    found = read(path, lambda connection: _examined(connection, path, instrument, source, config))
     return found._replace(held_by=_holder(path), doubts=doubts(path))  # closed, or we would hold it ourselves
 
 
 def _examined(
-    connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, source: Source, strict_filters: bool
+    connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, source: Source, config: RunConfig
 ) -> Checkup:
     refuse_truncated(connection, path)
     refuse_macros(connection)
@@ -70,16 +72,20 @@ def _examined(
         [instrument],
     ).fetchone()
     filters = connection.execute(
-        f"SELECT filter_type, count(*) {of_instrument} AND filter_type IS NOT NULL GROUP BY ALL ORDER BY ALL",
+        f"SELECT filter_type, filter_params, count(*) {of_instrument} AND filter_type IS NOT NULL "
+        "GROUP BY ALL ORDER BY ALL",
         [instrument],
     ).fetchall()
+    known, unknown = vocabulary_of(config, catalogue), Counter[str]()
+    for name, params, count in filters:
+        unknown[name] += count if known.chosen(name, params).unknown else 0
     return Checkup(
         path,
         instrument,
         statuses,
         dict(statuses).get("waiting", 0),
         keys[0] if keys else 0,
-        [(name, count) for name, count in filters if not is_known(name, strict_filters)],
+        [(name, count) for name, count in unknown.items() if count],
         [f"{table}.{name}" for table in OPTIONAL for name in catalogue.lacking(table)],
         held_by=None,
         doubts=[],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -117,6 +118,7 @@ _HAS_TABLE = (
     "SELECT 1 FROM duckdb_columns() WHERE lower(table_name) = ? AND schema_name = 'main' "
     "AND database_name = current_database() LIMIT 1"
 )
+_SIZE = re.compile(r"orb_(.+)_size")
 _KIND_OF = {"INTEGER": NUMBER, "DOUBLE": NUMBER, "VARCHAR": TEXT, "BOOLEAN": BOOLEAN}
 
 
@@ -144,6 +146,7 @@ class Catalogue(NamedTuple):
 
     tables: Mapping[str, Mapping[str, Column]]
     promotion: Promotion = NOTHING_ASKED
+    sessions: frozenset[str] = frozenset()  # labels that daily_features has a size of, as they are spelled there
 
     def lacking(self, table: str) -> dict[str, str]:
         """Optional columns that the table does not have yet, with the type to add."""
@@ -231,7 +234,12 @@ def read_catalogue(
         _check_key(table, found.get(table, []))
     _check_ours(connection, tables, found)
     refuse_others(connection, {table: {n: c.kind for n, c in tables[table].items()} for table in TRADE_TABLES})
-    return catalogue
+    return catalogue._replace(sessions=_sessions(connection) if tables["daily_features"] else frozenset())
+
+
+def _sessions(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    rows = connection.execute("SELECT column_name FROM (DESCRIBE daily_features)").fetchall()
+    return frozenset(found[1] for (name,) in rows if (found := _SIZE.fullmatch(name)))
 
 
 def _can_do_without(

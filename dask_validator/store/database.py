@@ -17,8 +17,8 @@ from dask_validator.errors import InputError
 from dask_validator.store import connection, lock
 from dask_validator.store.contract import Catalogue, read_catalogue
 from dask_validator.store.families import read_family
-from dask_validator.store.features import read_features
 from dask_validator.store.file_state import FileState, file_state
+from dask_validator.store.filter_days import Reading, read_session_days
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
@@ -42,9 +42,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from dask_validator.config import Promotion, RunConfig
+    from dask_validator.filters.conditions import Filter
     from dask_validator.model import Session, Strategy
+    from dask_validator.rules.day_masks import SessionDays
     from dask_validator.rules.families import Family
-    from dask_validator.rules.filters import Features
     from dask_validator.rules.verdicts import Verdicts
     from dask_validator.sources.source import Source
     from dask_validator.store.writer import Patience, RunRecord
@@ -108,13 +109,17 @@ class Database:
         return read_strategy(self.path, strategy_id, self.promotion)
 
     @contextmanager
-    def surveyed(self, instrument: str, catalogue: Catalogue) -> Iterator[Future[Survey]]:
+    def surveyed(
+        self, instrument: str, catalogue: Catalogue, *, all_features: bool = False
+    ) -> Iterator[Future[Survey]]:
         """Beside the block: where the outcomes lie, and what the data look like as a whole.
 
+        With `all_features`, all that filters of any kind could look at counts, else what names of filters mean.
         A block that is interrupted, or fails, does not wait for the end of the scan.
         """
         with connection.reading(self.path) as opened, ThreadPoolExecutor(1) as background:
-            surveying = background.submit(survey, opened, self.path, instrument, self.source, catalogue)
+            scan = partial(survey, all_features=all_features)
+            surveying = background.submit(scan, opened, self.path, instrument, self.source, catalogue)
             try:
                 yield surveying
             except BaseException:
@@ -128,19 +133,11 @@ class Database:
             lambda opened: connection.with_room(opened, self.path, lambda: self.source.days(opened, instrument)),
         )
 
-    def read_features(self, instrument: str, wanted: Mapping[Session, Collection[str]]) -> dict[Session, Features]:
-        """Features by session; of the columns wanted, those that the table has."""
-        by_minutes: dict[int | None, dict[str, Collection[str]]] = {}
-        for (minutes, label), parts in wanted.items():
-            by_minutes.setdefault(minutes, {})[label] = parts
-        return connection.read(
-            self.path,
-            lambda opened: {
-                (minutes, label): features
-                for minutes, of_minutes in by_minutes.items()
-                for label, features in read_features(opened, instrument, minutes, of_minutes).items()
-            },
-        )
+    def read_session_days(
+        self, instrument: str, wanted: Mapping[Session, Collection[Filter]], reading: Reading
+    ) -> dict[Session, SessionDays]:
+        """By session, the days that its filters admit. Raises InputError for a filter that is not allowed."""
+        return connection.read(self.path, lambda opened: read_session_days(opened, instrument, wanted, reading))
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:

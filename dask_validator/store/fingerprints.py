@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import duckdb
 
-from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SESSIONS, SIZE
+from dask_validator.rules.sessions import SESSIONS
 from dask_validator.store.contract import TABLES, Catalogue
 from dask_validator.store.file_state import FileState
 from dask_validator.store.kinds import quoted
@@ -31,8 +31,11 @@ class Seen(NamedTuple):
     fingerprints: Fingerprints
     source: Source
     hashes: Mapping[OutcomeKey, int]  # of the outcomes of each key
+    all_features: bool = False  # whether any column of the features could matter, of any symbol
 
 
+# The columns of a session that names of filters mean.
+OF_SESSIONS = ("size", "break_delay_min", "break_bar_continues", "break_dir", "double_break")
 _VERDICT = {"validation_status", "validation_notes"}
 _SYMBOL = {
     "experimental_strategies": "instrument",
@@ -47,18 +50,21 @@ def row_fingerprint(catalogue: Catalogue) -> str:
     return f"hash({', '.join(_strategy_columns(catalogue))})"
 
 
-def read_fingerprints(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> Fingerprints:
+def read_fingerprints(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str, *, all_features: bool
+) -> Fingerprints:
     """By table: everything about the instrument that a verdict depends on beside outcomes, and who has one."""
     columns = {
         "experimental_strategies": [*_strategy_columns(catalogue), "validation_status"],
-        "daily_features": _feature_columns(catalogue),
+        "daily_features": _features(catalogue, all_features=all_features),
         "validated_setups": ["strategy_id", "status"],
         LOGS: list(TRADE_TABLES[LOGS]) if catalogue.tables[LOGS] else [],
     }
     found = {"daily_features": "0"}  # also where there are none
     for table, names in columns.items():
         if names:
-            query = f"SELECT sum(hash({', '.join(names)})) FROM {table} WHERE {_SYMBOL[table]} = ?"
+            also = " OR orb_minutes = 5" if all_features and table == "daily_features" else ""
+            query = f"SELECT sum(hash({', '.join(names)})) FROM {table} WHERE {_SYMBOL[table]} = ?{also}"
             [(total,)] = connection.execute(query, [instrument]).fetchall()
             found[table] = str(total or 0)
     return found
@@ -76,10 +82,14 @@ def _strategy_columns(catalogue: Catalogue) -> list[str]:
     )
 
 
-def _feature_columns(catalogue: Catalogue) -> list[str]:
-    if not catalogue.tables["daily_features"]:
-        return []
-    parts = (SIZE, DELAY, CONTINUES, DIRECTION, DOUBLE_BREAK)
-    names = (f"orb_{label}_{part}".lower() for label in sorted(SESSIONS) for part in parts)
-    of_sessions = [f'"{name}"' for name in names if name in catalogue.tables["daily_features"]]
-    return [*TABLES["daily_features"], *of_sessions]
+def _features(catalogue: Catalogue, *, all_features: bool) -> list[str]:
+    there = catalogue.tables["daily_features"]
+    if all_features or not there:
+        return [_quoted(name) for name in sorted(there)]
+    labels = sorted(SESSIONS | catalogue.sessions)
+    names = (f"orb_{label}_{part}".lower() for label in labels for part in OF_SESSIONS)
+    return [*TABLES["daily_features"], *(_quoted(name) for name in names if name in there)]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

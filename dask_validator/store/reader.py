@@ -207,11 +207,19 @@ def _canonical_id(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, s
 
 
 def survey(
-    connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str, source: Source, catalogue: Catalogue
+    connection: duckdb.DuckDBPyConnection,
+    path: str | Path,
+    instrument: str,
+    source: Source,
+    catalogue: Catalogue,
+    *,
+    all_features: bool,
 ) -> Survey:
     """Scan outcomes, features and strategies once."""
     outcomes = with_room(connection, path, lambda: source.survey(connection, instrument))
-    fingerprints = with_room(connection, path, lambda: read_fingerprints(connection, catalogue, instrument))
+    fingerprints = with_room(
+        connection, path, lambda: read_fingerprints(connection, catalogue, instrument, all_features=all_features)
+    )
     return Survey(outcomes, {source.name: outcomes.fingerprint, **fingerprints})
 
 

@@ -247,7 +247,7 @@ def _refuse_if_changed(
 ) -> None:
     refuse_macros(connection)
     catalogue = read_catalogue(connection, seen.source.tables, promotion)
-    found = read_fingerprints(connection, catalogue, instrument)
+    found = read_fingerprints(connection, catalogue, instrument, all_features=seen.all_features)
     found[seen.source.name] = seen.source.survey(connection, instrument).fingerprint
     if changed := [name for name, fingerprint in seen.fingerprints.items() if found[name] != fingerprint]:
         raise ChangedMeanwhile(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dask_validator.config import WindowRules
 from dask_validator.model import OTHER, Outcomes
-from dask_validator.rules.filters import Mask
+from dask_validator.rules.day_masks import Mask
 from dask_validator.rules.walkforward import bounds_within
 from dask_validator.universe.calendars import Calendar, Segments, Sums, added
 

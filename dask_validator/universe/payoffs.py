@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.model import OTHER, Outcomes
-from dask_validator.rules.filters import Mask
+from dask_validator.rules.day_masks import Mask
 from dask_validator.universe.worlds import era_starts
 
 UNITS = 10_000  # in one R

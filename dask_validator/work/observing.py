@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dask_validator.config import WindowRules
 from dask_validator.errors import UnusableStrategy
+from dask_validator.filters.conditions import Filter
 from dask_validator.model import TaskTiming
-from dask_validator.rules.day_masks import Selector, Strictly
-from dask_validator.rules.filters import STRICT_FILTERS, Mask
+from dask_validator.rules.day_masks import Mask
 from dask_validator.universe.calendars import Observed, joined
 from dask_validator.universe.cells import Cut, Taken, cut
 from dask_validator.universe.panel import panel, stacked
@@ -30,14 +30,15 @@ class Look(NamedTuple):
     """What is asked about one strategy."""
 
     strategy_id: str
-    filter_type: str
+    filter: Filter  # of its walk-forward
+    strict: Filter | None  # the one by which its row may have been made, if not by the same
     sample_size: float | None  # of its row
 
-    def selectors(self) -> Iterator[Selector]:
-        """The filter as walk-forward applies it and, where its row may have been made otherwise, as that was."""
-        yield self.filter_type
-        if self.filter_type in STRICT_FILTERS:
-            yield Strictly(self.filter_type)
+    def filters(self) -> Iterator[Filter]:
+        """What picks the days that matter to it."""
+        yield self.filter
+        if self.strict is not None:
+            yield self.strict
 
 
 class ObservingTask(NamedTuple):
@@ -53,7 +54,7 @@ class Found(NamedTuple):
     """The strategies of a task as far as they can be seen."""
 
     observed: Observed
-    rows: Mapping[str, Selector]  # by strategy_id, what selects the trades that its row was made of
+    rows: Mapping[str, Filter]  # by strategy_id, what selects the trades that its row was made of
     errors: Mapping[str, str]  # by strategy_id, why it cannot be put into worlds
     panel: csr_matrix | None  # what each was paid by day, in the order of `observed`, where that is asked for
     timing: TaskTiming | None
@@ -86,7 +87,7 @@ def observing_task(task: ObservingTask) -> Found:
     """Add up every strategy's trades of the data. Raises InputError where they cannot be read."""
     found: list[Observed] = []
     panels: list[csr_matrix] = []
-    rows: dict[str, Selector] = {}
+    rows: dict[str, Filter] = {}
     errors: dict[str, str] = {}
     with timed(len(task.piece.asked)) as timing:
         for group, days in task.piece.read():
@@ -104,21 +105,21 @@ def observing_task(task: ObservingTask) -> Found:
         return Found(joined(found), rows, errors, stacked(panels) if panels else None, timing())
 
 
-def _taken(days: GroupDays, request: Look, unusable: Mask) -> tuple[Selector, Taken]:
+def _taken(days: GroupDays, request: Look, unusable: Mask) -> tuple[Filter, Taken]:
     """What the row was made of: the filter applied strictly, if that makes as many trades as the row says."""
-    walked = days.taken(request.strategy_id, request.filter_type)
+    walked = days.taken(request.strategy_id, request.filter)
     if (walked & unusable).any():  # what the filter admits strictly it admits always
         raise UnusableStrategy(UNUSABLE)
-    if request.filter_type in STRICT_FILTERS:
-        row = _strictly(days, request)
+    if request.strict is not None:
+        row = _strictly(days, request.strategy_id, request.strict)
         if row is not None and days.trades(row) == request.sample_size:
-            return Strictly(request.filter_type), Taken(row, walked)
-    return request.filter_type, Taken(walked, walked)
+            return request.strict, Taken(row, walked)
+    return request.filter, Taken(walked, walked)
 
 
-def _strictly(days: GroupDays, request: Look) -> Mask | None:
+def _strictly(days: GroupDays, strategy_id: str, strict: Filter) -> Mask | None:
     try:
-        return days.taken(request.strategy_id, Strictly(request.filter_type))
+        return days.taken(strategy_id, strict)
     except UnusableStrategy:  # a column that is not there
         return None
 

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.filters.conditions import Days, Filter
 from dask_validator.model import OTHER, OutcomeKey, Outcomes, Session, TaskTiming
-from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of
-from dask_validator.rules.filters import Mask
+from dask_validator.rules.day_masks import Mask, SessionDays
 from dask_validator.rules.seasons import season_of, winter_days
 from dask_validator.sources.source import Part
 
@@ -30,7 +30,7 @@ class Asked(Protocol):
         """Which strategy."""
         ...
 
-    def selectors(self) -> Iterator[Selector]:
+    def filters(self) -> Iterator[Filter]:
         """What picks the days that matter to it."""
         ...
 
@@ -45,7 +45,6 @@ class Group(NamedTuple):
 class Piece(NamedTuple):
     """What one task is about: small and plain."""
 
-    strict_filters: bool
     groups: tuple[Group, ...]
     sessions: Mapping[Session, SessionDays]
     part: Part
@@ -71,7 +70,7 @@ class Piece(NamedTuple):
     def read(self) -> Iterator[tuple[Group, GroupDays]]:
         """Each group with its outcomes. Raises InputError where the source cannot be read."""
         for group, outcomes in zip(self.groups, self.part.read(self.keys), strict=True):
-            yield group, GroupDays(outcomes, self.sessions[group.key.session], self.strict_filters)
+            yield group, GroupDays(outcomes, self.sessions[group.key.session])
 
 
 class Task(Protocol):
@@ -100,18 +99,17 @@ def timed(strategies: int) -> Iterator[Callable[[], TaskTiming]]:
 class GroupDays:
     """The outcomes of one group and which of them each strategy takes; equal days are computed once."""
 
-    def __init__(self, outcomes: Outcomes, session: SessionDays, strict_filters: bool) -> None:
+    def __init__(self, outcomes: Outcomes, session: SessionDays) -> None:
         self.outcomes = outcomes
         self._session = session
-        self._strict = strict_filters
         self._row, self._has_row = _rows_of(outcomes.days, session.days)
-        self._masks: dict[Selector, Mask] = {}
+        self._masks: dict[Filter, Mask] = {}
         self._winter: Mask | None = None
 
-    def taken(self, strategy_id: str, selector: Selector) -> Mask:
+    def taken(self, strategy_id: str, selecting: Filter) -> Mask:
         """Outcomes on days that the strategy trades, shape (n_outcomes,). Raises UnusableStrategy."""
-        taken = self.admitted(selector)
-        if season := season_of(strategy_id, self._session.label):
+        taken = self.admitted(selecting)
+        if season := season_of(strategy_id, self._session.zone):
             taken = taken & (self.winter == (season == "W"))
         return taken
 
@@ -119,21 +117,21 @@ class GroupDays:
         """Wins and losses among the outcomes taken."""
         return int((taken & (self.outcomes.code != OTHER)).sum())
 
-    def admitted(self, selector: Selector) -> Mask:
-        """Outcomes on days that the selector admits, shape (n_outcomes,). Raises UnusableStrategy."""
-        return once(self._masks, selector, lambda: self._admitted(selector))
+    def admitted(self, selecting: Filter) -> Mask:
+        """Outcomes on days that the filter admits, shape (n_outcomes,). Raises UnusableStrategy."""
+        return once(self._masks, selecting, lambda: self._admitted(selecting))
 
-    def _admitted(self, selector: Selector) -> Mask:
-        if bounds_of(selector, self._strict) is None:
-            return np.ones(self.outcomes.days.size, dtype=np.bool_)
-        admitted = self._session.mask(selector)
+    def _admitted(self, selecting: Filter) -> Mask:
+        if selecting in (Days.ALL, Days.NONE):
+            return np.full(self.outcomes.days.size, selecting is Days.ALL)
+        admitted = self._session.mask(selecting)
         return admitted[self._row] & self._has_row if admitted.size else self._has_row
 
     @property
     def winter(self) -> Mask:
         """Outcomes on winter days, shape (n_outcomes,)."""
         if self._winter is None:
-            self._winter = winter_days(self._session.label, self.outcomes.days)
+            self._winter = winter_days(self._session.zone or "UTC", self.outcomes.days)
         return self._winter
 
 

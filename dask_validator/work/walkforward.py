@@ -8,7 +8,8 @@ from typing import NamedTuple, TypeVar
 
 from dask_validator.config import WindowRules
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import Answer, Request, SeasonSplit, SplitRule, TaskTiming, Walked
+from dask_validator.filters.conditions import Filter
+from dask_validator.model import Answer, Request, SeasonSplit, TaskTiming, Walked
 from dask_validator.rules.seasons import season_split
 from dask_validator.rules.walkforward import walkforward
 from dask_validator.work.piece import GroupDays, Piece, once, timed
@@ -91,21 +92,21 @@ class _Answering:
         walked: Walked | None = None
         split: SeasonSplit | None = None
         error = split_error = None
-        if request.walkforward:
-            walked, error = _guarded(lambda: self._walk_forward(request))
-        if (rule := request.split) is not None and error is None:
-            split, split_error = _guarded(lambda: self._split(rule))
+        if (selecting := request.filter) is not None:
+            walked, error = _guarded(lambda: self._walk_forward(request.strategy_id, selecting))
+        if (of_split := request.split) is not None and error is None:
+            split, split_error = _guarded(lambda: self._split(of_split))
         seconds = time.perf_counter() - started
         return Answer(
             request.strategy_id, walked, split, error, split_error, seconds, request.fingerprint, asked=request.asked
         )
 
-    def _walk_forward(self, request: Request) -> Walked:
-        taken, outcomes = self._days.taken(request.strategy_id, request.filter_type or ""), self._days.outcomes
+    def _walk_forward(self, strategy_id: str, selecting: Filter) -> Walked:
+        taken, outcomes = self._days.taken(strategy_id, selecting), self._days.outcomes
         return once(self._walked, taken.tobytes(), lambda: walkforward(outcomes.where(taken), self._rules))
 
-    def _split(self, rule: SplitRule) -> SeasonSplit:
-        taken, days = self._days.admitted(rule), self._days
+    def _split(self, selecting: Filter) -> SeasonSplit:
+        taken, days = self._days.admitted(selecting), self._days
         return once(self._splits, taken.tobytes(), lambda: season_split(days.outcomes.where(taken), days.winter[taken]))
 
 

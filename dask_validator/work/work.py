@@ -7,48 +7,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from dask_validator.filters.conditions import Days, Filter
 from dask_validator.model import Extent, OutcomeKey, Session
-from dask_validator.rules.day_masks import Selector, SessionDays, bounds_of, no_days, session_days
-from dask_validator.rules.filters import Features
+from dask_validator.rules.day_masks import SessionDays
 from dask_validator.sources.carried import Carried
 from dask_validator.sources.source import Source
 from dask_validator.system.same_file import Identity
 from dask_validator.work.piece import Group, Piece, Task
 from dask_validator.work.plan import plan
 
-Selectors = Mapping[Session, set[Selector]]
+Filters = Mapping[Session, set[Filter]]
 AnyTask = TypeVar("AnyTask", bound=Task)
 Result = TypeVar("Result")
 
 
-def selectors(groups: Iterable[Group], strict_filters: bool) -> Selectors:
-    """What picks days for these groups, by session; a filter that admits every day picks none."""
-    used: dict[Session, set[Selector]] = {}
+def filters_of(groups: Iterable[Group]) -> Filters:
+    """What picks days for these groups, by session; a filter that needs no row of features picks none."""
+    used: dict[Session, set[Filter]] = {}
     for group in groups:
         of_session = used.setdefault(group.key.session, set())
         for request in group.requests:
-            of_session.update(s for s in request.selectors() if bounds_of(s, strict_filters) is not None)
+            of_session.update(each for each in request.filters() if each not in (Days.ALL, Days.NONE))
     return used
-
-
-def columns(used: Selectors, strict_filters: bool) -> dict[Session, set[str]]:
-    """The columns of `daily_features` that the selectors look at, of sessions that have any."""
-    return {
-        session: {bound.column for selector in of_session for bound in bounds_of(selector, strict_filters) or ()}
-        - {"weekday"}
-        for session, of_session in used.items()
-        if of_session
-    }
-
-
-def days_by_session(
-    used: Selectors, features: Mapping[Session, Features], strict_filters: bool
-) -> dict[Session, SessionDays]:
-    """Every selector applied once to the days of its session; without any, no day of it need be known."""
-    return {
-        session: session_days(features[session], of_session, strict_filters) if of_session else no_days(session[1])
-        for session, of_session in used.items()
-    }
 
 
 class Where(NamedTuple):
@@ -59,7 +39,6 @@ class Where(NamedTuple):
     source: Source
     instrument: str
     identity: Identity | None  # of the file that the run has begun to read: tasks read no other one
-    strict_filters: bool
 
 
 class Work(ABC, Generic[AnyTask, Result]):
@@ -90,11 +69,11 @@ class Work(ABC, Generic[AnyTask, Result]):
     def of_groups(self, groups: tuple[Group, ...]) -> AnyTask:
         """The task for these groups."""
         where = self.where
-        used = selectors(groups, where.strict_filters)
+        used = filters_of(groups)
         days = {session: where.sessions[session].only(used[session]) for session in used}
         extents = [where.layout.get(group.key.stored) for group in groups]
         part = where.source.part(where.instrument, extents, where.identity)
-        return self.task(Piece(where.strict_filters, groups, days, part))
+        return self.task(Piece(groups, days, part))
 
     def carried(self, task: AnyTask) -> AnyTask:
         """The task with its outcomes, for workers that do not see where they lie."""

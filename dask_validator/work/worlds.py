@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import WindowRules
+from dask_validator.filters.conditions import Filter
 from dask_validator.model import TaskTiming
 from dask_validator.rules.costs import Costs, Friction
-from dask_validator.rules.day_masks import Selector
 from dask_validator.rules.gates import Terms
 from dask_validator.universe.cells import Taken, cut
 from dask_validator.universe.evidence import NULLS
@@ -27,8 +27,8 @@ class Entrant(NamedTuple):
     """One strategy that is put into worlds."""
 
     strategy_id: str
-    filter_type: str
-    row: Selector  # what selects the trades that its row was made of
+    filter: Filter  # of its walk-forward
+    row: Filter  # what selects the trades that its row was made of
     position: int  # among all that are put into worlds
     risk_dollars: float  # as `costs.Friction` has them
     mean_cost: float
@@ -36,9 +36,9 @@ class Entrant(NamedTuple):
     shifts: tuple[float, ...]  # by null, what its deviate is moved by
     is_candidate: bool  # whether its deviates are wanted world by world
 
-    def selectors(self) -> Iterator[Selector]:
+    def filters(self) -> Iterator[Filter]:
         """Of its row, and of walk-forward."""
-        yield self.filter_type
+        yield self.filter
         yield self.row
 
 
@@ -121,7 +121,7 @@ def worlds_task(task: WorldsTask) -> Block:
 def simulation_of(group: Group, days: GroupDays, terrain: Terrain) -> Simulation:
     """The strategies of one key, ready to be put into worlds."""
     entrants: Sequence[Entrant] = group.requests
-    taken = [Taken(days.taken(of.strategy_id, of.row), days.taken(of.strategy_id, of.filter_type)) for of in entrants]
+    taken = [Taken(days.taken(of.strategy_id, of.row), days.taken(of.strategy_id, of.filter)) for of in entrants]
     return Simulation(
         cut(days.outcomes, terrain.days, taken, terrain.rules),
         payoffs(days.outcomes, terrain.days),

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 
 from dask_validator import validate
-from dask_validator.rules.filters import CONTINUES, DELAY, DIRECTION, DOUBLE_BREAK, SIZE
 from dask_validator.rules.promotion import MODE
 from dask_validator.store.contract import LEFT, OPTIONAL, READ_WHERE_THERE, WRITTEN_WHERE_THERE
+from dask_validator.store.fingerprints import OF_SESSIONS
 from dask_validator.store.kinds import BOOLEAN, NUMBER, TEXT, TIMESTAMP
 from dask_validator.store.our_tables import OUR_TABLES
 from tests.documents.pages import code, page, rows, section
@@ -21,7 +21,7 @@ from tests.support import tiny
 
 CONTRACT = page("docs/data-contract.md")
 HEADINGS = {line.rsplit(": ", 1)[1]: line for line in CONTRACT.splitlines() if line.startswith("## ")}
-SESSION = {SIZE: NUMBER, DELAY: NUMBER, CONTINUES: BOOLEAN, DIRECTION: TEXT, DOUBLE_BREAK: BOOLEAN}
+SESSION = dict(zip(OF_SESSIONS, (NUMBER, NUMBER, BOOLEAN, TEXT, BOOLEAN), strict=True))
 
 OLD: dict[str, Any] = {
     **dict.fromkeys((NUMBER, "integer", "double"), 99),

@@ -5,18 +5,18 @@ from __future__ import annotations
 import ast
 import importlib
 import json
-import operator
-import re
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from dask_validator.config import RunConfig, flag
+from dask_validator.config import SEASON_ZONES, RunConfig, flag
+from dask_validator.filters.shipped import shipped
 from dask_validator.model import Status
-from dask_validator.rules import filters, seasons
+from dask_validator.rules import seasons
 from dask_validator.rules.costs import KNOWN_COSTS, Costs
+from dask_validator.rules.sessions import SESSIONS
 from tests.documents.pages import ROOT, code, page, rows, section
 from tests.recorded import SMALL
 from tests.support.parsing import parsed
@@ -26,15 +26,7 @@ NUMBERS = {code(row["number"])[0]: row["value"] for row in rows(RULES, "number")
 TABLES = {"filter", "seasons", "gates_only", "costs", "promotion"}  # of the rules file: no flags
 NO_RULE = {"wf_output", "instruments", "dry_run", "calibrate", "provenance", *TABLES}
 TEXT_FLAGS = {"no_walkforward", "strict_filters"}  # a switch of its own sentence, without a number
-CODES = {"filters.LONG", "filters.SHORT", "walkforward.FIRST_DAY", "walkforward.LAST_DAY"}  # how things are coded
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    ">=": operator.ge,
-    "<=": operator.le,
-    "<": operator.lt,
-    "!=": operator.ne,
-    "==": operator.eq,
-}
-VALUES = {"TRUE": True, "long": filters.LONG, "short": filters.SHORT}
+CODES = {"walkforward.FIRST_DAY", "walkforward.LAST_DAY"}  # how things are coded
 
 
 def _default(name: str) -> Any:
@@ -55,7 +47,7 @@ def _assigned(module: str) -> dict[str, float]:
 
 
 def _constants() -> dict[str, float]:
-    deciding = ("costs", "fdr", "filters", "screening", "seasons", "walkforward", "window_gates", "yearly")
+    deciding = ("costs", "fdr", "screening", "seasons", "walkforward", "window_gates", "yearly")
     return {name: value for module in deciding for name, value in _assigned(module).items() if name not in CODES}
 
 
@@ -89,31 +81,44 @@ def test_instruments_have_the_costs_of_the_table() -> None:
     assert stated == KNOWN_COSTS
 
 
-def _bounds(text: str) -> filters.Filter:
-    parts = [re.fullmatch(r"(\w+) (\S+) (\S+)", part) for part in text.split(", ")]
-    return tuple(
-        filters.Bound(part[1], COMPARISONS[part[2]], VALUES[part[3]] if part[3] in VALUES else float(part[3]))
-        for part in parts
-        if part
-    )
+_CONDITIONS = {
+    "min_size": "size >= {}",
+    "max_size": "size < {}",
+    "max_delay_min": "break_delay_min <= {}",
+    "skip_days": "weekday != {}",
+    "require_continues": "break_bar_continues == {}",
+    "in_letters_of_any_case": "break_dir == {}",
+    "not_known_to_break_twice": "double_break != {}",
+}
 
 
-def _table(column: str) -> dict[str, filters.Filter]:
-    return {code(row[column])[0]: _bounds(next(reversed(row.values()))) for row in rows(RULES, column)}
+def _condition(params: Mapping[str, Any]) -> str:
+    """What a name is short for, in the words of the tables."""
+    if "base" in params:
+        return ", ".join(_condition(params[part]) for part in ("base", "overlay"))
+    values = {name: value[0] if isinstance(value, list) else value for name, value in params.items()}
+    said = {name: "TRUE" if value is True else value for name, value in values.items()}
+    return ", ".join(_CONDITIONS[name].format(value) for name, value in said.items())
+
+
+def _table(column: str) -> dict[str, str]:
+    return {code(row[column])[0]: next(reversed(row.values())) for row in rows(RULES, column)}
 
 
 def test_filters_are_those_of_the_tables() -> None:
     """Each filter name admits the days that its conditions say; no further name is applied."""
-    plain = _table("filter")
+    names, plain = shipped("names"), _table("filter")
     ended = {
-        name + ending: (*bounds, *further)
-        for name, bounds in plain.items()
+        name + ending: f"{condition}, {further}"
+        for name, condition in plain.items()
         if name.startswith("ORB_G")
         for ending, further in _table("ending").items()
     }
 
-    assert plain | ended | {"VOL_RV12_N20": filters.NEVER} == filters.FILTERS
-    assert _table("filter with `--strict-filters`") == filters.STRICT_FILTERS
+    assert plain | ended == {name: _condition(params) for name, params in names["always"].items()}
+    assert names["by_name"] == {"VOL_RV12_N20": {"never": True}}
+    strict = {name: _condition(params) for name, params in names["strict"].items()}
+    assert _table("filter with `--strict-filters`") == strict
     assert "`NO_FILTER`" in section(RULES, "## 5. Filters and sessions")
 
 
@@ -126,8 +131,8 @@ def test_sessions_are_those_listed() -> None:
         for label in code(row["sessions"])
     }
 
-    assert set(code(listed)) == filters.SESSIONS
-    assert zones == seasons.SEASON_ZONES
+    assert set(code(listed)) >= SESSIONS
+    assert zones == SEASON_ZONES
 
 
 def test_season_verdicts_are_those_of_the_table() -> None:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dask_validator.config import SEASON_ZONES
 from dask_validator.errors import UnusableStrategy
-from dask_validator.rules.seasons import SEASON_ZONES, season_split, split_rule, winter_days
+from dask_validator.rules.seasons import season_split, split_rule, winter_days
 from dask_validator.rules.walkforward import EPOCH
 from tests.reference import seasons as twin
 from tests.reference.errors import Unusable
@@ -56,7 +57,7 @@ def test_split_equals_the_slow_twin(label: str, rows: Rows) -> None:
     expected = twin.season_split(label, None, None, traded)
     outcomes = as_outcomes(rows)
 
-    assert season_split(outcomes, winter_days(label, outcomes.days)) == tuple(expected)
+    assert season_split(outcomes, winter_days(SEASON_ZONES[label], outcomes.days)) == tuple(expected)
 
 
 @given(FILTER_TYPES, PARAMS)
@@ -77,11 +78,14 @@ def test_seasons_follow_the_zone_at_noon(label: str) -> None:
     """Thirty years of days fall in the twin's season; on the day clocks change, noon decides, not midnight."""
     days = np.arange(10_000, 21_000)
 
-    winter = winter_days(label, days)
+    winter = winter_days(SEASON_ZONES[label], days)
 
     assert winter.tolist() == [twin.is_winter(label, EPOCH + timedelta(days=day)) for day in days.tolist()]
     spring = date(2024, 3, 31) if label == "1800" else date(2024, 3, 10)
-    assert winter_days(label, np.array([(spring - EPOCH).days - 1, (spring - EPOCH).days])).tolist() == [True, False]
+    assert winter_days(SEASON_ZONES[label], np.array([(spring - EPOCH).days - 1, (spring - EPOCH).days])).tolist() == [
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -104,14 +108,14 @@ def test_every_verdict_is_reached(winter: tuple[int, float], summer: tuple[int, 
     rows += [(date(2024, 6, 1) + timedelta(days=i), "win", summer[1]) for i in range(summer[0])]
     outcomes = as_outcomes(rows)
 
-    assert season_split(outcomes, winter_days("0900", outcomes.days)).verdict == verdict
+    assert season_split(outcomes, winter_days(SEASON_ZONES["0900"], outcomes.days)).verdict == verdict
 
 
 def test_season_means_are_added_left_to_right() -> None:
     """Twelve winter trades have the mean of a plain loop: Python 3.12's `sum` would change the fourth decimal."""
     outcomes = as_outcomes([(date(2024, 1, 1) + timedelta(days=i), "win", r) for i, r in enumerate(UNFAIR)])
 
-    assert season_split(outcomes, winter_days("0900", outcomes.days)).winter_avg_r == 0.9643
+    assert season_split(outcomes, winter_days(SEASON_ZONES["0900"], outcomes.days)).winter_avg_r == 0.9643
 
 
 def test_a_trade_without_a_result_has_no_season() -> None:
@@ -119,4 +123,4 @@ def test_a_trade_without_a_result_has_no_season() -> None:
     outcomes = as_outcomes([(date(2024, 1, 1), "win", math.nan)])
 
     with pytest.raises(UnusableStrategy):
-        season_split(outcomes, winter_days("0900", outcomes.days))
+        season_split(outcomes, winter_days(SEASON_ZONES["0900"], outcomes.days))

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import ALPHA, RunConfig
+from dask_validator.filters.shipped import vocabulary
+from dask_validator.filters.vocabulary import Vocabulary
 from dask_validator.model import SeasonSplit, TaskTiming
+from dask_validator.rules import notes
 from dask_validator.rules.fdr import Correction
-from dask_validator.rules.filters import is_known
 from dask_validator.views import funnel
 from dask_validator.views.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
 from dask_validator.views.report.words import SEASONS
@@ -139,8 +141,10 @@ def listed_strategies(
     parameters: Mapping[str, Any],
 ) -> list[Listed]:
     """Each line with what its row says now; a row that is no longer there leaves its columns empty."""
-    strict = parameters.get("strict_filters", False)
-    return [_listed(record, rows.get(record["strategy_id"]), correction, strict) for record in records]
+    named = None
+    if parameters.get("filters", "names") == "names" and not parameters.get("filter"):
+        named = vocabulary(RunConfig(strict_filters=parameters.get("strict_filters", False)), ())
+    return [_listed(record, rows.get(record["strategy_id"]), correction, named) for record in records]
 
 
 def _cumulative(windows: Iterable[Mapping[str, Any]], min_trades: int) -> list[float]:
@@ -154,7 +158,7 @@ def columns_with_values(listed: Iterable[Listed]) -> set[str]:
     return {name for row in listed for name, value in row._asdict().items() if value not in (None, "", (), [])}
 
 
-def _listed(record: Record, row: Present | None, correction: Correction | None, strict: bool) -> Listed:
+def _listed(record: Record, row: Present | None, correction: Correction | None, named: Vocabulary | None) -> Listed:
     windows = record["windows"]
     p_value = row.p_value if row else None
     corrected = correction is not None and p_value is not None and p_value in correction.p_values
@@ -181,11 +185,16 @@ def _listed(record: Record, row: Present | None, correction: Correction | None, 
         _split(row.split) if row else [None] * 4,
         [(window["window_start"], window["test_n"], _finite(window["test_exp_r"])) for window in windows],
         windows[-1]["window_end"] if windows else "",
-        every_day=bool(row and row.filter_type and not is_known(row.filter_type, strict)),
+        every_day=bool(row and row.filter_type and _took_every_day(row.filter_type, row.note or "", named)),
         cumulative=_cumulative(windows, trades_needed(record)),
         symbols=row.symbols if row else "",
         sides=row.sides if row else "",
     )
+
+
+def _took_every_day(filter_type: str, note: str, named: Vocabulary | None) -> bool:
+    """By the name where names say it: notes of earlier versions do not."""
+    return notes.EVERY_DAY in note if named is None else bool(named.chosen(filter_type, None).unknown)
 
 
 def trades_needed(record: Record) -> int:
