@@ -17,20 +17,22 @@ from dask_validator.store.filter_days import Reading, read_session_days, vocabul
 
 FIRST = date(2024, 1, 1)  # a Monday
 PARAMS = RunConfig(filters="params")
-TYPES = {int: "DOUBLE", float: "DOUBLE", str: "VARCHAR", bool: "BOOLEAN"}
+TYPES = {"break_dir": "VARCHAR", "bar_continues": "BOOLEAN", "double_break": "BOOLEAN", "day_of_week": "INTEGER"}
 
 
 def features(connection: duckdb.DuckDBPyConnection, rows: Sequence[Mapping[str, Any]]) -> None:
     """`daily_features` with a row a day from FIRST on, of the columns that any row has."""
-    kinds = {name: TYPES[type(value)] for row in rows for name, value in row.items() if value is not None}
-    names = {name: kinds.get(name, "DOUBLE") for row in rows for name in row}
-    columns = {"day_of_week": "INTEGER", "atr_20": "DOUBLE", **names}
-    declared = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
+    names = dict.fromkeys(["day_of_week", "atr_20", *(name for row in rows for name in row)])
+    declared = ", ".join(f'"{name}" {_type(name)}' for name in names)
     connection.execute(
         f"CREATE TABLE daily_features (trading_day DATE, symbol VARCHAR, orb_minutes INTEGER, {declared})"
     )
     for i, row in enumerate(rows):
         put(connection, {"trading_day": FIRST + timedelta(days=i), "symbol": "MGC", "orb_minutes": 5, **row})
+
+
+def _type(column: str) -> str:
+    return next((kind for end, kind in TYPES.items() if column.endswith(end)), "DOUBLE")
 
 
 def put(connection: duckdb.DuckDBPyConnection, row: Mapping[str, Any]) -> None:
