@@ -42,7 +42,8 @@ def differing(folder: Path, expected: str, costs: Mapping[str, Costs]) -> tuple[
         distinct = f"SELECT DISTINCT {keys} FROM expected ORDER BY ALL"
         connection.execute(f"CREATE TABLE groups AS SELECT row_number() OVER () - 1 AS number, * FROM ({distinct})")
         groups = connection.execute(f"SELECT {keys} FROM groups ORDER BY number").fetchall()
-        by = {symbol: reading(connection, costs=costs.get(symbol, KNOWN_COSTS[symbol])) for _, _, symbol, *_ in groups}
+        symbols = {symbol for _, _, symbol, *_ in groups}
+        by = {symbol: reading(connection, costs=costs.get(symbol, KNOWN_COSTS[symbol])) for symbol in symbols}
         chosen = [by[symbol].vocabulary.chosen(name, params) for name, params, symbol, *_ in groups]
         wanted: dict[str, dict[Any, set[Any]]] = {symbol: {} for symbol in by}
         for (_, _, symbol, label, minutes), each in zip(groups, chosen, strict=True):
@@ -188,8 +189,8 @@ PREVIOUS = {
     "below": ("below_pdl_long", "prev_day_low", 10.0, [False, False, True]),
     "inside, from": ("inside_pdr_long", "prev_day_low", 10.0, [True, False, False]),
     "inside, to": ("inside_pdr_long", "prev_day_high", 10.0, [False, False, True]),
-    "near the pivot": ("near_pivot_long_50", "prev_day_close", 24.0, [True, False, False]),  # the pivot is at 15
-    "clear of it": ("clear_of_congestion_long", "prev_day_close", 24.0, [False, True, True]),
+    "near the pivot": ("near_pivot_long_50", "prev_day_close", 24.0, [False, False, True]),  # the pivot is at 8
+    "clear of it": ("clear_of_congestion_long", "prev_day_close", 24.0, [True, True, False]),
     "displaced": ("downside_displacement_long", "prev_day_low", 8.5, [False, False, True]),
 }
 
@@ -198,7 +199,8 @@ PREVIOUS = {
 def test_day_before(mode: str, column: str, bound: float, answers: list[bool]) -> None:
     """All comparisons are strict, for longs alone, and nothing may be missing."""
     inside = {"prev_day_low": 9.0, "prev_day_high": 11.0} if mode.startswith("inside") else {}
-    apart = {"prev_day_low": 10.5, "prev_day_high": 10.5} if column == "prev_day_close" else {}
+    apart = {"prev_day_low": 0.0, "prev_day_high": 0.0, "orb_L_high": 15.0, "orb_L_low": 11.0}
+    apart = apart if column == "prev_day_close" else {}
     row, params = {**LONG, **BEFORE, **inside, **apart}, {"mode": mode}
     holding = {**row, column: beside(bound)[answers.index(True)]}
     count = {"below_pdl_long": 2, "inside_pdr_long": 2, "downside_displacement_long": 3}.get(mode, 4)
