@@ -328,7 +328,7 @@ class Fuzzer:
             try:
                 if thorough:
                     with suppress(InputError):
-                        examine(path, "MGC", source_of(path))
+                        examine(path, "MGC", source_of(path), RunConfig())
                 result = validate(path, "MGC", workers=1, progress=False, wf_output=path.with_name("wf.jsonl"))
                 if thorough:
                     shown(result)

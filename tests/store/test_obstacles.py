@@ -61,7 +61,7 @@ def refused(database: Path) -> str:
     with pytest.raises(InputError) as by_run:
         run(database)
     with pytest.raises(InputError) as by_check:
-        examine(database, "MGC", source_of(database))
+        examine(database, "MGC", source_of(database), RunConfig())
     assert str(by_run.value) == str(by_check.value)
     assert everything_in(database.parent) == before
     with pytest.raises(NotCommitted):
@@ -107,7 +107,7 @@ def test_indexes_on_what_is_updated(referred: Path, statement: str, named: str) 
 def test_indexes_that_do_not_matter(referred: Path, statement: str) -> None:
     """An index is refused only where the commit would fail."""
     change(referred, statement)
-    examine(referred, "MGC", source_of(referred))
+    examine(referred, "MGC", source_of(referred), RunConfig())
     run(referred)
 
     assert rows_by_id(referred, "experimental_strategies")["MGC_NEW"]["validation_status"] == "PASSED"
