@@ -33,6 +33,7 @@ from unittest.mock import patch
 import duckdb
 
 from dask_validator import InputError, NotCommitted, validate
+from dask_validator.config import RunConfig
 from dask_validator.journal import provenance
 from dask_validator.run import commit
 from dask_validator.sources.chosen import source_of

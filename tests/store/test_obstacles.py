@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from dask_validator import validate
+from dask_validator.config import RunConfig
 from dask_validator.errors import InputError, NotCommitted
 from dask_validator.rules import seasons
 from dask_validator.sources.chosen import source_of
