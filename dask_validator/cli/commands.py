@@ -281,7 +281,7 @@ def report(
 
 
 @cli.command(cls=options.ListFlags)
-@click.argument("source", required=False)
+@click.argument("sources", metavar="[SOURCE...]", nargs=-1)
 @options.db
 @options.instrument
 @options.rules_file
@@ -291,15 +291,15 @@ def report(
 @options.access
 @options.trade_files
 def check(
-    source: str | None, db: Path, instrument: str, journal: Path | None, strict_filters: bool, **flags: Any
+    sources: tuple[str, ...], db: Path, instrument: str, journal: Path | None, strict_filters: bool, **flags: Any
 ) -> None:
     """Say what a run would meet, or an import of SOURCE, without computing or changing anything."""
     from dask_validator.store.checkup import examine
 
     access = {name: flags.pop(name) for name in ("memory_limit", "allow_external_views")}
     rules = {name: flags.pop(name) for name in ("rules_file", "instruments")} | {"strict_filters": strict_filters}
-    if source is not None:
-        return _check_trades(source, flags, access)
+    if sources:
+        return _check_trades(sources, flags, access)
     if given := [name for name, value in flags.items() if value]:
         raise click.UsageError(f"--{given[0].replace('_', '-')} is about a trade log: name its file after check")
     config = _config(rules, instrument)
@@ -353,13 +353,14 @@ def import_(ctx: click.Context, /, sources: tuple[str, ...], db: Path, instrumen
         ctx.exit(SOME_FAILED)
 
 
-def _check_trades(source: str, flags: dict[str, Any], access: dict[str, Any]) -> None:
+def _check_trades(sources: tuple[str, ...], flags: dict[str, Any], access: dict[str, Any]) -> None:
     from dask_validator.trade_files.examination import examine
     from dask_validator.trade_files.reading import ReadOptions
     from dask_validator.views.monitor import trade_files
 
-    grant_access(Path(source), _safeguards(access))
-    echo(trade_files.examined(examine(source, ReadOptions(**flags), access["memory_limit"])), err=False)
+    for source in sources:
+        grant_access(Path(source), _safeguards(access))
+    echo(trade_files.examined(examine(sources, ReadOptions(**flags), access["memory_limit"])), err=False)
 
 
 @cli.command()

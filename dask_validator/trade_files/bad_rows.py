@@ -14,6 +14,8 @@ UNREADABLE = "line that cannot be read"
 DUPLICATE = "duplicate of a whole row"
 MOST_UNUSABLE = 0.05  # of the rows of a strategy (docs/trade-formats.md)
 _PLACES = "trade_places"
+# Rows of a file stand in its order, whole files not always in that of their names.
+_ORDER = f"{ROWS}.file * 1099511627776 + {ROWS}.rowid"
 
 
 class BadRows(NamedTuple):
@@ -70,7 +72,7 @@ def part(connection: duckdb.DuckDBPyConnection, readers: list[Reader]) -> tuple[
     connection.execute(
         "CREATE TEMP TABLE trades_bad AS SELECT strategy_id, reason, source, "
         f"{_line('bad.rowid', has_rejects)} AS line FROM {ROWS} AS bad JOIN {_PLACES} AS places USING (file) "
-        f"WHERE reason <> '{A_LEG}' ORDER BY bad.rowid"
+        f"WHERE reason <> '{A_LEG}' ORDER BY file, bad.rowid"
     )
     if has_rejects:
         connection.execute(
@@ -79,7 +81,8 @@ def part(connection: duckdb.DuckDBPyConnection, readers: list[Reader]) -> tuple[
         )
     connection.execute(
         "CREATE TEMP VIEW trades_read AS SELECT strategy_id, trading_day, exit_time, result, risk, cost, side, symbol, "
-        f"entry_time, source, rows.rowid AS position FROM {ROWS} AS rows JOIN {FILES} USING (file) WHERE reason IS NULL"
+        f"entry_time, source, {_ORDER} - first_row AS position FROM {ROWS} JOIN {_PLACES} USING (file) "
+        "WHERE reason IS NULL"
     )
     found = connection.execute(
         "SELECT reason, count(*), first(source ORDER BY rowid), first(line ORDER BY rowid) FROM trades_bad "
@@ -90,7 +93,8 @@ def part(connection: duckdb.DuckDBPyConnection, readers: list[Reader]) -> tuple[
 
 def _mark_currencies(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
-        f"UPDATE {ROWS} SET reason = $1 FROM (SELECT strategy_id AS id, arg_min(currency, rowid) AS first FROM {ROWS} "
+        f"UPDATE {ROWS} SET reason = $1 "
+        f"FROM (SELECT strategy_id AS id, arg_min(currency, {_ORDER}) AS first FROM {ROWS} "
         "WHERE reason IS NULL AND currency IS NOT NULL GROUP BY id HAVING count(DISTINCT currency) > 1) AS mixed "
         f"WHERE {ROWS}.strategy_id = mixed.id AND reason IS NULL AND currency IS DISTINCT FROM mixed.first",
         [CURRENCY],

@@ -82,7 +82,7 @@ class Format(NamedTuple):
     def chosen(self, table: Mapping[str, list[str]], name: str, found: Collection[str]) -> str | None:
         """The SQL for one entry of `trade` or `result`; None where the file lacks what it takes."""
         usable = [expression for expression in table.get(name, []) if self.has(expression, found)]
-        return f"coalesce({', '.join(usable)})" if usable else None
+        return f"coalesce({', '.join(usable)})" if len(usable) > 1 else next(map("({})".format, usable), None)
 
 
 def tidy(header: str) -> str:

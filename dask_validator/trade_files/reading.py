@@ -27,7 +27,7 @@ from dask_validator.trade_files.loading import Reader
 from dask_validator.trade_files.manners import Said, knows_zone, manner
 from dask_validator.trade_files.mapping import Layout, layout, renamed
 from dask_validator.trade_files.places import Place
-from dask_validator.trade_files.relations import Relation, relations
+from dask_validator.trade_files.relations import Relation, relations, release_frames
 from dask_validator.trade_files.units import results
 
 AS_WRITTEN = "as written"
@@ -150,17 +150,18 @@ def _read(
             bad_rows.enter_files(connection, reader)
             connection.execute(loading.insert(reader))
         bad = bad_rows.part(connection, readers)
+        by_clock = any(knows_zone(connection, reader.relation, reader.one, reader.found) for reader in readers)
+        release_frames(connection, [reader.relation for reader in readers])
     except duckdb.Error as error:
         raise InputError(f"{found[0].name} cannot be read: {first_line(error)}") from error
     _refuse_unusable(connection, bad, found)
-    zones = [knows_zone(connection, reader.relation, reader.one, reader.found) for reader in readers]
     return Reading(
         format=", ".join(dict.fromkeys(reader.one.tool for reader in readers)),
         unit=readers[0].results.unit,
-        timezone=options.timezone or "UTC" if any(zones) else AS_WRITTEN,
+        timezone=(options.timezone or "UTC") if by_clock else AS_WRITTEN,
         files=tuple(place.name for place in found),
         bad=bad,
-        remarks=tuple(dict.fromkeys(remark for reader in readers for remark in _remarks(reader))),
+        remarks=_remarks(readers, options, by_clock=by_clock),
     )
 
 
@@ -233,7 +234,10 @@ def _refuse_unusable(connection: duckdb.DuckDBPyConnection, bad: Sequence[BadRow
         raise InputError(f"{found[0].name} has no row that can be used; {told or 'it has no rows'}")
 
 
-def _remarks(reader: Reader) -> list[str]:
-    if reader.one.before_fees:
-        return [f"{reader.one.tool} writes results before fees: they are not in these numbers"]
-    return []
+def _remarks(readers: Sequence[Reader], options: ReadOptions, *, by_clock: bool) -> tuple[str, ...]:
+    """What a reader of the numbers must know beside them."""
+    before_fees = dict.fromkeys(reader.one.tool for reader in readers if reader.one.before_fees)
+    remarks = [f"{tool} writes results before fees: they are not in these numbers" for tool in before_fees]
+    if options.timezone is not None and not by_clock:
+        remarks.append(f"no time here carries a zone: --timezone {options.timezone} changes nothing")
+    return tuple(remarks)

@@ -27,8 +27,7 @@ _HEADER_WITHIN = 60  # lines
 _LONGEST_LINE = 2**20  # characters
 _VERBATIM = "delim = '\x01', quote = '', escape = '', header = false, auto_detect = false"
 _SEPARATORS = ",;\t|"
-FRAME = "trade_frame"
-_SAMPLE = 1000  # objects that tell the keys
+_FRAME = "trade_frame"
 _GENEROUS = 40  # times what a packed document takes on the disk
 
 
@@ -85,10 +84,16 @@ def _single(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Format 
     if place.kind == places.JSON:
         return _of_json(connection, place, wanted)
     if place.kind == places.FRAME:
-        place = place._replace(path=f"{FRAME}_{number}")
+        place = place._replace(path=f"{_FRAME}_{number}")
         connection.register(place.path, place.frame)
     columns = _described(connection, place.path)
     return Relation([place], {header: Cell(quoted(header), kind) for header, kind in columns.items()}, place.path, 1)
+
+
+def release_frames(connection: duckdb.DuckDBPyConnection, found: Iterable[Relation]) -> None:
+    """Let go of what belongs to the caller."""
+    for place in [place for relation in found for place in relation.places if place.kind == places.FRAME]:
+        connection.unregister(place.path)
 
 
 def _described(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
@@ -191,8 +196,7 @@ def _of_json(connection: duckdb.DuckDBPyConnection, place: Place, wanted: Format
         if _has_trades(connection, first, nested):
             sql = _taken_out(sql, nested)
             break
-    sample = f"SELECT document FROM {sql} LIMIT {_SAMPLE}"
-    keys = connection.execute(f"SELECT DISTINCT unnest(json_keys(document)) AS key FROM ({sample}) ORDER BY key")
+    keys = connection.execute(f"SELECT DISTINCT unnest(json_keys(document)) AS key FROM {sql} ORDER BY key")
     cells = {key: Cell(f"json_extract_string(document, {_path(key)})", "VARCHAR") for (key,) in keys.fetchall()}
     return Relation([place], {**cells, "above": Cell("above", "VARCHAR")}, sql, 1)
 

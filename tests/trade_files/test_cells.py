@@ -136,3 +136,13 @@ def test_offsets_other_than_utc_need_a_zone(tmp_path: Path) -> None:
         "2024-01-31",
         "2024-06-30",
     ]
+
+
+def test_a_zone_that_changes_nothing_is_said(tmp_path: Path) -> None:
+    """Times without a zone are taken as written, and who gives one is told so."""
+    path = written(tmp_path / "log.csv", "strategy_id,exit_time,r\na,2024-01-31 23:30:00,1\n")
+
+    assert str(read(path, timezone="Asia/Tokyo").trades[0]["trading_day"]) == "2024-01-31"
+    assert read(path, timezone="Asia/Tokyo").reading.remarks == (
+        "no time here carries a zone: --timezone Asia/Tokyo changes nothing",
+    )
