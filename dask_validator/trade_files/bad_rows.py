@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
 
 from dask_validator.trade_files.loading import A_LEG, FILES, ROWS, Reader, create
+from dask_validator.trade_files.places import CSV, kind_of
 from dask_validator.trade_files.relations import REJECTS, SCANS
 
 CURRENCY = "another currency than the strategy's first trade"
@@ -26,6 +28,11 @@ class BadRows(NamedTuple):
     source: str  # where the first is
     line: int  # of a text, by lines; of anything else, by rows; from 1
     kept: bool = False  # counted among the trades all the same
+
+    @property
+    def first(self) -> str:
+        """Where the first of them is, in words."""
+        return f"{self.source}, {'line' if kind_of(Path(self.source)) == CSV else 'row'} {self.line:,}"
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:

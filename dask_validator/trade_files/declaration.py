@@ -140,9 +140,15 @@ def _listed(value: str | list[str]) -> list[str]:
 
 def named_format(name: str) -> Format:
     """The tool of that name. Raises InputError with those that are known."""
-    if name not in formats():
+    known = {_bare(tool): one for tool, one in formats().items()}
+    if _bare(name) not in known:
         raise InputError(f"--format got {name}, which is not known; give one of {', '.join(formats())}")
-    return formats()[name]
+    return known[_bare(name)]
+
+
+def _bare(name: str) -> str:
+    """A name that needs no quotes, as people type it."""
+    return re.sub(r"\W", "", name.lower())
 
 
 def told_by(headers: Collection[str], place: str) -> Format:

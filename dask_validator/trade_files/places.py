@@ -71,12 +71,12 @@ def _table(path: Path, table: str | None) -> Place:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if _kind(file) and not file.name.startswith("."))
+        files = sorted(file for file in path.iterdir() if kind_of(file) and not file.name.startswith("."))
         if not files:
             raise InputError(f"the folder {path} has no trade log; needed files that end in {', '.join(_known())}")
         return files
     if path.exists():
-        if not _kind(path):
+        if not kind_of(path):
             raise InputError(f"{path} has no ending of a trade log; needed one of {', '.join(_known())}")
         return [path]
     files = sorted(Path(file) for file in glob.glob(str(path)))
@@ -89,14 +89,15 @@ def _known() -> list[str]:
     return [*ENDINGS, ".zip"]
 
 
-def _kind(path: Path) -> str | None:
+def kind_of(path: Path) -> str | None:
+    """What a file holds, by its name; None for what is no trade log."""
     name = path.name.lower()
     bare = next((name.removesuffix(packed) for packed in PACKED if name.endswith(packed)), name)
     return "zip" if name.endswith(".zip") else ENDINGS.get(os.path.splitext(bare)[1])
 
 
 def _of_file(path: Path, scratch: Path) -> list[Place]:
-    kind = _kind(path)
+    kind = kind_of(path)
     if kind == "zip":
         return _unpacked(path, scratch)
     stem = re.sub(r"(?:\.(?:gz|zst))?$", "", path.name, flags=re.IGNORECASE)

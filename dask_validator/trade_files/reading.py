@@ -226,11 +226,11 @@ def _refuse_unusable(connection: duckdb.DuckDBPyConnection, bad: Sequence[BadRow
     for kind in bad:
         if kind.reason == loading.FOREIGN_ZONE:
             raise InputError(
-                f"{kind.source} has times with an offset that is not that of UTC (line {kind.line}); say by which zone "
+                f"times carry an offset that is not that of UTC (first: {kind.first}); say by which zone "
                 "days are told with --timezone ZONE"
             )
     if not connection.execute("SELECT 1 FROM trades_read LIMIT 1").fetchall():
-        told = "; ".join(f"{kind.reason}: {kind.rows:,} (first: {kind.source}, line {kind.line})" for kind in bad)
+        told = "; ".join(f"{kind.reason}: {kind.rows:,} (first: {kind.first})" for kind in bad)
         raise InputError(f"{found[0].name} has no row that can be used; {told or 'it has no rows'}")
 
 

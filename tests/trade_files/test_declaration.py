@@ -20,7 +20,7 @@ def test_two_tools_at_once(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="columns of native and of PyBroker; say which with --format"):
         read(path, unit="money")
-    assert [str(read(path, unit="money", format=name).trades[0]["trading_day"]) for name in ("native", "PyBroker")] == [
+    assert [str(read(path, unit="money", format=name).trades[0]["trading_day"]) for name in ("native", "pybroker")] == [
         "2024-01-04",
         "2024-01-03",
     ]

@@ -39,7 +39,7 @@ def examined(found: Examination) -> str:
 def bad(kind: BadRows) -> str:
     """One kind of bad rows, with the first of them."""
     what = "kept" if kind.kept else "left out"
-    return f"{kind.rows:,} {what}: {kind.reason} (first: {kind.source}, line {kind.line:,})"
+    return f"{kind.rows:,} {what}: {kind.reason} (first: {kind.first})"
 
 
 def _files(names: tuple[str, ...]) -> str:
