@@ -122,7 +122,7 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
 def _said(bad: Sequence[Bad], trades: int, costs: int, tested: int) -> tuple[str | None, str | None]:
     """Why it is FAILED, and what its note says otherwise."""
     unusable = sum(of.rows for of in bad)
-    kinds = "; ".join(f"{of.reason}: {of.rows:,} (first: {of.first})" for of in bad)
+    kinds = "; ".join(f"{of.reason}: {of.rows:,} (first: {of.source}, line {of.line})" for of in bad)
     if unusable > MOST_UNUSABLE * (unusable + trades):
         return f"{unusable:,} of {unusable + trades:,} rows cannot be used: {kinds}", None
     return None, left_out(unusable, trades, kinds, costs, tested)
