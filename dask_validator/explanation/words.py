@@ -201,7 +201,7 @@ def _flags(config: RunConfig) -> str:
 
 def _given(config: RunConfig) -> dict[str, Any]:
     """Rules that are not at their default."""
-    given = {name: value for name, value in asdict(config).items() if value != getattr(DEFAULT, name)}
+    given = {name: value for name, value in asdict(config).items() if getattr(config, name) != getattr(DEFAULT, name)}
     return {name: value for name, value in given.items() if name not in _NO_RULES}
 
 

@@ -75,7 +75,9 @@ def test_explain_shows_the_bound(tmp_path: Path) -> None:
     """Also of the adjusted value, which is stored as 0."""
     path = tiny_database(tmp_path / "tiny.duckdb", [{"p_value": 1e-9}])
 
-    assert "p <1e-6 (two-sided, one of 1), after BH <1e-6: significant at 5 %" in str(explain(path, "MGC_GOOD"))
+    said = str(explain(path, "MGC_GOOD"))
+    assert "p <1e-6 (two-sided, one of 1), after BH <1e-6: significant at 5 %" in said
+    assert "  by the default flags: no run is stored; walk-forward computed now\n" in said
 
 
 def test_windows_of_equal_r_show_no_sharpe_ratio(tmp_path: Path) -> None:
