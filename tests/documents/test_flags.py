@@ -17,6 +17,7 @@ OF_OTHERS = {
     "dask scheduler": {"--host", "--protocol"},
     "dask worker": {"--nworkers", "--nthreads"},
     "jupyter lab": {"--no-browser", "--port"},
+    "make luck": {"--once"},
 }
 FLAG = re.compile(r"(?<![\w-])(?<!var\()--[a-z][a-z-]*[a-z]")  # not the variables of style sheets
 REFERENCE = section(page("README.md"), HEADING)
