@@ -233,7 +233,7 @@ def read_catalogue(
     for table in ("experimental_strategies", "validated_setups"):
         _check_key(table, found.get(table, []))
     _check_ours(connection, tables, found)
-    refuse_others(connection, {table: {n: c.kind for n, c in tables[table].items()} for table in TRADE_TABLES})
+    refuse_others(connection, _kinds({table: tables[table] for table in TRADE_TABLES}))
     return catalogue._replace(sessions=_sessions(connection) if tables["daily_features"] else frozenset())
 
 
@@ -251,6 +251,15 @@ def _can_do_without(
         return False
     [(all_imported,)] = connection.execute(f"SELECT {ONLY_LOGS} FROM experimental_strategies").fetchall()
     return bool(all_imported)
+
+
+def kinds(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, dict[str, str]]:
+    """By table or view, none of one that is not there, and by column: its type."""
+    return _kinds(_columns(connection, tables))
+
+
+def _kinds(tables: Mapping[str, Mapping[str, Column]]) -> dict[str, dict[str, str]]:
+    return {table: {name: column.kind for name, column in columns.items()} for table, columns in tables.items()}
 
 
 def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:

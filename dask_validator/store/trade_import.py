@@ -13,11 +13,11 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.model import TRADE_LOG, R
 from dask_validator.store.connection import explained, first_line, log_of
-from dask_validator.store.contract import has_table, read_catalogue
+from dask_validator.store.contract import has_table, kinds, read_catalogue
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import refuse_if_open_here
 from dask_validator.store.our_tables import SPLIT
-from dask_validator.store.trade_tables import LOGS, MARK, TRADE_TABLES, TRADES
+from dask_validator.store.trade_tables import LOGS, MARK, TRADE_TABLES, TRADES, refuse_others
 from dask_validator.store.users_tables import STRATEGIES
 
 GONE = "gone from the source"
@@ -85,20 +85,12 @@ def target(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
     is_new = not os.path.lexists(path)
     place = path.with_name(f"{path.name}.{os.getpid()}.building") if is_new else path
     try:
-        refuse_if_open_here(path)
-        connection.execute("ATTACH $1 AS target", [str(place.absolute())])
-        connection.execute("USE target")
-        try:
+        with _attached(connection, path, place):
             yield
-        finally:
-            connection.execute("USE memory")
-            connection.execute("DETACH target")
         if is_new:
             os.replace(place, path)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from error
-    except (duckdb.IOException, duckdb.ConnectionException, duckdb.BinderException) as error:
-        raise explained(path, error) from error
     except duckdb.Error as error:
         raise InputError(f"{path} cannot be written: {first_line(error)}; nothing was imported") from error
     finally:
@@ -106,6 +98,21 @@ def target(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
             for left in (place, log_of(place)):
                 with suppress(FileNotFoundError):
                     os.unlink(left)
+
+
+@contextmanager
+def _attached(connection: duckdb.DuckDBPyConnection, path: Path, place: Path) -> Iterator[None]:
+    refuse_if_open_here(path)
+    try:
+        connection.execute("ATTACH $1 AS target", [str(place.absolute())])
+    except duckdb.Error as error:
+        raise explained(path, error) from error
+    connection.execute("USE target")
+    try:
+        yield
+    finally:
+        connection.execute("USE memory")
+        connection.execute("DETACH target")
 
 
 def write(connection: duckdb.DuckDBPyConnection, batch: Batch) -> Changes:
@@ -121,6 +128,7 @@ def write(connection: duckdb.DuckDBPyConnection, batch: Batch) -> Changes:
     connection.execute("BEGIN")
     try:
         refuse_macros(connection)
+        refuse_others(connection, kinds(connection, TRADE_TABLES))
         if not has_table(connection, "experimental_strategies"):
             connection.execute(STRATEGIES)
         for table, columns in TRADE_TABLES.items():
