@@ -19,7 +19,7 @@ from dask_validator.store.lock import wait_until_free
 from dask_validator.store.trade_import import MADE, Batch, Changes, target, write
 from dask_validator.store.trade_rows import Bad, bad_rows, blocks
 from dask_validator.store.trade_tables import UNITS
-from dask_validator.trade_files.bad_rows import MOST_UNUSABLE
+from dask_validator.trade_files.bad_rows import MOST_UNUSABLE, BadRows
 from dask_validator.trade_files.reading import Reading, ReadOptions, read_trades
 
 
@@ -122,7 +122,7 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
 def _said(bad: Sequence[Bad], trades: int, costs: int, tested: int) -> tuple[str | None, str | None]:
     """Why it is FAILED, and what its note says otherwise."""
     unusable = sum(of.rows for of in bad)
-    kinds = "; ".join(f"{of.reason}: {of.rows:,} (first: {of.source}, line {of.line})" for of in bad)
+    kinds = "; ".join(f"{of.reason}: {of.rows:,} (first: {BadRows(*of).first})" for of in bad)
     if unusable > MOST_UNUSABLE * (unusable + trades):
         return f"{unusable:,} of {unusable + trades:,} rows cannot be used: {kinds}", None
     return None, left_out(unusable, trades, kinds, costs, tested)
