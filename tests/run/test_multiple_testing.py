@@ -227,6 +227,7 @@ def test_what_could_not_be_committed_is_committed_later(
     done = command("commit", "--db", copied, "--wf-output", tmp_path / "wf.jsonl")
 
     assert done.code == 0, done.stderr
+    assert "What the run has not kept of the null worlds is computed now, in this process alone" in done.stderr
     assert tables(copied) == tables(other)
 
 
