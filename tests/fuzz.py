@@ -36,6 +36,7 @@ from dask_validator import InputError, NotCommitted, validate
 from dask_validator.config import RunConfig
 from dask_validator.journal import provenance
 from dask_validator.run import commit
+from dask_validator.run.instruments import costs_of
 from dask_validator.sources.chosen import source_of
 from dask_validator.store import access, connection, lock
 from dask_validator.store.checkup import examine
@@ -329,7 +330,7 @@ class Fuzzer:
             try:
                 if thorough:
                     with suppress(InputError):
-                        examine(path, "MGC", source_of(path), RunConfig())
+                        examine(path, "MGC", source_of(path), RunConfig(), costs_of("MGC"))
                 result = validate(path, "MGC", workers=1, progress=False, wf_output=path.with_name("wf.jsonl"))
                 if thorough:
                     shown(result)

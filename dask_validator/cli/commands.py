@@ -303,10 +303,10 @@ def check(
     if given := [name for name, value in flags.items() if value]:
         raise click.UsageError(f"--{given[0].replace('_', '-')} is about a trade log: name its file after check")
     config = _config(rules, instrument)
-    costs_in(db, instrument, config)
+    costs = costs_in(db, instrument, config)
     outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"]))
     grant_access(db, _safeguards(access))
-    echo(summary.checkup(examine(db, instrument, source_of(db), config)), err=False)
+    echo(summary.checkup(examine(db, instrument, source_of(db), config, costs)), err=False)
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
         echo(line, err=False)

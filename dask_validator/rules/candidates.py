@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import UnusableStrategy
+from dask_validator.filters.look_ahead import look_ahead
 from dask_validator.filters.vocabulary import Vocabulary
 from dask_validator.model import OutcomeKey, Request, SeasonSplit, SplitRule, Status, Strategy
 from dask_validator.rules import notes
@@ -228,10 +229,13 @@ def unknown_filter(strategy: Strategy, config: RunConfig, vocabulary: Vocabulary
 
 def doubts(strategy: Strategy, config: RunConfig, vocabulary: Vocabulary) -> str:
     """What the note says about the filter of a strategy that walks forward."""
-    if (name := unknown_filter(strategy, config, vocabulary)) is None:
+    chosen = vocabulary.chosen(str(strategy.filter_type), strategy.filter_params)
+    if (name := unknown_filter(strategy, config, vocabulary)) is not None:
+        return notes.other_days(name, chosen.unknown if vocabulary.by_params else "", vocabulary.unknown)
+    if config.no_walkforward:
         return ""
-    reason = vocabulary.chosen(name, strategy.filter_params).unknown if vocabulary.by_params else ""
-    return notes.other_days(name, reason, vocabulary.unknown)
+    label, touch = str(strategy.orb_label), config.touch_entry_models
+    return notes.look_ahead(look_ahead(vocabulary, chosen.filter, label, strategy.entry_model, touch))
 
 
 def corrected_p_value(strategy: Strategy) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dask_validator.model import Strategy
 
 PASSED = "All phases passed"
@@ -22,6 +24,11 @@ def unknown(filter_type: str, reason: str = "") -> str:
 def other_days(filter_type: str, reason: str, taken: str) -> str:
     """The remark on a strategy whose walk-forward may have seen other trades than its backtest: `all`, or `none`."""
     return f"{unknown(filter_type, reason)}, {EVERY_DAY if taken == 'all' else NO_DAY}"
+
+
+def look_ahead(found: Sequence[str]) -> str:
+    """The remark on a strategy whose filter reads what is not known when it enters."""
+    return f"look-ahead: {', '.join(found)}" if found else ""
 
 
 def no_split(reason: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,9 +9,11 @@ import duckdb
 
 from dask_validator.config import RunConfig
 from dask_validator.model import PLAN
+from dask_validator.rules.costs import Costs
 from dask_validator.store.connection import check_is_file, read, refuse_truncated
 from dask_validator.store.contract import OPTIONAL, read_catalogue
-from dask_validator.store.filter_days import vocabulary_of
+from dask_validator.store.filter_days import Reading, vocabulary_of
+from dask_validator.store.findings import findings
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
@@ -31,13 +32,13 @@ class Checkup(NamedTuple):
     statuses: list[tuple[str, int]]
     waiting: int
     outcome_keys: int
-    unknown_filters: list[tuple[str, int]]
+    findings: list[str]  # about sessions, filters and stops
     columns_to_add: list[str]
     held_by: Holder | None  # reads only: a writer could not be looked past
     doubts: list[str]  # about its locks
 
 
-def examine(path: Path, instrument: str, source: Source, config: RunConfig) -> Checkup:
+def examine(path: Path, instrument: str, source: Source, config: RunConfig, costs: Costs) -> Checkup:
     """Look, read-only.
 
     Raises
@@ -47,12 +48,12 @@ def examine(path: Path, instrument: str, source: Source, config: RunConfig) -> C
     """
     check_is_file(path)
     refuse_if_held(path, to_write=False)
-    found = read(path, lambda connection: _examined(connection, path, instrument, source, config))
+    found = read(path, lambda connection: _examined(connection, path, instrument, source, config, costs))
     return found._replace(held_by=_holder(path), doubts=doubts(path))  # closed, or we would hold it ourselves
 
 
 def _examined(
-    connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, source: Source, config: RunConfig
+    connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, source: Source, config: RunConfig, costs: Costs
 ) -> Checkup:
     refuse_truncated(connection, path)
     refuse_macros(connection)
@@ -71,21 +72,14 @@ def _examined(
         f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(PLAN)}, {LOG_KEY} {of_instrument})",
         [instrument],
     ).fetchone()
-    filters = connection.execute(
-        f"SELECT filter_type, filter_params, count(*) {of_instrument} AND filter_type IS NOT NULL "
-        "GROUP BY ALL ORDER BY ALL",
-        [instrument],
-    ).fetchall()
-    known, unknown = vocabulary_of(config, catalogue), Counter[str]()
-    for name, params, count in filters:
-        unknown[name] += count if known.chosen(name, params).unknown else 0
+    reading = Reading(vocabulary_of(config, catalogue), catalogue, costs, config.seasons)
     return Checkup(
         path,
         instrument,
         statuses,
         dict(statuses).get("waiting", 0),
         keys[0] if keys else 0,
-        [(name, count) for name, count in unknown.items() if count],
+        findings(connection, instrument, config, reading),
         [f"{table}.{name}" for table in OPTIONAL for name in catalogue.lacking(table)],
         held_by=None,
         doubts=[],

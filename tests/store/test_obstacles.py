@@ -17,6 +17,7 @@ from dask_validator import validate
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError, NotCommitted
 from dask_validator.rules import seasons
+from dask_validator.run.instruments import costs_of
 from dask_validator.sources.chosen import source_of
 from dask_validator.store import database as of_runs
 from dask_validator.store.checkup import examine
@@ -62,7 +63,7 @@ def refused(database: Path) -> str:
     with pytest.raises(InputError) as by_run:
         run(database)
     with pytest.raises(InputError) as by_check:
-        examine(database, "MGC", source_of(database), RunConfig())
+        examine(database, "MGC", source_of(database), RunConfig(), costs_of("MGC"))
     assert str(by_run.value) == str(by_check.value)
     assert everything_in(database.parent) == before
     with pytest.raises(NotCommitted):
@@ -108,7 +109,7 @@ def test_indexes_on_what_is_updated(referred: Path, statement: str, named: str) 
 def test_indexes_that_do_not_matter(referred: Path, statement: str) -> None:
     """An index is refused only where the commit would fail."""
     change(referred, statement)
-    examine(referred, "MGC", source_of(referred), RunConfig())
+    examine(referred, "MGC", source_of(referred), RunConfig(), costs_of("MGC"))
     run(referred)
 
     assert rows_by_id(referred, "experimental_strategies")["MGC_NEW"]["validation_status"] == "PASSED"

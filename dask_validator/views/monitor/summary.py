@@ -164,7 +164,7 @@ def checkup(found: Checkup) -> str:
         f"{found.path}: tables and columns are as needed; held by {found.held_by or 'nobody'}",
         *(f"  {doubt}" for doubt in found.doubts),
         *(f"  {found.instrument}: {count:>9,} strategies {status}" for status, count in found.statuses),
-        *(f"  unknown filter {name!r}: {count:,} waiting strategies" for name, count in found.unknown_filters),
+        *(f"  {finding}" for finding in found.findings),
     ]
     if found.columns_to_add:
         lines.append(f"  a run would add the columns {', '.join(found.columns_to_add)}")

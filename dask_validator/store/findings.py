@@ -1,0 +1,161 @@
+"""What `check` finds in the waiting strategies of an instrument: sessions, filters and stops, with counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+
+from dask_validator.config import RunConfig
+from dask_validator.filters.conditions import Condition, Filter, conditions
+from dask_validator.filters.look_ahead import look_ahead
+from dask_validator.model import TRADE_LOG, Session
+from dask_validator.rules.promotion import mode_column
+from dask_validator.rules.sessions import SESSIONS
+from dask_validator.store.filter_days import Looked, Reading, look
+from dask_validator.store.reader import WAITING
+
+_STOPS = (
+    "SELECT count(*) FILTER (stop_multiplier IS NULL), count(*) FILTER (stop_multiplier < 1) "
+    f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"
+)
+
+
+class _Used(NamedTuple):
+    """Waiting strategies that filters make no difference between."""
+
+    label: str | None
+    minutes: int | None
+    entry_model: str | None
+    filter_type: str | None
+    filter_params: str | None
+    strategies: int
+
+
+def findings(connection: duckdb.DuckDBPyConnection, instrument: str, config: RunConfig, reading: Reading) -> list[str]:
+    """Sentences, none of which is an error. Raises InputError for a filter of the rules that is not allowed."""
+    rows = connection.execute(
+        "SELECT orb_label, orb_minutes, entry_model, filter_type, filter_params, count(*) FROM experimental_strategies "
+        f"WHERE instrument = $1 AND {WAITING} AND entry_model IS DISTINCT FROM '{TRADE_LOG}' GROUP BY ALL ORDER BY ALL",
+        [instrument],
+    ).fetchall()
+    used = [_Used._make(row) for row in rows]
+    return [
+        *_about_sessions(used, reading),
+        *_about_filters(used, config, reading),
+        *_about_stops(connection, instrument, reading),
+        *_about_modes(connection, instrument, config, reading),
+        *_about_days(connection, instrument, used, reading),
+    ]
+
+
+def _about_sessions(used: list[_Used], reading: Reading) -> Iterator[str]:
+    there = reading.catalogue.sessions
+    unknown = Counter[str]()
+    for each in used:
+        unknown[repr(each.label)] += each.strategies if each.label not in SESSIONS | there else 0
+    for label, count in unknown.items():
+        if count:
+            yield f"unknown session {label}: {count:,} waiting strategies"
+    if idle := sorted(there - {each.label for each in used}):
+        yield f"sessions with columns but no waiting strategies: {', '.join(idle)}"
+
+
+def _about_filters(used: list[_Used], config: RunConfig, reading: Reading) -> Iterator[str]:
+    unknown, early = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for each in used:
+        if each.filter_type is None:
+            continue
+        chosen = reading.vocabulary.chosen(each.filter_type, each.filter_params)
+        if chosen.unknown:
+            unknown[each.filter_type, chosen.unknown] += each.strategies
+            continue
+        label, touch = str(each.label), config.touch_entry_models
+        for found in look_ahead(reading.vocabulary, chosen.filter, label, each.entry_model, touch):
+            early[each.filter_type, found] += each.strategies
+    for (name, reason), count in unknown.items():
+        yield f"unknown filter {name!r}: {count:,} waiting strategies ({reason})"
+    for (name, found), count in early.items():
+        yield f"look-ahead of {name!r}: {found}: {count:,} waiting strategies"
+
+
+def _about_stops(connection: duckdb.DuckDBPyConnection, instrument: str, reading: Reading) -> Iterator[str]:
+    if "stop_multiplier" not in reading.catalogue.tables["experimental_strategies"]:
+        return
+    [(missing, tight)] = connection.execute(_STOPS, [instrument]).fetchall()
+    if missing:
+        yield f"stop_multiplier is NULL, taken as 1: {missing:,} waiting strategies"
+    if tight:
+        yield f"stops tighter than the outcomes': {tight:,} waiting strategies"
+
+
+def _about_modes(
+    connection: duckdb.DuckDBPyConnection, instrument: str, config: RunConfig, reading: Reading
+) -> Iterator[str]:
+    column, modes = mode_column(config.promotion), config.promotion.modes
+    if column.lower() not in reading.catalogue.tables["experimental_strategies"]:
+        return
+    quoted = '"' + column.replace('"', '""') + '"'
+    rows = connection.execute(
+        f"SELECT {quoted}::VARCHAR, count(*) FROM experimental_strategies WHERE instrument = $1 AND {WAITING} "
+        f"AND {quoted} IS NOT NULL AND {quoted}::VARCHAR <> '' GROUP BY ALL ORDER BY ALL",
+        [instrument],
+    ).fetchall()
+    for mode, count in rows:
+        if modes is None or mode not in (modes.default, *modes.named):
+            yield f"{column} {mode!r}, which no rule names: {count:,} waiting strategies"
+
+
+class _Days(NamedTuple):
+    """What the conditions of one entry say of all days and sessions in which they are used."""
+
+    days: int = 0
+    eligible: int = 0
+    unknown: int = 0
+    lacking: int = 0  # eligible though a column that the condition names is missing
+
+    def and_in(self, looked: Looked, rows: slice) -> _Days:
+        """With one more session."""
+        holds = looked.holds[rows]
+        eligible = holds.filled(False)
+        lacking = eligible & looked.lacks[rows]
+        counts = (eligible.size, eligible.sum(), np.ma.getmaskarray(holds).sum(), lacking.sum())
+        return _Days(*(own + int(more) for own, more in zip(self, counts, strict=True)))
+
+
+def _about_days(
+    connection: duckdb.DuckDBPyConnection, instrument: str, used: list[_Used], reading: Reading
+) -> Iterator[str]:
+    """By entry of the rules, as far as it is used."""
+    if not reading.vocabulary.may_read_all:
+        return
+    wanted: dict[Session, set[Filter]] = {}
+    for each in used:
+        if each.label in SESSIONS | reading.catalogue.sessions and each.filter_type is not None:
+            selecting = reading.vocabulary.chosen(each.filter_type, each.filter_params).filter
+            wanted.setdefault((each.minutes, str(each.label)), set()).add(selecting)
+    seen = look(connection, instrument, wanted, reading)
+    totals: dict[str, _Days | str] = {}
+    for session, filters in wanted.items():
+        for condition in sorted({part for each in filters for part in conditions(each)}, key=repr):
+            totals |= _counted(totals, condition, seen.found[session[1], condition], seen.of(session))
+    for title, total in sorted(totals.items()):
+        if isinstance(total, str):
+            yield f"{title}: {total}"
+        else:
+            yield (
+                f"{title}: {total.eligible:,} of {total.days:,} days eligible, {total.unknown:,} NULL, "
+                f"{total.lacking:,} eligible though a column that it names is missing"
+            )
+
+
+def _counted(
+    totals: Mapping[str, _Days | str], condition: Condition, looked: Looked | str, rows: slice
+) -> dict[str, _Days | str]:
+    known = totals.get(condition.entry, _Days())
+    if isinstance(looked, str) or isinstance(known, str):
+        return {condition.entry: looked if isinstance(looked, str) else known}
+    return {condition.entry: known.and_in(looked, rows)}
