@@ -1,6 +1,6 @@
-"""How long the days of 99 filters take, in 13 sessions and three ranges, over 2,600 days.
+"""How long the days of 99 filters take, in 13 sessions and three ranges: `python benchmarks/filters.py`.
 
-`python benchmarks/filters.py`. The features are invented, the filters those of `tests/golden/filters`; CPU seconds of one core, reading included.
+The features are random, the filters those of `tests/golden/filters`; CPU seconds of one core, reading included.
 """
 
 from __future__ import annotations
