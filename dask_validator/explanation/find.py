@@ -37,7 +37,7 @@ from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.seasons import split_filter
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
-from dask_validator.run.instruments import costs_of
+from dask_validator.run.instruments import costs_of, kept_costs
 from dask_validator.run.order import Order
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.connection import check_is_file, release
@@ -151,7 +151,8 @@ def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Pat
     else:
         kept = _Kept(None if config.no_walkforward else run.walked(stored.strategy.strategy_id))
     kept = kept._replace(tested=run.summary["fdr"]["tested"])
-    order = Order(database, stored.instrument, config, _costs(database, stored, config, instruments))
+    costs = None if instruments else kept_costs(run.summary)
+    order = Order(database, stored.instrument, config, costs or _costs(database, stored, config, instruments))
     return _explain(order, stored, kept, f"run {run.run_id} of {run.finished_at:%Y-%m-%d %H:%M} UTC")
 
 

@@ -23,11 +23,11 @@ def inputs_of(config: RunConfig, fingerprints: Mapping[str, str], source: str, c
     source
         The name of the latter.
     costs
-        Of the instrument: conditions of filters may be about them.
+        Of the instrument: conditions of filters and tight stops are about them.
     """
-    of_filters = costs if config.filters == "params" or config.filter else None
     return {
-        "windows or filters": json.dumps([config.window_rules, config.day_rules, of_filters]),
+        "windows or filters": json.dumps([config.window_rules, config.day_rules]),
+        "costs": json.dumps(costs),
         "source of the rules": source_of_the_rules(),
         "version of DuckDB": versions()["duckdb"],  # its hashes are its own
         "outcomes": fingerprints[source],

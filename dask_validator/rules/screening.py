@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -130,11 +131,13 @@ def _read_years(
     """By row: its years, or why they cannot be read."""
     years: dict[int, Years] = {}
     unusable: dict[int, str] = {}
+    tested_from = terms.config.min_trades_per_year if terms.config.years_counted == "tested" else -math.inf
     for position in positions:
         waives = terms.waives and not rows[position].is_trade_log
         try:
             config = terms.config.of(sample[position])
-            years[position] = years_of(rows[position].yearly_results, config, market.atr_by_year if waives else {})
+            atr_by_year = market.atr_by_year if waives else {}
+            years[position] = years_of(rows[position].yearly_results, config, atr_by_year, tested_from)
         except UnusableStrategy as error:
             unusable[position] = str(error)
         except Exception as error:  # as in a task: one strategy must not end the run

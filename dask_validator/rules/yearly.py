@@ -28,8 +28,9 @@ class Year(NamedTuple):
 class Years(NamedTuple):
     """The years of one strategy, counted (rules.md, section 2, phase 3).
 
-    A year is tested unless it is excluded, and counts if it has enough trades; `negative` and `waived` are those that
-    count and are not positive, ascending.
+    A year is tested unless it is excluded or, where that is asked for, has too few trades; it counts in phase 3 if it
+    has enough, which may be fewer for a small sample. `negative` and `waived` are those that count and are not
+    positive, ascending.
     """
 
     tested: int = 0
@@ -44,13 +45,17 @@ class Years(NamedTuple):
 NO_YEARS = Years()
 
 
-def years_of(text: str | None, config: RunConfig, atr_by_year: Mapping[int, float]) -> Years:
+def years_of(
+    text: str | None, config: RunConfig, atr_by_year: Mapping[int, float], tested_from: float = -math.inf
+) -> Years:
     """Count the years of one strategy.
 
     Parameters
     ----------
     atr_by_year
         Mean `atr_20` in points by calendar year.
+    tested_from
+        Trades that a tested year has.
 
     Raises
     ------
@@ -60,10 +65,11 @@ def years_of(text: str | None, config: RunConfig, atr_by_year: Mapping[int, floa
     tested, positive, counting, lost = 0, 0, 0, []
     total_r, largest_r = 0.0, -math.inf
     for number, trades, avg_r, year_r in _tested(text, config.exclude_years):
-        tested += 1
-        positive += avg_r > 0
-        total_r += year_r
-        largest_r = max(largest_r, year_r)
+        if trades >= tested_from:
+            tested += 1
+            positive += avg_r > 0
+            total_r += year_r
+            largest_r = max(largest_r, year_r)
         if trades >= config.min_trades_per_year:
             counting += 1
             if not avg_r > 0:

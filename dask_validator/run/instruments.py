@@ -47,6 +47,12 @@ def costs_of(
     raise InputError(f"unknown instrument {symbol!r}; known: {known}; describe others with --instruments TOML")
 
 
+def kept_costs(summary: Mapping[str, Any]) -> Costs | None:
+    """Those that a run was made with, as its record has them; an earlier version kept none. Raises InputError."""
+    kept = summary.get("costs")
+    return None if kept is None else checked_costs([kept[name] for name in Costs._fields])
+
+
 def _costs(table: object, where: str) -> Costs:
     if not isinstance(table, Mapping):
         raise InputError(f"{where} is not a table; needed one with {_needed()}")

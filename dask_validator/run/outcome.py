@@ -68,7 +68,8 @@ class Outcome:
     @property
     def kept(self) -> dict[str, Any]:
         """What is recorded of the run beside the summary."""
-        return {**self.measured, "waives": self.verdicts.terms.waives, "unit": self.verdicts.terms.unit}
+        costs = {} if self.order is None else {"costs": self.order.costs._asdict()}
+        return {**self.measured, **costs, "waives": self.verdicts.terms.waives, "unit": self.verdicts.terms.unit}
 
     @property
     def measured(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from types import NoneType
 from typing import Any
 
 from dask_validator.model import TaskTiming, WindowResult
+from dask_validator.rules.costs import Costs
 
 LARGEST = 2**63
 DAYS = {"window_start", "window_end"}
@@ -23,6 +24,7 @@ LATER = {
     "cost_stress_not_judged",
     "start_up_s",
     "cores",
+    "costs",
     "passed_on_unknown_filters",
     "earning",
     "losing",
@@ -59,6 +61,7 @@ SUMMARY = {
     "cost_stress_not_judged": WHOLE,
     "start_up_s": NUMBER | NOTHING,
     "cores": WHOLE | NOTHING,
+    "costs": dict.fromkeys(Costs._fields, NUMBER),
 }
 WALKFORWARD = {
     **dict.fromkeys(("strategies", "passed", "workers", "tasks", "reused", "passed_on_unknown_filters"), WHOLE),

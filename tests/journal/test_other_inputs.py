@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from dask_validator.journal import inputs, provenance
+from dask_validator.rules.costs import Costs
 from tests.journal.dying import (
     Dead,
     die_after,
@@ -35,6 +36,7 @@ class Other(NamedTuple):
 OTHERS = {
     "walk-forward": Other("windows or filters", flags={"wf_test_months": 5}),
     "filters": Other("windows or filters", flags={"strict_filters": True}),
+    "costs": Other("costs", flags={"costs": {"MGC": dict.fromkeys(Costs._fields, 1.0)}}),
     "rules": Other("source of the rules", patched=("source_of_the_rules", lambda: "edited")),
     "DuckDB": Other("version of DuckDB", patched=("versions", lambda: {**provenance.versions(), "duckdb": "0.1"})),
     "an outcome": Other("outcomes", "UPDATE orb_outcomes SET pnl_r = -9 WHERE outcome = 'loss' AND rr_target = 1.5"),

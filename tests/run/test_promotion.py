@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from dask_validator import NotCommitted
+from dask_validator.rules.costs import Costs
 from dask_validator.store import writer
 from tests.conftest import Command, contents, everything_in
 from tests.store.test_writer import Opener, commit_replaced, refer_to
@@ -30,9 +31,13 @@ ROWS = [
 ]
 
 
-def _one(path: Path, sql: str) -> Any:
+def _rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(path), read_only=True) as connection:
-        [(value,)] = connection.execute(sql).fetchall()
+        return connection.execute(sql).fetchall()
+
+
+def _one(path: Path, sql: str) -> Any:
+    [(value,)] = _rows(path, sql)
     return value
 
 
@@ -295,3 +300,35 @@ def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path, called: Comm
 
     same = ("rows", "passed", "rejected", "failed", "retired", "rejected_by_phase", "fdr")
     assert {name: dry[name] for name in same} == {name: wet[name] for name in same}
+
+
+def test_years_that_setups_are_said_to_be_tested_in(tmp_path: Path, called: Command) -> None:
+    """Years with too few trades need not count: then neither their number nor their R is in the setup."""
+    years = {2021: (3, -4.0), 2022: (50, 5.000004), 2023: (50, 4.999996)}
+    data = {str(year): {"trades": n, "avg_r": r / n, "total_r": r} for year, (n, r) in years.items()}
+    database = newest_database(tmp_path / "newest.duckdb", [{"yearly_results": json.dumps(data)}])
+    names = ("years_tested", "all_years_positive", "max_year_pct", "era_dependent")
+    found = {}
+    for counted in ("all", "tested"):
+        flags = ("--years-counted", counted, "--min-trades-per-year", 4, "--no-walkforward")
+        change(database, "UPDATE experimental_strategies SET validation_status = NULL")
+        _run(called, database, "--rules", ruled(tmp_path), *flags)
+        [setup] = rows_by_id(database, "validated_setups", *names).values()
+        found[counted] = tuple(setup.values())
+
+    assert found == {"all": (3, False, 0.8333, True), "tested": (2, True, 0.5, True)}
+
+
+def test_what_a_run_cost_is_kept_with_it(tmp_path: Path, called: Command) -> None:
+    """A strategy is explained by the costs that judged it, also when the file of rules is gone."""
+    dear = "[costs.MGC]\n" + "".join(f"{name} = 10.0\n" for name in Costs._fields)
+    database, rules = newest_database(tmp_path / "newest.duckdb"), ruled(tmp_path, f"{RULES}{dear}")
+    _run(called, database, "--rules", rules)
+    rules.unlink()
+    [(summary,)] = _rows(database, "SELECT summary FROM dask_validator_runs")
+    explained = called("explain", "MGC_GOOD", "--db", database, "--json")
+
+    assert json.loads(summary)["costs"] == dict.fromkeys(Costs._fields, 10.0)
+    [stress] = [g for g in json.loads(explained.stdout)["gates"] if g["name"] == "stressed_expectancy_r"]
+    # 0.5 R less half of 30 dollars, over the larger of 10 points of 10 dollars and ten ticks of 10 points of 10 dollars
+    assert stress["observed"] == 0.5 - 15 / 1000

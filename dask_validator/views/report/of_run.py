@@ -22,7 +22,7 @@ from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.screening import Market
 from dask_validator.run.forecast import replay
-from dask_validator.run.instruments import costs_of
+from dask_validator.run.instruments import costs_of, kept_costs
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
 from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, count_statuses, read_present
@@ -117,7 +117,7 @@ class _Tables:
         """The nearest ones of phases 1-5."""
         instrument = self._run.instrument
         imported = partial(all_imported, self._path, instrument)
-        costs = costs_of(instrument, config.instruments, config.costs, imported)
+        costs = kept_costs(self._run.summary) or costs_of(instrument, config.instruments, config.costs, imported)
         may_miss = f"{self.condition} AND expectancy_r > 0"  # of the others, which are most, no flag helps any
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
         return screening_misses(batches(rejected), config, Market(costs, atr_by_year, self._run.summary.get("unit", R)))
