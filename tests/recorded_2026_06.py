@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -229,13 +229,17 @@ def compare_setups(con: duckdb.DuckDBPyConnection, recorded: Recorded) -> list[s
     return list(compare(found, {name: without(row, left_out) for name, row in recorded.setups.items()}))
 
 
-def compare_lines(lines: Iterable[dict[str, Any]], recorded: Recorded) -> list[str]:
-    """Every field of every JSON line but the clock's and the wording, and their order."""
-    listed = [line["strategy_id"] for line in lines]
-    found = {line["strategy_id"]: as_line(line) for line in lines}
-    wanted = {name: as_line(line) for name, line in recorded.lines.items()}
-    differences = list(compare(found, wanted))
-    if not differences and listed != list(wanted):
+def compare_lines(lines: list[dict[str, Any]], recorded: Recorded) -> list[str]:
+    """Every recorded field of every JSON line but the time and the wording, and their order; more may follow them."""
+    found, wanted = {line["strategy_id"]: line for line in lines}, recorded.lines
+    differences = []
+    for strategy_id in found.keys() & wanted.keys():
+        names = list(wanted[strategy_id])
+        if list(found[strategy_id])[: len(names)] != names:
+            differences.append(f"{strategy_id}: fields {list(found[strategy_id])}, expected {names}")
+    kept = {name: as_line(line, wanted.get(name, line)) for name, line in found.items()}
+    differences += compare(kept, {name: as_line(line, line) for name, line in wanted.items()})
+    if not differences and [line["strategy_id"] for line in lines] != list(wanted):
         differences.append("the lines are in another order, or repeated")
     return differences
 
@@ -269,14 +273,14 @@ def counted(answers: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def as_line(line: dict[str, Any]) -> dict[str, Any]:
-    """What is compared of a JSON line; where windows are cut by trades, theirs end a day earlier."""
-    kept = {name: value for name, value in line.items() if name not in ("timestamp", "run_id", "strategy_id")}
+def as_line(line: dict[str, Any], recorded: dict[str, Any]) -> dict[str, Any]:
+    """What is compared of a JSON line: the fields of the recorded one."""
+    kept = {name: line.get(name) for name in recorded if name not in ("timestamp", "strategy_id")}
     return {**kept, "rejection_reason": line["rejection_reason"] is None}
 
 
 def a_day_later(line: dict[str, Any]) -> dict[str, Any]:
-    """A recorded line of theirs with windows that exclude their end."""
+    """A recorded line whose windows are cut by trades: theirs end a day earlier, for they include their last day."""
     windows = []
     for window in line["windows"]:
         end = date.fromisoformat(window["window_end"]) + timedelta(days=1)

@@ -77,11 +77,8 @@ def families(everything: Iterable[Mapping[str, Any]], settings: Settings, instru
 
 def asks_for_its_own(settings: Settings) -> bool:
     """Whether promotion writes the family's values and not those of rules.md (statistics.md, section 7)."""
-    asked = (
-        settings.fdr_sides, settings.fdr_method, settings.fdr_group_by, settings.fdr_instruments,
-        settings.gate_alpha, settings.fdr_k,
-    )  # fmt: skip
-    return any(value is not None for value in asked)
+    given = (settings.fdr_sides, settings.fdr_method, settings.gate_alpha, settings.fdr_k)
+    return any(value is not None for value in given) or bool(settings.fdr_group_by or settings.fdr_instruments)
 
 
 def family_fdr(tested: InFamily | None, settings: Settings) -> tuple[bool | None, float | None]:

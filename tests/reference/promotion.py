@@ -97,14 +97,15 @@ def of_walkforward(result: Mapping[str, Any] | None, noise_floor: float | None) 
 
 
 def of_mode(row: Mapping[str, Any], promotion: Promotion) -> dict[str, Any]:
-    """How live the setup is (rules.md, section 9, `[promotion.modes]`)."""
+    """How live the setup is, constants and what its mode says, which wins (rules.md, section 9, `[promotion]`)."""
     stored = row[promotion.mode_column]
     nothing = dict.fromkeys(("verdict_ceiling", "pseudo_oos_window_start", "pseudo_oos_window_end"))
+    ordinary = {"status": "active", **nothing, **promotion.constants}
     if stored is None or stored in ("", promotion.default_mode):
-        return {promotion.mode_column: promotion.default_mode, "status": "active", **nothing}
+        return {**ordinary, promotion.mode_column: promotion.default_mode}
     if stored not in promotion.modes:
         raise Unusable(f"no rule names the {promotion.mode_column} {stored!r}")
-    return {promotion.mode_column: stored, **nothing, **promotion.modes[stored]}
+    return {**ordinary, promotion.mode_column: stored, **promotion.modes[stored]}
 
 
 def of_discovery(passed: Passed, settings: Settings, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,7 +142,6 @@ def setup_by_rules(passed: Passed, settings: Settings, before: Mapping[str, Any]
     values["c8_oos_status"] = passed.word
     values["validation_pathway"] = passed.pathway if passed.tested is None else pathway(settings)
     values |= of_mode(passed.row, promotion)
-    values |= promotion.constants
     return values
 
 

@@ -46,7 +46,7 @@ def reading(
     connection: duckdb.DuckDBPyConnection, config: RunConfig = PARAMS, costs: Costs = KNOWN_COSTS["MGC"]
 ) -> Reading:
     """What conditions are evaluated by, on this table of features."""
-    catalogue = Catalogue(_columns(connection, ["daily_features"]), _sessions(connection))
+    catalogue = Catalogue(_columns(connection, ["daily_features"]), sessions=_sessions(connection))
     return Reading(vocabulary_of(config, catalogue), catalogue, costs, {})
 
 
