@@ -142,7 +142,7 @@ def _spelled(token: re.Match[str], where: str) -> str:
 
 
 def _serialized(parser: duckdb.DuckDBPyConnection, expression: str) -> dict[str, Any]:
-    rows = parser.execute("SELECT json_serialize_sql($1::VARCHAR)", [f"SELECT {expression}"]).fetchall()
+    rows = parser.execute("SELECT system.main.json_serialize_sql($1::VARCHAR)", [f"SELECT {expression}"]).fetchall()
     return dict(json.loads(rows[0][0]))
 
 
