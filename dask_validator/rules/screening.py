@@ -117,7 +117,7 @@ def _read_eras(rows: Sequence[Strategy], config: RunConfig) -> dict[int, Era]:
     """By row, the worst era of the strategies that eras are for."""
     if not config.era_starts:
         return {}
-    eras = {i: worst_era(row.yearly_results, config) for i, row in enumerate(rows)}
+    eras = {i: worst_era(row.yearly_results, config) for i, row in enumerate(rows) if row.is_gated}
     return {i: era for i, era in eras.items() if era is not None}
 
 

@@ -256,10 +256,12 @@ class _Made:
         """Discoveries, judged unrounded, and adjusted p to 6 decimals, but that of no correction as it is."""
         config = self._of.terms.config
         if not config.says_how_to_correct or "fdr_p" not in about:
-            adjusted, alpha, digits = correction.adjusted_of(self._p_value), ALPHA, 6
+            adjusted, alpha = correction.adjusted_of(self._p_value), ALPHA
         else:
-            adjusted, alpha, digits = about["fdr_p"], config.alpha, 6 if config.fdr_method != "raw" else 17
-        return adjusted < alpha, np.array([round(value, digits) for value in adjusted.tolist()], dtype=np.float64)
+            adjusted, alpha = about["fdr_p"], config.alpha
+            if config.fdr_method == "raw":
+                return adjusted < alpha, adjusted
+        return adjusted < alpha, np.array([round(value, 6) for value in adjusted.tolist()], dtype=np.float64)
 
     def _tested(self, correction: Correction, about: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """How many strategies each one's p-value is corrected for; NaN where it is not among them."""

@@ -35,3 +35,14 @@ def test_equals_the_slow_twin(yearly: str | None, config: RunConfig) -> None:
     [gate] = screen([row], market.terms(config), market).gate.tolist()
 
     assert (gate != HELD and GATES[gate].phase == 10) == has_era_of_losses(yearly, Settings.of(config))
+
+
+def test_rows_that_it_is_not_for() -> None:
+    """A row that the gate is not for is not judged by its eras, however bad they are."""
+    market = Market(KNOWN_COSTS["MGC"], {})
+    config = RunConfig(era_starts=(2019, 2021), min_sample=0)
+    row = EMPTY._replace(strategy_id="S", yearly_results='{"2020": {"trades": 99, "avg_r": -1.0}}')
+
+    gates = screen([row, row._replace(is_gated=False)], market.terms(config), market).gate.tolist()
+
+    assert [GATES[gate].phase for gate in gates] == [10, 2]
