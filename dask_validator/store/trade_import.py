@@ -219,7 +219,7 @@ def _changed(connection: duckdb.DuckDBPyConnection, batch: Batch) -> Changes:
 def _insert(connection: duckdb.DuckDBPyConnection, batch: Batch, *, every: bool) -> None:
     names = ", ".join(TRADE_TABLES[TRADES])
     which = "" if every else " WHERE strategy_id IN (SELECT strategy_id FROM temp.news)"
-    connection.execute(f"INSERT INTO {TRADES} ({names}) SELECT {names} FROM temp.trades_in_order{which} ORDER BY rowid")
+    connection.execute(f"INSERT INTO {TRADES} ({names}) SELECT {names} FROM temp.trades_in_order{which}")
     said = {"strategy_id": "strategy_id", "instrument": "$1", "unit": "$2", **{name: name for name in OF_LOG}}
     connection.execute(
         f"INSERT INTO {LOGS} ({', '.join(said)}) SELECT {', '.join(said.values())} "
