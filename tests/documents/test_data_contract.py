@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import pandas as pd
 import pytest
 
-from dask_validator import validate
+from dask_validator import import_trades, validate
 from dask_validator.rules.promotion import MODE
 from dask_validator.store.contract import LEFT, OPTIONAL, READ_WHERE_THERE, WRITTEN_WHERE_THERE
 from dask_validator.store.fingerprints import OF_SESSIONS
 from dask_validator.store.kinds import BOOLEAN, NUMBER, TEXT, TIMESTAMP
 from dask_validator.store.our_tables import OUR_TABLES
+from dask_validator.store.trade_tables import TRADE_TABLES
 from tests.documents.pages import code, page, rows, section
 from tests.mutations import TABLES
 from tests.support import tiny
@@ -114,10 +116,18 @@ def test_what_is_never_touched_is_named(run: Run) -> None:
     assert set(run.setup[1]) - set(_columns("validated_setups")) == set(code(never))
 
 
-@pytest.mark.parametrize("table", OUR_TABLES)
-def test_our_own_tables_are_documented(run: Run, table: str) -> None:
-    """The tables that a run makes have the columns and types that a reader of them is told, in that order."""
-    with duckdb.connect(str(run.database), read_only=True) as connection:
+@pytest.fixture(scope="module")
+def imported(run: Run) -> Path:
+    """The same database with trades imported beside."""
+    trades = pd.DataFrame({"strategy_id": "S", "trading_day": ["2020-01-02"], "r": [1.0]})
+    import_trades(trades, run.database, "MGC")
+    return run.database
+
+
+@pytest.mark.parametrize("table", [*OUR_TABLES, *TRADE_TABLES])
+def test_our_own_tables_are_documented(imported: Path, table: str) -> None:
+    """The tables that runs and imports make have the columns and types that a reader is told, in that order."""
+    with duckdb.connect(str(imported), read_only=True) as connection:
         made = connection.execute(
             "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [table]
         ).fetchall()
