@@ -449,7 +449,7 @@ def changed_setups(before: Snapshot, after: Snapshot) -> Iterator[str]:
             if now["status"] != "active" or any(was and was[name] != now[name] for name in kept & set(names)):
                 yield f"the setup of {strategy_id} is not promoted as it should be"
         elif was is not None:
-            retires = verdict in ("REJECTED", "SKIPPED") and was["status"] == "active"
+            retires = verdict in ("REJECTED", "SKIPPED") and was["status"] != "retired"
             changed = {name for name in names if was[name] != now[name]}
             if (changed - RETIRING if retires else changed) or (retires and now["status"] != "retired"):
                 yield f"the setup of {strategy_id}, which {verdict}, has changed in {changed}"

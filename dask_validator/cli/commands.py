@@ -306,7 +306,8 @@ def check(
     costs = costs_in(db, instrument, config)
     outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"]))
     grant_access(db, _safeguards(access))
-    echo(summary.checkup(examine(db, instrument, source_of(db), config, costs)), err=False)
+    with located(rules["rules_file"]):
+        echo(summary.checkup(examine(db, instrument, source_of(db), config, costs)), err=False)
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
         echo(line, err=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -145,6 +146,8 @@ def _runs(database: Database, stored: Stored, run_id: str | None) -> Iterator[Pa
 def _by(run: PastRun, database: Database, stored: Stored, instruments: str | Path | None) -> Explanation:
     """By the flags of a run, and its windows if the strategy came so far in it."""
     config = run.config
+    database = replace(database, promotion=config.promotion)
+    stored = database.read_strategy(stored.strategy.strategy_id)  # whose mode the rules of the run find
     verdicts = None if run.lines else run.verdicts(stored.strategy.strategy_id)
     if verdicts is not None:
         kept = _Kept.of(verdicts, 0) if len(verdicts) else NOTHING_KEPT

@@ -38,6 +38,7 @@ from dask_validator.store.fingerprints import Seen
 from dask_validator.store.reader import batches
 from dask_validator.system import garbage
 from dask_validator.system.same_file import Identity, identity
+from dask_validator.wording.sentences import unset_defaults
 from dask_validator.work.agenda import agenda, answered
 from dask_validator.work.compute import Computer
 from dask_validator.work.stopwatch import Stopwatch
@@ -310,7 +311,7 @@ def _of_worlds(calibration: Calibration | None) -> dict[str, Any]:
 
 def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> list[str]:
     return [
-        *totals.unset_defaults(look.facts.catalogue.unset_defaults() if look.facts.waiting else {}),
+        *unset_defaults(look.facts.catalogue.unset_defaults() if look.facts.waiting else {}),
         *totals.unknown_filters(look.candidates),
         *totals.still_active(verdicts, look.facts.active_setups),
         *totals.left_waiting(unanswered),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -100,14 +100,6 @@ def unknown_filters(candidates: Candidates) -> list[str]:
         instead = "--unknown-filters fail fails them" if known.by_params else _STRICTLY
         taken = f"every day ({instead})"
     return [f"{sum(counts.values()):,} waiting strategies use unknown filters, which are taken as {taken}: {named}"]
-
-
-def unset_defaults(defaults: Mapping[str, str]) -> list[str]:
-    """A sentence for columns of a setup that the user's table fills in, whatever the strategy is."""
-    if not defaults:
-        return []
-    named = plain(listed([f"{name} ({default})" for name, default in defaults.items()], MOST_NAMED))
-    return [f"no rule says what new setups have in {named}: the table's default decides; say it in [promotion]"]
 
 
 def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:

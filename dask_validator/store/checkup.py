@@ -57,7 +57,7 @@ def _examined(
 ) -> Checkup:
     refuse_truncated(connection, path)
     refuse_macros(connection)
-    catalogue = read_catalogue(connection, source.tables)
+    catalogue = read_catalogue(connection, source.tables, config.promotion)
     refuse_absent(connection, path, instrument)
     refuse_obstacles(connection, catalogue, Waiting(instrument, WAITING))
     refuse_repeated_features(connection, catalogue, instrument)

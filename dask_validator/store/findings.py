@@ -16,7 +16,9 @@ from dask_validator.model import TRADE_LOG, Session
 from dask_validator.rules.promotion import mode_column
 from dask_validator.rules.sessions import SESSIONS
 from dask_validator.store.filter_days import Looked, Reading, look
+from dask_validator.store.kinds import quoted
 from dask_validator.store.reader import WAITING
+from dask_validator.wording.sentences import unset_defaults
 
 _STOPS = (
     "SELECT count(*) FILTER (stop_multiplier IS NULL), count(*) FILTER (stop_multiplier < 1) "
@@ -48,6 +50,7 @@ def findings(connection: duckdb.DuckDBPyConnection, instrument: str, config: Run
         *_about_filters(used, config, reading),
         *_about_stops(connection, instrument, reading),
         *_about_modes(connection, instrument, config, reading),
+        *unset_defaults(reading.catalogue.unset_defaults()),
         *_about_days(connection, instrument, used, reading),
     ]
 
@@ -98,10 +101,10 @@ def _about_modes(
     column, modes = mode_column(config.promotion), config.promotion.modes
     if column.lower() not in reading.catalogue.tables["experimental_strategies"]:
         return
-    quoted = '"' + column.replace('"', '""') + '"'
+    name = quoted(column)
     rows = connection.execute(
-        f"SELECT {quoted}::VARCHAR, count(*) FROM experimental_strategies WHERE instrument = $1 AND {WAITING} "
-        f"AND {quoted} IS NOT NULL AND {quoted}::VARCHAR <> '' GROUP BY ALL ORDER BY ALL",
+        f"SELECT {name}::VARCHAR, count(*) FROM experimental_strategies WHERE instrument = $1 AND {WAITING} "
+        f"AND {name} IS NOT NULL AND {name}::VARCHAR <> '' GROUP BY ALL ORDER BY ALL",
         [instrument],
     ).fetchall()
     for mode, count in rows:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dask_validator.wording.harmless import plain
+
 SAME_TRADES = (
     "Nothing is trained here, and nothing was kept aside: the test windows hold trades that the strategies were chosen "
     "by. Phases 2 to 4 look at the whole history, and so did whoever made the backtest. To pass says that a strategy "
@@ -13,6 +15,7 @@ SAME_TRADES = (
     "p-values use mostly the same trades: a pass that is significant as well is two readings of one record, not two "
     "independent reasons."
 )
+MOST_COLUMNS = 20  # that are named
 RESIDUE = 0.25  # in |Sharpe| * n * eps: equal R leaves more than 1; a million trades that differ by 0.0001 R, 0.01
 
 
@@ -79,3 +82,11 @@ def shown_sharpe(trades: int, sharpe: float | None) -> float | None:
     if sharpe is None or abs(sharpe) * trades * sys.float_info.epsilon > RESIDUE:
         return None
     return sharpe
+
+
+def unset_defaults(defaults: Mapping[str, str]) -> list[str]:
+    """A sentence for columns of a setup that the user's table fills in, whatever the strategy is: none without any."""
+    if not defaults:
+        return []
+    named = plain(listed([f"{name} ({default})" for name, default in defaults.items()], MOST_COLUMNS))
+    return [f"no rule says what new setups have in {named}: the table's default decides; say it in [promotion]"]

@@ -332,3 +332,30 @@ def test_what_a_run_cost_is_kept_with_it(tmp_path: Path, called: Command) -> Non
     [stress] = [g for g in json.loads(explained.stdout)["gates"] if g["name"] == "stressed_expectancy_r"]
     # 0.5 R less half of 30 dollars, over the larger of 10 points of 10 dollars and ten ticks of 10 points of 10 dollars
     assert stress["observed"] == 0.5 - 15 / 1000
+
+
+def test_check_says_what_promotion_would_meet(tmp_path: Path, called: Command) -> None:
+    """Modes without a name and defaults that nobody sets, by the rules of the call; a slip in these is refused."""
+    database = newest_database(tmp_path / "newest.duckdb", ROWS)
+    plain = called("check", "--db", database).stdout
+    ours = called("check", "--db", database, "--rules", ruled(tmp_path)).stdout
+    refused = called("check", "--db", database, "--rules", ruled(tmp_path, RULES.replace("skewness", "skew")))
+
+    assert "deployment_scope ('deployable')" in plain
+    assert "deployment_scope" not in ours
+    assert "'STANDARD', which no rule names" in plain
+    assert [line.split(":")[0].strip() for line in ours.splitlines() if "no rule" in line] == [
+        "validation_mode 'research', which no rule names"
+    ]
+    assert (refused.code, "rules.toml, line 5" in refused.stderr) == (2, True)
+
+
+def test_a_strategy_is_explained_by_the_mode_that_the_rules_found(tmp_path: Path, called: Command) -> None:
+    """The rules of the run say which column holds the mode, and what is no mode of theirs."""
+    database = newest_database(tmp_path / "newest.duckdb", [{"hypothesis_file_sha": "ODD"}])
+    rules = RULES.replace('column = "validation_mode"', 'column = "hypothesis_file_sha"')
+    _run(called, database, "--rules", ruled(tmp_path, rules))
+    explained = called("explain", "MGC_GOOD", "--db", database)
+
+    assert explained.code == 0
+    assert "hypothesis_file_sha is 'ODD', which no rule names" in explained.stdout
