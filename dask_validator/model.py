@@ -94,7 +94,9 @@ class Strategy(NamedTuple):
     def outcome_key(self) -> OutcomeKey:
         """Strategies with equal keys share their outcomes; a trade log shares with nobody."""
         plan = (self.orb_minutes, self.orb_label, self.entry_model, self.rr_target, self.confirm_bars)
-        return OutcomeKey(*plan, self.strategy_id if self.is_trade_log else None)
+        stop = self.stop_multiplier
+        tight = stop if stop is not None and stop < 1 else 1.0
+        return OutcomeKey(*plan, self.strategy_id if self.is_trade_log else None, tight)
 
 
 Session = tuple[int | None, str]  # orb_minutes and label: outcomes of one session share their days
@@ -318,11 +320,13 @@ class Request(NamedTuple):
     filter: Filter | None  # the days of its walk-forward
     split: Filter | None  # the days of its season split
     fingerprint: int = 0  # of the strategy's row
+    holdout: Filter | None = None  # the days of its holdout
+    is_small: bool = False  # the rules of small samples hold for it
 
     @property
     def asked(self) -> int:
-        """The question as bits: walk-forward, season split."""
-        return (self.filter is not None) + 2 * (self.split is not None)
+        """The question as bits: walk-forward, season split, holdout."""
+        return (self.filter is not None) + 2 * (self.split is not None) + 4 * (self.holdout is not None)
 
     def also(self, other: Request | None) -> Request:
         """What this one asks, and what the other one asks about the same strategy."""
@@ -331,11 +335,12 @@ class Request(NamedTuple):
         return self._replace(
             filter=other.filter if self.filter is None else self.filter,
             split=other.split if self.split is None else self.split,
+            holdout=other.holdout if self.holdout is None else self.holdout,
         )
 
     def filters(self) -> Iterator[Filter]:
         """What picks the days that matter to it."""
-        yield from (selecting for selecting in (self.split, self.filter) if selecting is not None)
+        yield from (selecting for selecting in (self.split, self.filter, self.holdout) if selecting is not None)
 
 
 class Answer(NamedTuple):
@@ -350,6 +355,7 @@ class Answer(NamedTuple):
     fingerprint: int = 0  # of the strategy's row when it was asked about
     lost: str | None = None  # why there is no answer at all: whoever computed it died, or never came back
     asked: int = 0  # what the question was, as `Request.asked` says
+    holdout: Holdout | None = None
 
     @property
     def has_failed(self) -> bool:

@@ -29,13 +29,13 @@ from dask_validator.model import (
     window_results,
 )
 from dask_validator.rules import notes
-from dask_validator.rules.candidates import Candidates, split_of, unknown_filter, unusable
+from dask_validator.rules.candidates import Candidates, request_of, split_of, unknown_filter, unusable, unusable_days
 from dask_validator.rules.counting import CODE
-from dask_validator.rules.gates import OF_ROWS, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms, every_judged
+from dask_validator.rules.gates import OF_HOLDOUT, OF_ROWS, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms, every_judged
+from dask_validator.rules.holdout import holdout_numbers
 from dask_validator.rules.of_all import ASKED, NOTHING, OfAll
 from dask_validator.rules.remedies import Remedy, screening_remedy, universe_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen
-from dask_validator.rules.seasons import split_filter
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
 from dask_validator.run.instruments import costs_of, kept_costs
@@ -48,7 +48,7 @@ from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read
 from dask_validator.store.reader import all_imported
 from dask_validator.system.same_file import identity
 from dask_validator.work.piece import Group, Piece
-from dask_validator.work.walkforward import TaskResult, WalkforwardTask, lost, walkforward_task
+from dask_validator.work.walkforward import TaskResult, WalkforwardTask, lost, rules_of, walkforward_task
 from dask_validator.work.work import filters_of
 
 if TYPE_CHECKING:
@@ -168,16 +168,17 @@ def _explain(order: Order, stored: Stored, kept: _Kept, source: str, *, apart: b
     strategy, config = stored.strategy, order.config
     own = config.of(strategy.sample_size or 0)
     facts = order.database.read_facts(order.instrument)
-    market = Market(order.costs, facts.atr_by_year, facts.unit)
+    market = Market(order.costs, facts.atr_by_year, facts.unit, facts.replays_stops)
     known = vocabulary_of(config, facts.catalogue)
     candidates = Candidates(market.terms(config), market, known)
-    candidates.add([strategy])
+    ungated = order.database.read_ungated(order.instrument, facts.catalogue, config.gates_only)
+    candidates.add([strategy._replace(is_gated=strategy.strategy_id not in ungated)])
     if strategy.is_canonical is False:
         [verdict] = decide(candidates, {}, facts.correction)
         return _alias(order, stored, verdict, source)
     # What has failed may kill or hang whoever computes it.
     reading = Reading(known, facts.catalogue, order.costs, config.seasons)
-    answer = _answer(order, strategy, kept.walked, reading, apart=apart or stored.status == Status.FAILED)
+    answer = _answer(order, strategy, kept.walked, candidates, reading, apart=apart or stored.status == Status.FAILED)
     if kept.walked is None and answer.walkforward is not None:
         source += "; walk-forward computed now"
     answers = {strategy.strategy_id: answer}
@@ -233,17 +234,20 @@ def _alias(order: Order, stored: Stored, verdict: Verdict, source: str) -> Expla
     )
 
 
-def _answer(order: Order, strategy: Strategy, walked: Walked | None, reading: Reading, *, apart: bool) -> Answer:
+def _answer(
+    order: Order, strategy: Strategy, walked: Walked | None, candidates: Candidates, reading: Reading, *, apart: bool
+) -> Answer:
     """What a worker would have said, also of a strategy that screening rejects."""
     split = split_of(strategy, order.config.seasons)
     rule = split if isinstance(split, SplitRule) else None
     walks = walked is None and not order.config.no_walkforward
-    if unusable(strategy, order.config, reading.vocabulary) is not None or not (walks or rule):
+    held_out = next((question.holdout for of_key in candidates.questions.values() for question in of_key), None)
+    replays = candidates.market.replays_stops
+    unread = unusable_days(strategy, reading.vocabulary, replays=replays) is not None
+    if unread or not (walks or rule or held_out is not None):
         return Answer(strategy.strategy_id, walked, None, None, None, 0.0)
-    selecting = reading.vocabulary.chosen(str(strategy.filter_type), strategy.filter_params).filter
-    of_split = None if rule is None else split_filter(rule, reading.vocabulary)
-    request = Request(strategy.strategy_id, selecting if walks else None, of_split)
-    answer = _computed(order, strategy, request, reading, apart=apart)
+    request = request_of(strategy, order.config, reading.vocabulary, rule, walkforward=walks)
+    answer = _computed(order, strategy, request._replace(holdout=held_out), reading, apart=apart)
     return answer if walks else answer._replace(walkforward=walked)
 
 
@@ -252,7 +256,7 @@ def _computed(order: Order, strategy: Strategy, request: Request, reading: Readi
     group, source = Group(strategy.outcome_key, (request,)), order.database.source
     part = source.part(order.instrument, [None], identity(str(source.path)))
     sessions = order.database.read_session_days(order.instrument, filters_of([group]), reading)
-    task = WalkforwardTask(order.config.window_rules, Piece((group,), sessions, part))
+    task = WalkforwardTask(*rules_of(order.config), Piece((group,), sessions, part, order.costs))
     if apart:
         [result] = alone(walkforward_task, [task], _lost, CHILD_TIMEOUT_S)
         return result.answers[0]
@@ -281,7 +285,12 @@ def _gates(
         for name in ASKED:
             observed[POSITION[name]] = of_all.about([strategy.strategy_id])[name][0]
         gates += every_judged(observed, terms, {}, OF_UNIVERSE)
-    return tuple(gates)
+    if answer.holdout is not None:
+        own = terms.config.of(observed[POSITION["sample_size"]])
+        for name, number in holdout_numbers(answer.holdout, observed[POSITION["expectancy_r"]], own).items():
+            observed[POSITION[name]] = number
+        gates += every_judged(observed, terms, {}, OF_HOLDOUT)
+    return tuple(sorted(gates, key=lambda gate: POSITION[gate.name]))
 
 
 def _remedy(strategy: Strategy, market: Market, answer: Answer, verdicts: Verdicts, known: Vocabulary) -> Remedy:
@@ -290,7 +299,7 @@ def _remedy(strategy: Strategy, market: Market, answer: Answer, verdicts: Verdic
     failed = verdict.status is Status.FAILED
     blocks: list[str | None] = [
         verdict.note if failed else None,
-        unusable(strategy, config, known),
+        unusable(strategy, config, known, replays=market.replays_stops),
         answer.lost,
         answer.error,
         answer.split_error,

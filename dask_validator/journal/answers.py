@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from dask_validator.journal.checked import check_rows
-from dask_validator.model import WINDOW_TABLE, Answer, SeasonSplit, Walked, check_days, check_windows
+from dask_validator.model import WINDOW_TABLE, Answer, Holdout, SeasonSplit, Walked, check_days, check_windows
 
 Record = dict[str, Any]
-_SPLIT = itemgetter(Answer._fields.index("split"))
+_PARTS = {SeasonSplit: itemgetter(Answer._fields.index("split")), Holdout: itemgetter(Answer._fields.index("holdout"))}
 _WINDOWS = Walked._fields.index("windows")
 
 
@@ -36,13 +36,15 @@ def encode(answers: Sequence[Answer]) -> Record:
 def decode(record: Record) -> Iterator[Answer]:
     """The answers that were encoded. Raises one of `checked.UNSOUND` for what is no answer."""
     check_rows(Answer, record["answers"])
-    check_rows(SeasonSplit, [split for split in map(_SPLIT, record["answers"]) if split is not None])
+    for kind, part_of in _PARTS.items():
+        check_rows(kind, [part for part in map(part_of, record["answers"]) if part is not None])
     walked = _walkforwards(record)
     for values in record["answers"]:
         answer = Answer(*values)
         yield answer._replace(
             walkforward=None if answer.walkforward is None else walked[answer.walkforward],  # type: ignore[call-overload]
             split=None if answer.split is None else SeasonSplit(*answer.split),
+            holdout=None if answer.holdout is None else Holdout(*answer.holdout),
         )
 
 
@@ -64,4 +66,7 @@ def check_sense(answers: Iterable[Answer]) -> None:
     if any(facts.outcomes < 0 or facts.trade_days < 0 for facts in walked.values()):
         raise ValueError("outcomes")
     check_days([day for facts in walked.values() for day in (facts.first_day, facts.last_day)])
+    held_out = [answer.holdout for answer in answers if answer.holdout is not None]
+    if any(holdout.trades < 0 or (holdout.trades == 0) is not (holdout.exp_r is None) for holdout in held_out):
+        raise ValueError("holdout")
     check_windows([facts.windows for facts in walked.values()])

@@ -23,6 +23,7 @@ _STANDS_FOR: Mapping[str, set[type]] = {
     "float": {float, int},
     "float | None": {float, int, NoneType},
     "SeasonSplit | None": {list, NoneType},
+    "Holdout | None": {list, NoneType},
     "Walked | None": {int, NoneType},  # its position
     "NDArray[np.void]": {int},  # how many windows
 }

@@ -23,10 +23,11 @@ def inputs_of(config: RunConfig, fingerprints: Mapping[str, str], source: str, c
     source
         The name of the latter.
     costs
-        Of the instrument: conditions of filters and tight stops are about them.
+        Of the instrument: conditions of filters may be about them, and tight stops are replayed with them.
     """
+    of_small = (config.small_sample, config.of_small_samples.window_rules) if config.small_sample else None
     return {
-        "windows or filters": json.dumps([config.window_rules, config.day_rules]),
+        "windows or filters": json.dumps([config.window_rules, of_small, config.day_rules]),
         "costs": json.dumps(costs),
         "source of the rules": source_of_the_rules(),
         "version of DuckDB": versions()["duckdb"],  # its hashes are its own

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import UnusableStrategy
+from dask_validator.filters.conditions import Filter
 from dask_validator.filters.look_ahead import look_ahead
 from dask_validator.filters.vocabulary import Vocabulary
-from dask_validator.model import OutcomeKey, Request, SeasonSplit, SplitRule, Status, Strategy
+from dask_validator.model import Excursions, OutcomeKey, Request, SeasonSplit, SplitRule, Status, Strategy
 from dask_validator.rules import notes
 from dask_validator.rules.costs import NO_COSTS
 from dask_validator.rules.counting import CODE, counted
@@ -64,6 +65,8 @@ class Candidates:
         Positions of the strategies that have a question, ascending.
     ungated
         Positions of those that the gates of eras and holdout are not for.
+    doomed
+        By position, why those FAILED that the holdout does not reject.
     """
 
     terms: Terms
@@ -83,6 +86,7 @@ class Candidates:
     asked: list[int] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)  # filters that nobody knows, of all strategies
     ungated: set[int] = field(default_factory=set)
+    doomed: dict[int, str] = field(default_factory=dict)
 
     def add(self, rows: Sequence[Strategy]) -> None:
         """Screen these rows too."""
@@ -110,16 +114,17 @@ class Candidates:
         return [(self.ids[i], self.remarks[i]) for i in failed]
 
     def _consider(self, row: Strategy, position: int, screened: Screened) -> None:
-        if (error := self._refused(row) or screened.unusable.get(position)) is not None:
+        if (refused := self._refused(row)) is not None:
             screened.gate[position] = HELD
-            return self._append(row, Status.FAILED, remark=error)
-        split = split_of(row, self.terms.config.seasons)
-        if screened.gate[position] != HELD:
-            return self._reject(row, position, screened, split)
-        if (error := unusable(row, self.terms.config, self.vocabulary)) is not None:
-            return self._append(row, Status.FAILED, remark=error)
-        if isinstance(split, str):
-            return self._append(row, Status.FAILED, remark=split)
+            return self._append(row, Status.FAILED, remark=refused)
+        split, held_out = split_of(row, self.terms.config.seasons), self._held_out(row, position, screened)
+        unreadable = screened.unusable.get(position)
+        if unreadable is None and screened.gate[position] != HELD:
+            return self._reject(row, position, screened, split, held_out)
+        screened.gate[position] = HELD
+        error = unreadable or self._unusable(row)
+        if error is not None or isinstance(split, str):
+            return self._fail(row, error or str(split), split, held_out)
         years = screened.years[position]
         self.survivors[len(self.ids)] = Survivor(
             row.missing,
@@ -130,7 +135,7 @@ class Candidates:
             notes.of_log(row, stressed=True),
             mode_of(row, self.terms.config.promotion),
         )
-        return self._leave_open(row, split, walkforward=not self.terms.config.no_walkforward)
+        return self._leave_open(row, split, held_out, walkforward=not self.terms.config.no_walkforward)
 
     def _refused(self, row: Strategy) -> str | None:
         """Why nothing can be said of it, whatever its numbers are."""
@@ -138,31 +143,62 @@ class Candidates:
             return notes.NO_INSTRUMENT_COSTS
         return row.log_refused
 
-    def _reject(self, row: Strategy, position: int, screened: Screened, split: SeasonSplit | SplitRule | str) -> None:
+    def _unusable(self, row: Strategy) -> str | None:
+        return unusable(row, self.terms.config, self.vocabulary, replays=self.market.replays_stops)
+
+    def _held_out(self, row: Strategy, position: int, screened: Screened) -> Filter | None:
+        """The days of its holdout, where that is to be judged; nobody can say which those of an unknown filter are."""
+        fallen = screened.gate[position] == POSITION["era_exp_r"]
+        unread = unusable_days(row, self.vocabulary, replays=self.market.replays_stops) is not None
+        if self.terms.config.holdout_from is None or not row.is_gated or fallen or unread:
+            return None
+        if _is_unknown(row, self.vocabulary):
+            screened.observed[position, POSITION["holdout_filter"]] = 0
+            screened.gate[position] = POSITION["holdout_filter"]
+            return None
+        return self.vocabulary.chosen(str(row.filter_type), row.filter_params).filter
+
+    def _reject(
+        self,
+        row: Strategy,
+        position: int,
+        screened: Screened,
+        split: SeasonSplit | SplitRule | str,
+        held_out: Filter | None,
+    ) -> None:
         """Stays rejected even when its season split cannot be computed: then five NULLs and the reason."""
         gate = int(screened.gate[position])
         reason = why(gate, screened.observed[position], self.terms, screened.texts(position, self.terms.config))
-        if isinstance(split, SplitRule):
-            return self._leave_open(row, split, reason=reason)
+        remarks = list(notes.of_log(row, stressed=GATES[gate].phase > GATES[STRESS].phase))
         if isinstance(split, str):
-            return self._append(row, Status.REJECTED, SeasonSplit(), reason, notes.no_split(split))
-        remarks = notes.of_log(row, stressed=GATES[gate].phase > GATES[STRESS].phase)
+            remarks, split = [notes.no_split(split)], SeasonSplit()
+        if isinstance(split, SplitRule) or held_out is not None:
+            return self._leave_open(row, split, held_out, reason=reason, remark="; ".join(remarks))
         return self._append(row, Status.REJECTED, split, reason, "; ".join(remarks))
 
+    def _fail(self, row: Strategy, error: str, split: SeasonSplit | SplitRule | str, held_out: Filter | None) -> None:
+        """FAILED, unless the holdout rejects it before."""
+        if held_out is None:
+            return self._append(row, Status.FAILED, remark=error)
+        self.doomed[len(self.ids)] = error
+        return self._leave_open(row, SeasonSplit() if isinstance(split, str) else split, held_out)
+
     def _leave_open(
-        self, row: Strategy, split: SeasonSplit | SplitRule, *, reason: str = "", walkforward: bool = False
+        self,
+        row: Strategy,
+        split: SeasonSplit | SplitRule,
+        held_out: Filter | None,
+        *,
+        reason: str = "",
+        remark: str = "",
+        walkforward: bool = False,
     ) -> None:
         rule = split if isinstance(split, SplitRule) else None
-        if walkforward or rule is not None:
-            question = Request(
-                row.strategy_id,
-                self.vocabulary.chosen(str(row.filter_type), row.filter_params).filter if walkforward else None,
-                None if rule is None else split_filter(rule, self.vocabulary),
-                row.fingerprint,
-            )
-            self.questions.setdefault(row.outcome_key, []).append(question)
+        if walkforward or rule is not None or held_out is not None:
+            question = request_of(row, self.terms.config, self.vocabulary, rule, walkforward=walkforward)
+            self.questions.setdefault(row.outcome_key, []).append(question._replace(holdout=held_out))
             self.asked.append(len(self.ids))
-        self._append(row, None, split, reason)
+        self._append(row, None, split, reason, remark)
 
     def _append(
         self,
@@ -194,8 +230,32 @@ def split_of(strategy: Strategy, zones: Mapping[str, str]) -> SeasonSplit | Spli
         return str(error)
 
 
-def unusable(strategy: Strategy, config: RunConfig, vocabulary: Vocabulary) -> str | None:
-    """Why nobody can walk forward with the strategy, or promote it, if so."""
+def request_of(
+    row: Strategy, config: RunConfig, vocabulary: Vocabulary, split: SplitRule | None, *, walkforward: bool
+) -> Request:
+    """What workers are asked about a strategy, but its holdout."""
+    return Request(
+        row.strategy_id,
+        vocabulary.chosen(str(row.filter_type), row.filter_params).filter if walkforward else None,
+        None if split is None else split_filter(split, vocabulary),
+        row.fingerprint,
+        is_small=not (row.sample_size or 0) >= config.small_sample,
+    )
+
+
+def unusable(strategy: Strategy, config: RunConfig, vocabulary: Vocabulary, *, replays: bool) -> str | None:
+    """Why nobody can walk forward with the strategy, or promote it, if so.
+
+    Parameters
+    ----------
+    replays
+        Whether outcomes can be replayed under a tighter stop.
+    """
+    return unusable_days(strategy, vocabulary, replays=replays) or not_promotable(strategy, config.promotion)
+
+
+def unusable_days(strategy: Strategy, vocabulary: Vocabulary, *, replays: bool) -> str | None:
+    """Why nobody can say what the strategy's trades are, if so."""
     if strategy.filter_type is None:
         return "filter_type is NULL: it is unknown which days the strategy trades"
     sessions = SESSIONS | vocabulary.sessions
@@ -204,16 +264,17 @@ def unusable(strategy: Strategy, config: RunConfig, vocabulary: Vocabulary) -> s
     chosen = vocabulary.chosen(strategy.filter_type, strategy.filter_params)
     if chosen.failed:
         return notes.unknown(strategy.filter_type, chosen.unknown)
-    return not_promotable(strategy, config.promotion) or unusable_stop(strategy.stop_multiplier)
+    return _unusable_stop(strategy.stop_multiplier, replays=replays)
 
 
-def unusable_stop(multiplier: float | None) -> str | None:
-    """Why trades with such a stop are unknown, if they are; NULL is 1, and a wider stop changes no outcome."""
+def _unusable_stop(multiplier: float | None, *, replays: bool) -> str | None:
+    """NULL is 1, and a wider stop changes no outcome."""
     if multiplier is None or multiplier >= 1:
         return None
     if not multiplier > 0:
         return f"stop_multiplier is {multiplier:g}; needed a number above 0, or NULL"
-    return f"stop_multiplier is {multiplier:g}: outcomes are those of the full stop, and tight ones cannot be replayed"
+    needed = f"columns {', '.join(Excursions._fields)} of outcomes"
+    return None if replays else f"stop_multiplier is {multiplier:g}: to replay tight stops takes {needed}"
 
 
 def _is_unknown(strategy: Strategy, vocabulary: Vocabulary) -> bool:

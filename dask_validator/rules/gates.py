@@ -160,6 +160,17 @@ GATES = (
     ),
     Gate(
         phase=9,
+        name="holdout_filter",
+        label="known filters in the holdout",
+        comparison=">=",
+        threshold=_if_held_out(lambda _: 1),
+        words="its filter is unknown, and with it which days of the holdout are its",
+        lacking="its filter must be known: nobody can say which days of the holdout are its",
+        whole=True,
+        unknown_holds=True,  # it is known, or nobody asked
+    ),
+    Gate(
+        phase=9,
         name="holdout_trades",
         label="trades in the holdout",
         scope=Scope.HOLDOUT,

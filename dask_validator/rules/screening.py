@@ -27,6 +27,7 @@ class Market(NamedTuple):
     costs: Costs
     atr_by_year: Mapping[int, float]
     unit: str = R  # of the results
+    replays_stops: bool = False  # outcomes say enough to be replayed under a tighter stop
 
     def terms(self, config: RunConfig) -> Terms:
         """What the thresholds are made of."""

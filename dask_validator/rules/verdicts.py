@@ -22,6 +22,7 @@ from dask_validator.rules.gates import (
     GATES,
     HELD,
     NOT_CALIBRATED,
+    OF_HOLDOUT,
     OF_UNIVERSE,
     OF_WINDOWS,
     POSITION,
@@ -30,6 +31,7 @@ from dask_validator.rules.gates import (
     judged,
     why,
 )
+from dask_validator.rules.holdout import holdout_numbers, holdout_word
 from dask_validator.rules.of_all import ASKED, NOTHING, SHOWN, TESTS, WEAK, OfAll
 from dask_validator.rules.promotion import Forward, Standing, pathway, ruled_columns, setup_columns
 from dask_validator.rules.window_gates import least_trades, observe, result_of
@@ -211,6 +213,7 @@ def decide(
         The facts of phase 7.
     """
     made = _Made(candidates, correction, of_all)
+    made.judge_holdouts(answers)
     for position in candidates.asked:
         if (answer := answers.pop(candidates.ids[position], None)) is None:
             made.unanswered.add(position)
@@ -269,19 +272,39 @@ class _Made:
             return about[TESTS]
         return np.where(np.isnan(self._p_value), np.nan, correction.tested)
 
+    def judge_holdouts(self, answers: Mapping[str, Answer]) -> None:
+        """Phase 9, which comes before those on a strategy's own numbers."""
+        terms, ids = self._of.terms, self._of.ids
+        asked = ((p, answers[ids[p]].holdout) for p in self._of.asked if ids[p] in answers)
+        found = {position: holdout for position, holdout in asked if holdout is not None}
+        for position, holdout in found.items():
+            expectancy_r = float(self._observed[position, POSITION["expectancy_r"]])
+            for name, number in holdout_numbers(holdout, expectancy_r, terms.config).items():
+                self._observed[position, POSITION[name]] = number
+            self.holdout[position] = holdout_word(holdout, expectancy_r, terms.config)
+        rows = list(found)
+        gates = first_failing(self._observed[rows], terms, OF_HOLDOUT)
+        for position, gate in compress(zip(rows, gates.tolist(), strict=True), (gates != HELD).tolist()):
+            self.status[position], self._gate[position] = Status.REJECTED, gate
+            self._reasons[position] = why(gate, self._observed[position], terms, {})
+            if (survivor := self._of.survivors.get(position)) is not None:
+                self.remarks[position] = self._doubt(survivor)
+
     def hear(self, position: int, answer: Answer) -> None:
         """What a worker has answered; a rejected strategy stays rejected, whatever became of its season split."""
-        if position in self._of.survivors:
+        if self._gate[position] != HELD:
+            self._splits[position] = answer.split or self._splits[position] or SeasonSplit()
+            if error := answer.split_error or answer.lost:
+                self.remarks[position] = notes.no_split(error)
+        elif position in self._of.doomed:
+            self._fail(position, self._of.doomed[position])
+        else:
             if error := answer.lost or answer.error or answer.split_error:
                 self._fail(position, error)
                 return
             self._splits[position] = answer.split or self._splits[position]
             if answer.walkforward is not None and not self._of.terms.config.no_walkforward:
                 self._walked[position] = answer.walkforward
-        else:
-            self._splits[position] = answer.split or SeasonSplit()
-            if error := answer.split_error or answer.lost:
-                self.remarks[position] = notes.no_split(error)
 
     def _fail(self, position: int, reason: str) -> None:
         self.status[position], self.remarks[position] = Status.FAILED, reason

@@ -117,7 +117,7 @@ def where(run: Calibrating, seen: Seen, groups: Sequence[Group]) -> Where:
     reading = Reading(seen.candidates[0].vocabulary, seen.facts.catalogue, order.costs, order.config.seasons)
     sessions = order.database.read_session_days(order.instrument, filters_of(groups), reading)
     layout = seen.survey.outcomes.extents
-    return Where(layout, sessions, order.database.source, order.instrument, seen.of_file)
+    return Where(layout, sessions, order.database.source, order.instrument, seen.of_file, order.costs)
 
 
 def refuse_incomplete(run: Calibrating) -> None:
@@ -137,7 +137,7 @@ def _look(run: Calibrating) -> Seen:
     order, database = run.order, run.order.database
     of_file = identity(str(database.source.path))
     facts = database.read_facts(order.instrument)
-    market = Market(order.costs, facts.atr_by_year, facts.unit)
+    market = Market(order.costs, facts.atr_by_year, facts.unit, facts.replays_stops)
     known = vocabulary_of(order.config, facts.catalogue)
     candidates = [Candidates(market.terms(judged_in_worlds(config)), market, known) for config in order.settings]
     _refuse_what_no_world_judges(candidates)
@@ -170,13 +170,15 @@ def _screen(
             for of_setting in candidates:
                 of_setting.add(batch)
             strategies += [row._replace(yearly_results=None, filter_params=None) for row in batch]
-            looks |= {row.strategy_id: _look_of(row, order.config, known, strictly) for row in batch}
+            looks |= {
+                row.strategy_id: _look_of(row, order.config, known, strictly, facts.replays_stops) for row in batch
+            }
     return strategies, looks
 
 
-def _look_of(row: Strategy, config: RunConfig, known: Vocabulary, strictly: Vocabulary) -> Look | str:
+def _look_of(row: Strategy, config: RunConfig, known: Vocabulary, strictly: Vocabulary, replays: bool) -> Look | str:
     """By the filter of its walk-forward and, where its row may have been made otherwise, as that was."""
-    if (reason := unusable(row, config, known)) is not None:
+    if (reason := unusable(row, config, known, replays=replays)) is not None:
         return reason
     name = str(row.filter_type)
     strict = strictly.chosen(name, None).filter if name in shipped("names")["strict"] and not known.by_params else None
@@ -209,7 +211,7 @@ def _verdicts(run: Calibrating, seen: Seen) -> list[Verdicts]:
     """What a run would decide, by setting."""
     groups, answers = _questions(seen.candidates), dict[str, Answer]()
     run.listener(Asking("Judging all strategies", _count(groups)))
-    work = Walkforwards(where(run, seen, groups), run.order.config.window_rules)
+    work = Walkforwards(where(run, seen, groups), run.order.config)
     for result in run.computer.results(work, groups):
         answers.update((answer.strategy_id, answer) for answer in result.answers)
         run.listener(TaskDone(len(result.answers), timing=result.timing))

@@ -194,11 +194,12 @@ def _looked(run: _Run) -> _Look:
 
 def _screen(order: Order, facts: Facts, known: Vocabulary, listener: Listener) -> Candidates:
     """Phases 1-5."""
-    market = Market(order.costs, facts.atr_by_year, facts.unit)
+    market = Market(order.costs, facts.atr_by_year, facts.unit, facts.replays_stops)
     candidates = Candidates(market.terms(order.config), market, known)
+    ungated = order.database.read_ungated(order.instrument, facts.catalogue, order.config.gates_only)
     with closing(order.database.read_waiting(order.instrument, facts.catalogue)) as waiting:
         for rows in batches(_told(waiting, facts.waiting, listener)):
-            candidates.add(rows)
+            candidates.add([row._replace(is_gated=row.strategy_id not in ungated) for row in rows] if ungated else rows)
     return candidates
 
 
@@ -212,7 +213,11 @@ def _told(strategies: Iterable[Strategy], total: int, listener: Listener) -> Ite
 
 def screened_event(waiting: int, candidates: Candidates) -> Screened:
     """What phases 1-5 have left, and what they have decided, also of strategies whose season split is still open."""
-    only_seasons = sum(question.filter is None for of_key in candidates.questions.values() for question in of_key)
+    only_seasons = sum(
+        question.filter is None and question.split is not None
+        for of_key in candidates.questions.values()
+        for question in of_key
+    )
     return Screened(
         waiting, len(candidates.asked), lambda: SoFar(candidates.counts(), candidates.failures()), only_seasons
     )
@@ -243,8 +248,8 @@ def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> 
         reading = Reading(look.candidates.vocabulary, look.facts.catalogue, order.costs, order.config.seasons)
         sessions = order.database.read_session_days(order.instrument, filters_of(todo.groups), reading)
         layout = look.survey.outcomes.extents
-        where = Where(layout, sessions, source, order.instrument, of_file)
-        work = Walkforwards(where, order.config.window_rules)
+        where = Where(layout, sessions, source, order.instrument, of_file, order.costs)
+        work = Walkforwards(where, order.config)
     run.say(totals.taken_over(len(todo.answered), todo.changed, journal.path))
     return todo, work
 

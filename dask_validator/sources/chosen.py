@@ -54,6 +54,10 @@ class TablesOf:
         fingerprint = f"{users.fingerprint} and {logs.fingerprint}"
         return Outlook(fingerprint, {**users.extents, **logs.extents}, {**users.hashes, **logs.hashes})
 
+    def replays(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether the users' own table has the columns of excursions; of imported trades nobody asks it."""
+        return has_table(connection, TABLE) and self._users.replays(connection)
+
     def days(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray[np.int32]:
         """Days with an outcome of the instrument in either, ascending."""
         logs = trade_log.days(connection, instrument)

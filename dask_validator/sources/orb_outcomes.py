@@ -61,6 +61,10 @@ _OUTCOMES = f"""
 _ROWS = " AND o.rowid BETWEEN $first AND $last"
 
 
+def _columns(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name.lower() for name, *_ in connection.execute(f"DESCRIBE {TABLE}").fetchall()}
+
+
 def _survey(extent: str, columns: Sequence[str]) -> str:
     """By key: first and last row, how many there are, a hash of what they say, and the sum of hashes of all of it."""
     return f"""
@@ -80,10 +84,10 @@ class OrbOutcomes:
 
     def survey(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> Outlook:
         """One scan; nobody knows where rows lie in a view, or in a table with a column `rowid`."""
-        described = connection.execute(f"SELECT lower(column_name) FROM (DESCRIBE {TABLE})").fetchall()
-        columns = [*COLUMNS, *(name for name in EXCURSIONS if (name,) in described)]
+        described = _columns(connection)
+        columns = [*COLUMNS, *(name for name in EXCURSIONS if name in described)]
         rows: list[tuple[Any, ...]] | None = None
-        if ("rowid",) not in described:
+        if "rowid" not in described:
             with suppress(duckdb.BinderException):
                 rows = connection.execute(_survey("min(rowid), max(rowid)", columns), [instrument]).fetchall()
         if rows is None:
@@ -96,6 +100,10 @@ class OrbOutcomes:
             if first is not None:
                 extents[key] = Extent(first, last, count)
         return Outlook(str(total), extents, hashes)
+
+    def replays(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether the table has the columns of excursions."""
+        return EXCURSIONS.keys() <= _columns(connection)
 
     def days(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray[np.int32]:
         """Days with an outcome of the instrument, ascending."""

@@ -59,6 +59,10 @@ class Source(Protocol):
         """Where the outcomes of the instrument lie, and by what it will be seen that they have changed."""
         ...
 
+    def replays(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether outcomes have what it takes to be replayed under a tighter stop."""
+        ...
+
     def days(self, connection: duckdb.DuckDBPyConnection, instrument: str) -> NDArray[np.int32]:
         """Days with an outcome of the instrument, of whatever key, ascending, since 1970-01-01."""
         ...

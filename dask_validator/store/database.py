@@ -21,6 +21,7 @@ from dask_validator.store.file_state import FileState, file_state
 from dask_validator.store.filter_days import Reading, read_session_days
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.functions import refuse_macros
+from dask_validator.store.gated import read_ungated
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
 from dask_validator.store.past_runs import PastRun, read_past_run
 from dask_validator.store.reader import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from dask_validator.config import Promotion, RunConfig
+    from dask_validator.config import GatesOnly, Promotion, RunConfig
     from dask_validator.filters.conditions import Filter
     from dask_validator.model import Session, Strategy
     from dask_validator.rules.day_masks import SessionDays
@@ -94,11 +95,18 @@ class Database:
 
     def read_facts(self, instrument: str) -> Facts:
         """What a run needs to know beside the waiting strategies."""
-        return read_facts(self.path, instrument, self.waiting, self.promotion)
+        facts = read_facts(self.path, instrument, self.waiting, self.promotion)
+        return facts._replace(replays_stops=connection.read(self.path, self.source.replays))
 
     def read_family(self, instrument: str, catalogue: Catalogue, config: RunConfig) -> Family:
         """The strategies whose p-values the rules correct for each other."""
         return connection.read(self.path, lambda opened: read_family(opened, catalogue, instrument, config))
+
+    def read_ungated(self, instrument: str, catalogue: Catalogue, only: GatesOnly | None) -> frozenset[str]:
+        """The strategies that the gates of eras and holdout are not for."""
+        if only is None:
+            return frozenset()
+        return connection.read(self.path, lambda opened: read_ungated(opened, catalogue, instrument, only))
 
     def read_waiting(self, instrument: str, catalogue: Catalogue) -> Generator[Strategy]:
         """Waiting strategies in no order; the database stays open until the last one was taken."""

@@ -63,6 +63,7 @@ class Facts(NamedTuple):
     catalogue: Catalogue  # as long as the database is kept open, it need not be read again
     last_run: LastRun | None = None  # looked up only when nothing is waiting
     unit: str = R  # of the results of a trade
+    replays_stops: bool = False  # outcomes say enough to be replayed under a tighter stop
 
     @property
     def correction(self) -> Correction:

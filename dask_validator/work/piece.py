@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from dask_validator.filters.conditions import Days, Filter
 from dask_validator.model import OTHER, OutcomeKey, Outcomes, Session, TaskTiming
+from dask_validator.rules.costs import Costs
 from dask_validator.rules.day_masks import Mask, SessionDays
 from dask_validator.rules.seasons import season_of, winter_days
+from dask_validator.rules.stops import replayed
 from dask_validator.sources.source import Part
 
 K = TypeVar("K")
@@ -48,6 +50,7 @@ class Piece(NamedTuple):
     groups: tuple[Group, ...]
     sessions: Mapping[Session, SessionDays]
     part: Part
+    costs: Costs
 
     @property
     def keys(self) -> list[OutcomeKey]:
@@ -70,7 +73,7 @@ class Piece(NamedTuple):
     def read(self) -> Iterator[tuple[Group, GroupDays]]:
         """Each group with its outcomes. Raises InputError where the source cannot be read."""
         for group, outcomes in zip(self.groups, self.part.read(self.keys), strict=True):
-            yield group, GroupDays(outcomes, self.sessions[group.key.session])
+            yield group, GroupDays(outcomes, self.sessions[group.key.session], group.key.stop, self.costs)
 
 
 class Task(Protocol):
@@ -97,12 +100,21 @@ def timed(strategies: int) -> Iterator[Callable[[], TaskTiming]]:
 
 
 class GroupDays:
-    """The outcomes of one group and which of them each strategy takes; equal days are computed once."""
+    """The outcomes of one group and which of them each strategy takes; equal days are computed once.
 
-    def __init__(self, outcomes: Outcomes, session: SessionDays) -> None:
-        self.outcomes = outcomes
+    Attributes
+    ----------
+    recorded
+        As they were made.
+    outcomes
+        Under the stop of the group.
+    """
+
+    def __init__(self, recorded: Outcomes, session: SessionDays, stop: float, costs: Costs) -> None:
+        self.recorded = recorded
+        self.outcomes = replayed(recorded, stop, costs)
         self._session = session
-        self._row, self._has_row = _rows_of(outcomes.days, session.days)
+        self._row, self._has_row = _rows_of(recorded.days, session.days)
         self._masks: dict[Filter, Mask] = {}
         self._winter: Mask | None = None
 

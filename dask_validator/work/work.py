@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from dask_validator.filters.conditions import Days, Filter
 from dask_validator.model import Extent, OutcomeKey, Session
+from dask_validator.rules.costs import Costs
 from dask_validator.rules.day_masks import SessionDays
 from dask_validator.sources.carried import Carried
 from dask_validator.sources.source import Source
@@ -39,6 +40,7 @@ class Where(NamedTuple):
     source: Source
     instrument: str
     identity: Identity | None  # of the file that the run has begun to read: tasks read no other one
+    costs: Costs  # of a round trip: stops are replayed with them
 
 
 class Work(ABC, Generic[AnyTask, Result]):
@@ -73,7 +75,7 @@ class Work(ABC, Generic[AnyTask, Result]):
         days = {session: where.sessions[session].only(used[session]) for session in used}
         extents = [where.layout.get(group.key.stored) for group in groups]
         part = where.source.part(where.instrument, extents, where.identity)
-        return self.task(Piece(groups, days, part))
+        return self.task(Piece(groups, days, part, where.costs))
 
     def carried(self, task: AnyTask) -> AnyTask:
         """The task with its outcomes, for workers that do not see where they lie."""

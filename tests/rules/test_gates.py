@@ -32,8 +32,9 @@ from dask_validator.views.report.tables import funnel_steps
 from tests.documents.pages import page
 from tests.support.tiny import rows_by_id, tiny_database
 
-EVERY = RunConfig(
-    **{"min_sharpe": 0.1, "max_drawdown": 20.0, "min_win_rate": 0.4, "gate": GATES_OF_ALL, "min_sharpe_ann": 0.5},
+WORLDS = RunConfig(min_sharpe=0.1, max_drawdown=20.0, min_win_rate=0.4, min_sharpe_ann=0.5, gate=GATES_OF_ALL)
+EVERY = replace(  # of those that no world applies
+    replace(WORLDS, gate=("fdr",)),
     **{"era_starts": (2015, 2020), "holdout_from": "2026-01-01", "holdout_min_ratio": 0.4},
     **{"wf_in_sample": True, "min_wfe": 0.5},
 )
@@ -46,7 +47,7 @@ by_name = pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.name)
 def terms_for(gate: Gate) -> Terms:
     """With these the gate is on."""
     counting = replace(EVERY, waived_years="positive")
-    ways = (Terms(EVERY, waives=True), Terms(EVERY, waives=False), Terms(counting, waives=True))
+    ways = [Terms(config, waives=waives) for config in (EVERY, WORLDS, counting) for waives in (True, False)]
     return next(terms for terms in ways if gate.threshold(terms) is not None)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.sparse import csr_matrix, vstack
 
 from dask_validator.config import RunConfig
+from dask_validator.rules.costs import KNOWN_COSTS
 from dask_validator.run.instruments import costs_of
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.database import Database
@@ -47,7 +48,7 @@ def universe_of(path: Path, instrument: str) -> Universe:
         reading = Reading(vocabulary_of(config, facts.catalogue), facts.catalogue, costs_of(instrument), config.seasons)
         groups = _groups(database, instrument, reading)
         sessions = database.read_session_days(instrument, filters_of(groups), reading)
-        where = Where({}, sessions, database.source, instrument, identity(str(path)))
+        where = Where({}, sessions, database.source, instrument, identity(str(path)), KNOWN_COSTS[instrument])
         days = database.read_days(instrument)
         sums, rows = [], []
         for task in Observing(where, rules, days, with_panel=False).tasks(groups, 1, carried=False):

@@ -46,6 +46,10 @@ class ParquetOutcomes:
         hashes = {OutcomeKey(*row[:5]): row[5] for row in rows}
         return Outlook(hashlib.sha256(self.path.read_bytes()).hexdigest(), extents, hashes)
 
+    def replays(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """It has no excursions."""
+        return False
+
     def read(self, instrument: str, keys: Sequence[OutcomeKey], extents: Sequence[Extent | None]) -> list[Outcomes]:
         """As a task would."""
         return self.part(instrument, extents, identity(str(self.path))).read(keys)

@@ -1,0 +1,32 @@
+"""Which strategies the gates of eras and holdout are for, where the rules say that (rules.md, section 9)."""
+
+from __future__ import annotations
+
+import duckdb
+
+from dask_validator.config import GatesOnly
+from dask_validator.errors import InputError
+from dask_validator.store.contract import Catalogue
+from dask_validator.store.kinds import quoted
+
+TABLE, MADE = "experimental_strategies", "created_at"
+
+
+def read_ungated(
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str, only: GatesOnly
+) -> frozenset[str]:
+    """The strategies of the instrument that the gates are not for: no value in the column, too old, or of no date.
+
+    Raises
+    ------
+    InputError
+        The table has no such column.
+    """
+    if lacking := [name for name in (only.not_null, MADE) if name.lower() not in catalogue.tables[TABLE]]:
+        raise InputError(f"gates_only needs the column {TABLE}.{lacking[0]}, which is not there; leave gates_only out")
+    found = connection.execute(
+        f"SELECT strategy_id FROM {TABLE} WHERE instrument = ? AND strategy_id IS NOT NULL "
+        f"AND ({quoted(only.not_null)} IS NOT NULL AND {MADE}::TIMESTAMPTZ > ?::TIMESTAMPTZ) IS NOT TRUE",
+        [instrument, only.created_after.isoformat()],
+    )
+    return frozenset(strategy_id for (strategy_id,) in found.fetchall())
