@@ -38,6 +38,7 @@ _OUT = {
     BOOLEAN: "{0}",
     DATE: "CASE WHEN isfinite({0}) THEN ({0} - DATE '1970-01-01')::INTEGER END",
 }
+_NOTHING: Mapping[str, Any] = {NUMBER: 0.0, TEXT: "", BOOLEAN: False, DATE: 0}
 _IN = {NUMBER: "{0}::DOUBLE", TEXT: "{0}::VARCHAR", BOOLEAN: "{0}::BOOLEAN", DATE: "DATE '1970-01-01' + {0}::INTEGER"}
 
 
@@ -282,10 +283,14 @@ class _InMemory:
         self._places = {column: f"c{i}" for i, column in enumerate(columns)}
         self._missing = {column: np.ma.getmaskarray(rows.columns[place][1]) for column, place in self._places.items()}
         if self._count:
-            numbers = np.arange(self._count, dtype=np.int32)
-            arrays = {name: values for name, (_, values) in rows.columns.items()}
-            memory.register("arrays", {"row_number": numbers, **arrays})
-            typed = "".join(f", {_IN[kind].format(name)} AS {name}" for name, (kind, _) in rows.columns.items())
+            arrays: dict[str, Any] = {"row_number": np.arange(self._count, dtype=np.int32)}
+            for name, (kind, values) in rows.columns.items():  # DuckDB 1 does not see what is masked
+                arrays |= {name: np.ma.filled(values, _NOTHING[kind]), f"{name}_lacks": np.ma.getmaskarray(values)}
+            memory.register("arrays", arrays)
+            typed = "".join(
+                f", CASE WHEN NOT {name}_lacks THEN {_IN[kind].format(name)} END AS {name}"
+                for name, (kind, _) in rows.columns.items()
+            )
             memory.execute(f"CREATE TABLE {ROWS} AS SELECT row_number{typed} FROM arrays").fetchall()
 
     def looked(self, plans: Mapping[tuple[str, Condition], _Plan], costs: Costs) -> dict[Any, Looked | str]:
