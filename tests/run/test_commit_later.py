@@ -522,7 +522,7 @@ CHANGES: dict[str, Statement] = {
     "added": f"INSERT INTO experimental_strategies SELECT * REPLACE ('MGC_NEW' AS strategy_id) {SAME_KEY}",
     "outcomes": WORSE_OUTCOMES,
     "features": "UPDATE daily_features SET orb_0900_size = 2.0 WHERE symbol = 'MGC'",
-    "setup": "UPDATE validated_setups SET status = 'paused' WHERE strategy_id = 'MGC_BAD'",
+    "setup": "UPDATE validated_setups SET status = 'retired' WHERE strategy_id = 'MGC_BAD'",
 }
 
 
