@@ -16,6 +16,7 @@ import pytest
 
 from dask_validator import NotCommitted, validate
 from dask_validator.model import Verdict
+from dask_validator.rules.costs import KNOWN_COSTS
 from dask_validator.store import writer
 from dask_validator.store.connection import connect
 from dask_validator.store.contract import OPTIONAL, PROMOTED
@@ -274,6 +275,7 @@ def test_runs_table(mixed: Path) -> None:
         assert kept.pop("cores") is None
         assert kept.pop("waives") is True
         assert kept.pop("unit") == "R"
+        assert kept.pop("costs") == KNOWN_COSTS["MGC"]._asdict()
         assert kept == shown
         assert json.loads(row["versions"]).keys() >= {"dask_validator", "duckdb", "dask", "numpy", "python"}
         assert json.loads(row["fingerprints"]).keys() == {
