@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import imports
 import psutil
 from distributed import Client, LocalCluster
 from floor import floor_s
@@ -287,6 +288,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=HERE.parent.parent / "shared")
     parser.add_argument("--data", type=Path, default=HERE / "data")
     parser.add_argument("--strategies", type=int, nargs="+", default=[1_000, TODAY, 50_000, 100_000, 1_000_000])
+    parser.add_argument("--trades", type=int, default=10_000_000)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--results", type=Path)
     chosen = parser.parse_args()
@@ -300,6 +302,8 @@ def main() -> None:
     by_workers(report, chosen.data, TODAY)
     pairs(report, chosen.data, chosen.strategies[-1], chosen.pairs)
     tasks_known(report, chosen.data, chosen.strategies[-1])
+    title = f"Imports of {chosen.trades:,} trades, beside `CREATE TABLE AS SELECT` of the same file"
+    report.table(title, imports.HEADER, imports.rows(chosen.data, chosen.trades))
     if chosen.results:
         report.write(chosen.results)
 

@@ -75,6 +75,7 @@ def run_import(
         wait_until_free(path, wait_s, say, passing=lambda pid: False, to_write=True)
     config = settings((access or Access())._replace(external_views=True))
     with ctrl_c_stays_ctrl_c(), duckdb.connect(config={**config}) as connection:
+        connection.execute("SET enable_progress_bar = false")  # which notebooks would show
         reading = read_trades(connection, source, options)
         rows = _rows(connection)
         unit = UNITS[reading.unit]

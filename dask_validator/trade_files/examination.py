@@ -34,6 +34,7 @@ def examine(source: Any, options: ReadOptions, memory_limit: str | None = None) 
     """
     config = settings(Access(memory_limit, external_views=True))
     with duckdb.connect(config={**config}) as connection:
+        connection.execute("SET enable_progress_bar = false")  # which notebooks would show
         reading = read_trades(connection, source, options)
         [(strategies, trades, first, last, days)] = connection.execute(
             "SELECT count(DISTINCT strategy_id), count(*), min(trading_day), max(trading_day), "
