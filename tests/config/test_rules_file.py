@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from dask_validator import RunConfig, validate
 from dask_validator.config.rules_file import as_toml, load_rules
 from dask_validator.errors import InputError
 from dask_validator.rules.gates import POSITION
+from dask_validator.run.instruments import costs_of
 from tests.conftest import Command
+from tests.recorded import SHARED
 from tests.support.tiny import tiny_database
 
 RULES = """\
@@ -132,6 +135,27 @@ def test_printed_rules_give_the_same_rules(rules: Path, symbol: str, called: Com
 
     assert called("rules", "--rules", again, "--instrument", symbol).stdout == printed
     assert load_rules(again, symbol) == load_rules(rules, symbol, fdr_group_by=("orb_label",))
+
+
+def test_the_profile_says_what_was_recorded() -> None:
+    """By its name it gives the rules of the recorded answers of 2026-06, with costs of more symbols."""
+    recorded = SHARED / "golden-2026-06" / "user-2026-06.toml"
+    if not recorded.exists():
+        pytest.skip("the recorded answers golden-2026-06 are not beside the repository")
+    for symbol in ("MGC", "MNQ", "MES"):
+        ours, theirs = load_rules("opening-range-2026-06", symbol), load_rules(recorded, symbol)
+        assert ours.costs.items() >= theirs.costs.items()
+        assert replace(ours, costs={}, touch_entry_models=()) == replace(theirs, costs={})
+
+
+def test_a_profile_has_costs_of_its_own() -> None:
+    """A symbol that nobody else knows has costs with it; those of 2026-02 stay what they were without."""
+    costs = load_rules("opening-range-2026-06", "MBT").costs
+
+    assert costs_of("MBT", None, costs).friction == 6.5
+    assert (costs_of("MGC", None, costs).friction, costs_of("MGC").friction) == (5.74, 8.4)
+    with pytest.raises(InputError, match="unknown instrument 'MBT'"):
+        costs_of("MBT")
 
 
 NAMES = st.text(min_size=1, max_size=8)
