@@ -10,8 +10,6 @@ from .settings import Settings
 
 def is_gated(row: Mapping[str, Any], settings: Settings) -> bool:
     """Whether phases 9 and 10 apply to the row (rules.md, section 9)."""
-    if settings.holdout_from is None and not settings.era_starts:
-        return False
     only = settings.gates_only
     if only is None:
         return True

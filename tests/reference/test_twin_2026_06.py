@@ -407,7 +407,6 @@ def test_rows_that_two_gates_are_for() -> None:
     ):
         assert not is_gated(row, rules)
     assert is_gated({}, Settings(era_starts=(2015, 2020)))
-    assert not is_gated({"hash": "x", "created_at": later}, Settings(gates_only=only))
 
 
 def candidate(name: str, p: float | None, **changed: Any) -> dict[str, Any]:

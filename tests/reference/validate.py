@@ -98,11 +98,16 @@ def by_params(run: Run, row: Mapping[str, Any]) -> list[Traded]:
     return chosen
 
 
-def filtered(run: Run, row: Mapping[str, Any]) -> list[Traded]:
-    """The outcomes on the days that the filter and the season let through (rules.md, section 3)."""
+def check_row(run: Run, row: Mapping[str, Any]) -> None:
+    """Unusable without a filter or a session (rules.md, sections 1 and 9)."""
     if row["filter_type"] is None:
         raise Unusable("filter_type is NULL")
     check_session(row["orb_label"], run.tables.feature_columns)
+
+
+def filtered(run: Run, row: Mapping[str, Any]) -> list[Traded]:
+    """The outcomes on the days that the filter and the season let through (rules.md, section 3)."""
+    check_row(run, row)
     found = by_name(run, row) if run.settings.filters == "names" else by_params(run, row)
     label, seasons = row["orb_label"], run.settings.seasons
     return [one for one in found if in_season(row["strategy_id"], label, one.outcome[0], seasons)]
@@ -199,22 +204,27 @@ def answer(
     return {"status": status, "phase": phase, "dst": dst, "reason": reason, "word": word, "pathway": pathway}
 
 
-def trades_no_day(run: Run, row: Mapping[str, Any]) -> bool:
-    """Whether nobody understands the filter, and that means no day (rules.md, section 9)."""
-    if run.settings.on_unknown_filter != "none":
+def is_unknown(run: Run, row: Mapping[str, Any]) -> bool:
+    """Whether nobody understands the filter, and that does not fail the strategy (rules.md, section 9)."""
+    if run.settings.on_unknown_filter == "fail":
         return False
     if run.settings.filters == "names":
         return not is_listed(row["filter_type"])
-    return node_or_none(run, row) is None
+    try:
+        understood(row["filter_type"], row["filter_params"], run.tables.feature_columns)
+    except Unknown:
+        return True
+    return False
 
 
 def held(run: Run, row: Mapping[str, Any]) -> Held:
     """The holdout of a gated row (rules.md, section 9)."""
     settings = run.settings
     assert settings.holdout_from is not None
-    outcomes = chosen_outcomes(run, row)
-    if trades_no_day(run, row):
+    check_row(run, row)
+    if is_unknown(run, row):
         return Held(None, False)
+    outcomes = chosen_outcomes(run, row)
     return holdout(held_out(outcomes, settings.holdout_from), row["expectancy_r"], settings)
 
 
