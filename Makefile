@@ -7,6 +7,7 @@ PYTHONS := 3.11 3.12 3.13
 EDGES := tests/test_golden.py tests/store tests/test_bad_input.py tests/adversary/test_database.py
 # Whole files, as each shares what it has made; none of these counts seconds, processes or ports.
 TWO_AT_A_TIME := -n 2 --dist loadfile
+TOGETHER := $(addprefix tests/,config documents explanation filters journal rules sources store trade_files universe views/report)
 
 .PHONY: demo test lint types tests test-oldest test-pythons bench luck null fuzz crash adversary notebooks clean
 
@@ -23,7 +24,8 @@ types: $(VENV)/tests
 	$(VENV)/bin/mypy
 
 tests: $(VENV)/tests
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest $(TWO_AT_A_TIME) $(TOGETHER)
+	$(VENV)/bin/python -m pytest $(TOGETHER:%=--ignore=%)
 
 # The oldest release of everything that pyproject.toml admits, at the edges.
 test-oldest: $(OLDEST)/tests

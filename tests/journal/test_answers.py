@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_validator.journal.answers import decode, encode
-from dask_validator.model import WINDOW_TABLE, Answer, SeasonSplit, Walked
+from dask_validator.model import WINDOW_TABLE, Answer, Holdout, SeasonSplit, Walked
 
 WHOLE = st.integers(-(2**31), 2**31 - 1)
 
@@ -25,6 +25,9 @@ WALKED = st.builds(Walked, WHOLE, TABLES, WHOLE, WHOLE, WHOLE)
 SPLITS = st.builds(SeasonSplit, *(st.none() | kind for kind in (WHOLE, st.floats(), WHOLE, st.floats(), st.text())))
 
 
+HOLDOUTS = st.none() | st.builds(Holdout, WHOLE, st.none() | st.floats())
+
+
 TEXTS = st.none() | st.text()
 
 
@@ -34,7 +37,7 @@ def tasks_answers(draw: st.DrawFn) -> list[Answer]:
     shared = st.sampled_from([None, *draw(st.lists(WALKED, max_size=3))])
     fingerprints = st.integers(0, 2**64 - 1)
     row = (st.floats(), fingerprints, TEXTS, st.integers(0, 3))
-    answer = st.builds(Answer, st.text(), shared, st.none() | SPLITS, TEXTS, TEXTS, *row)
+    answer = st.builds(Answer, st.text(), shared, st.none() | SPLITS, TEXTS, TEXTS, *row, HOLDOUTS)
     return draw(st.lists(answer, max_size=5))
 
 
