@@ -221,10 +221,9 @@ def held(run: Run, row: Mapping[str, Any]) -> Held:
     """The holdout of a gated row (rules.md, section 9)."""
     settings = run.settings
     assert settings.holdout_from is not None
-    check_row(run, row)
+    outcomes = chosen_outcomes(run, row)
     if is_unknown(run, row):
         return Held(None, False)
-    outcomes = chosen_outcomes(run, row)
     return holdout(held_out(outcomes, settings.holdout_from), row["expectancy_r"], settings)
 
 
