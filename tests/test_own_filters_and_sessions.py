@@ -181,7 +181,7 @@ def test_check_says_what_these_rules_would_meet(tmp_path: Path, called: Command)
     assert "unknown session 'LOST': 1 waiting strategies" in said
     assert "sessions with columns but no waiting strategies: 1000" in said
     assert "unknown filter 'TYPO': 1 waiting strategies (no kind of filter has min_sice of 'TYPO')" in said
-    assert "look-ahead of 'DIR_LONG': orb_0900_break_dir is known only when the break bar has closed: 1 waiting" in said
+    assert "look-ahead of 'DIR_LONG': orb_*_break_dir is known only when the break bar has closed: 1 waiting" in said
     [days] = [line for line in said.splitlines() if "[[filter]] 1" in line]
     assert "0 NULL" in days
     assert "27 eligible though a column that it names is missing" in days

@@ -259,6 +259,13 @@ class RunConfig:
             return self
         return self.of_small_samples if sample_size < self.small_sample else self.of_others
 
+    def named(self, changes: Mapping[str, Any], sample_size: float) -> dict[str, Any]:
+        """Changes to the settings of a strategy with so many trades, by the flags that decide them."""
+        small = {plain for plain, name in OF_SMALL_SAMPLES.items() if getattr(self, name) is not None}
+        if not sample_size < self.small_sample:
+            return dict(changes)
+        return {OF_SMALL_SAMPLES[name] if name in small else name: value for name, value in changes.items()}
+
     @cached_property
     def of_small_samples(self) -> RunConfig:
         """The settings of strategies with fewer than `small_sample` trades."""

@@ -34,7 +34,7 @@ from dask_validator.rules.counting import CODE
 from dask_validator.rules.gates import OF_HOLDOUT, OF_ROWS, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms, every_judged
 from dask_validator.rules.holdout import holdout_numbers
 from dask_validator.rules.of_all import ASKED, NOTHING, OfAll
-from dask_validator.rules.remedies import Remedy, screening_remedy, universe_remedy, walkforward_remedy
+from dask_validator.rules.remedies import Remedy, screening_remedy, thresholds_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
@@ -276,6 +276,8 @@ def _gates(
     """All that can be applied, also those behind one that rejects."""
     screened = screen([strategy], terms, market, all_years=True)
     observed, gates = screened.observed[0], []
+    if answer.holdout is not None:
+        observed[POSITION["holdout_filter"]] = 1
     if not screened.unusable:  # which the verdict or the remedy tells
         gates = every_judged(observed, terms, screened.texts(0, terms.config), OF_ROWS)
     if answer.walkforward is not None:
@@ -312,9 +314,12 @@ def _remedy(strategy: Strategy, market: Market, answer: Answer, verdicts: Verdic
     except UnusableStrategy as error:
         blocks.append(str(error))
     if answer.walkforward is not None:
-        walking = walkforward_remedy(answer.walkforward, config)
-        changes, blocks = changes | walking.changes, [*blocks, *walking.lacking]
-    if verdict.reached_phase_7:
-        against_all = universe_remedy(verdicts.observed[0], verdicts.terms)
-        changes, blocks = changes | against_all.changes, [*blocks, *against_all.lacking]
+        size = strategy.sample_size or 0
+        walking = walkforward_remedy(answer.walkforward, config.of(size))
+        changes, blocks = changes | config.named(walking.changes, size), [*blocks, *walking.lacking]
+    positions = OF_HOLDOUT if answer.holdout is not None else []
+    moved = thresholds_remedy(
+        verdicts.observed[0], verdicts.terms, positions + (OF_UNIVERSE if verdict.reached_phase_7 else [])
+    )
+    changes, blocks = changes | moved.changes, [*blocks, *moved.lacking]
     return Remedy(changes, tuple(dict.fromkeys(filter(None, blocks))))

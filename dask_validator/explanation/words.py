@@ -216,9 +216,13 @@ def _tables(explanation: Explanation) -> list[Table]:
         tables.append(Table("Gates", [head, *(_gate(gate, explanation.unit) for gate in explanation.gates)], reasons))
     if explanation.windows:
         needed = explanation.config.window_trades
-        head = ("window", "trades", f"{explanation.unit} per trade", "win rate", "Sharpe", "")
-        rows = [_window(window, needed) for window in explanation.windows]
-        tables.append(Table(f"Test windows; valid with {needed} trades or more; Sharpe ratio per trade", [head, *rows]))
+        names: tuple[str, ...] = ("window", "trades", f"{explanation.unit} per trade", "win rate", "Sharpe", "")
+        trains = explanation.config.wf_in_sample
+        rows = [_window(window, needed, trains=trains) for window in explanation.windows]
+        names = (*names, "in training") if trains else names
+        tables.append(
+            Table(f"Test windows; valid with {needed} trades or more; Sharpe ratio per trade", [names, *rows])
+        )
     return tables
 
 
@@ -240,7 +244,7 @@ def _gate(judged: Judged, unit: str) -> tuple[str, ...]:
     )
 
 
-def _window(window: WindowResult, needed: int) -> tuple[str, ...]:
+def _window(window: WindowResult, needed: int, *, trains: bool) -> tuple[str, ...]:
     verdict = "positive" if window.test_pass else "not positive"
     return (
         f"{window.window_start} to {window.window_end}",
@@ -249,6 +253,7 @@ def _window(window: WindowResult, needed: int) -> tuple[str, ...]:
         _number(window.test_wr),
         _number(sentences.shown_sharpe(window.test_n, window.test_sharpe), sign="+"),
         verdict if window.test_n >= needed else "not valid",
+        *([_number(window.is_exp_r, sign="+")] if trains else []),
     )
 
 

@@ -156,6 +156,7 @@ class Candidates:
             screened.observed[position, POSITION["holdout_filter"]] = 0
             screened.gate[position] = POSITION["holdout_filter"]
             return None
+        screened.observed[position, POSITION["holdout_filter"]] = 1
         return self.vocabulary.chosen(str(row.filter_type), row.filter_params).filter
 
     def _reject(

@@ -42,4 +42,5 @@ def _era(years: Sequence[tuple[int, float, float]], start: int, end: int, least:
     if count < least or count == 0:
         return None
     exp_r = total / count
-    return Era(f"{start} to {end - 1}", exp_r if exp_r == exp_r else -float("inf"))
+    name = f"{start} to {end - 1}" if end - start > 1 else str(start)
+    return Era(name, exp_r if exp_r == exp_r else -float("inf"))

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from dask_validator.config import RunConfig
 from dask_validator.model import Judged, R
 
-PHASES = {
+PHASES = {  # in the order of judging
+    10: "eras",
+    9: "holdout",
     1: "sample size",
     2: "expectancy",
     3: "yearly robustness",
@@ -30,8 +32,6 @@ PHASES = {
     6: "walk-forward",
     7: "multiple testing",
     8: "efficiency",
-    9: "holdout",
-    10: "eras",
 }
 OPT_IN = {7, 8, 9, 10}  # phases that count only where a gate of theirs is on
 RESULTS = "the unit of the results"  # which the terms know
@@ -179,7 +179,7 @@ GATES = (
             lambda config: max(1, config.holdout_min_trades) if config.holdout_few == "reject" else None
         ),
         words="trades in the holdout {observed} < {threshold}",
-        flags=("holdout_min_trades",),
+        flags=("holdout_few",),
         whole=True,
         unknown_holds=True,  # nobody was asked
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -17,7 +17,6 @@ from dask_validator.rules.gates import (
     GATES,
     HELD,
     OF_ROWS,
-    OF_UNIVERSE,
     OF_WINDOWS,
     POSITION,
     Gate,
@@ -161,7 +160,7 @@ def _settled(case: _Case, changes: dict[str, Any]) -> dict[str, Any] | None:
                 screened = screen([case.strategy], changed.terms, case.market, all_years=True)
                 excluded = {*changed.config.exclude_years, *screened.years[0].negative}
                 changes = changes | {"exclude_years": tuple(sorted(excluded))}
-            case "years_positive":
+            case "years_positive" | "years_held":
                 changes = changes | {"min_years_positive_pct": _floor(changed.seen(GATES[failed]))}
             case _:
                 break
@@ -192,7 +191,9 @@ _REMEDIES: Mapping[str, Callable[[_Case, Gate], Changes]] = {
 
 def walkforward_remedy(walked: Walked, config: RunConfig) -> Remedy:
     """The fewest and smallest changes that let a strategy pass phase 6, its windows being as they are."""
-    thresholds = list(_thresholds(walked.windows["test_n"].tolist(), config.wf_min_trades))
+    now = config.window_trades
+    sizes = [] if config.wf_window_trades else walked.windows["test_n"].tolist()  # windows of trades have them all
+    thresholds = list(_thresholds(sizes, now))
     found = pooled([walked.windows] * len(thresholds), thresholds)
     seen = zip(thresholds, found.valid.tolist(), found.pct_positive.tolist(), found.exp_r.tolist(), strict=True)
     ways = [changes for of in seen if (changes := _changes(*of, config)) is not None]
@@ -201,8 +202,8 @@ def walkforward_remedy(walked: Walked, config: RunConfig) -> Remedy:
     return Remedy(min(ways, key=lambda changes: (len(changes), _distance(changes, config))), ())
 
 
-def universe_remedy(observed: NDArray[np.float64], terms: Terms) -> Remedy:
-    """The thresholds of phase 7 moved to what there is; a strategy without the number is helped by none.
+def thresholds_remedy(observed: NDArray[np.float64], terms: Terms, positions: Sequence[int]) -> Remedy:
+    """Thresholds of these gates moved to what there is; a strategy without the number is helped by none.
 
     Parameters
     ----------
@@ -211,7 +212,7 @@ def universe_remedy(observed: NDArray[np.float64], terms: Terms) -> Remedy:
     """
     changes: dict[str, Any] = {}
     lacking: list[str] = []
-    for position in OF_UNIVERSE:
+    for position in positions:
         gate, threshold = GATES[position], GATES[position].threshold(terms)
         if threshold is None or gate.holds(observed[position], threshold):
             continue
@@ -219,12 +220,20 @@ def universe_remedy(observed: NDArray[np.float64], terms: Terms) -> Remedy:
             lacking.append(gate.lacking)
             continue
         [name] = gate.flags
-        needed = _ceiling(float(observed[position]), steps_above=int(gate.comparison == "<"))
+        needed = _moved(gate, float(observed[position]), name)
         if _is_possible(terms.config, {name: needed}):
-            changes[name] = max(needed, changes.get(name, 0.0))
+            changes[name] = needed if name not in changes else max(needed, changes[name])
         else:
             lacking.append(f"no value of {flag(name)} helps")
     return Remedy(changes, tuple(lacking))
+
+
+def _moved(gate: Gate, value: float, name: str) -> Any:
+    if name == "holdout_few":
+        return "pass"
+    if gate.comparison in (">=", ">"):
+        return round(math.floor(value / STEP) * STEP - STEP * (gate.comparison == ">"), 4)
+    return _ceiling(value, steps_above=int(gate.comparison == "<"))
 
 
 def _ceiling(value: float, steps_above: int = 0) -> float:
@@ -257,7 +266,7 @@ def _changes(min_trades: int, valid: int, share: float, exp_r: float, config: Ru
     if not (valid and exp_r > 0):
         return None
     wanted = {
-        "wf_min_trades": min_trades,
+        "wf_min_trades": config.wf_min_trades if config.wf_window_trades else min_trades,
         "wf_min_windows": min(config.wf_min_windows, valid),
         "wf_min_pct_positive": min(config.wf_min_pct_positive, _floor(share)),
     }

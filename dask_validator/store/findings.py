@@ -10,12 +10,14 @@ import duckdb
 import numpy as np
 
 from dask_validator.config import RunConfig
+from dask_validator.errors import InputError
 from dask_validator.filters.conditions import Condition, Filter, conditions
 from dask_validator.filters.look_ahead import look_ahead
 from dask_validator.model import TRADE_LOG, Session
 from dask_validator.rules.promotion import mode_column
 from dask_validator.rules.sessions import SESSIONS
 from dask_validator.store.filter_days import Looked, Reading, look
+from dask_validator.store.gated import read_ungated
 from dask_validator.store.kinds import quoted
 from dask_validator.store.reader import WAITING
 from dask_validator.wording.sentences import unset_defaults
@@ -50,6 +52,7 @@ def findings(connection: duckdb.DuckDBPyConnection, instrument: str, config: Run
         *_about_filters(used, config, reading),
         *_about_stops(connection, instrument, reading),
         *_about_modes(connection, instrument, config, reading),
+        *_about_gates(connection, instrument, config, reading),
         *unset_defaults(reading.catalogue.unset_defaults()),
         *_about_days(connection, instrument, used, reading),
     ]
@@ -69,6 +72,7 @@ def _about_sessions(used: list[_Used], reading: Reading) -> Iterator[str]:
 
 def _about_filters(used: list[_Used], config: RunConfig, reading: Reading) -> Iterator[str]:
     unknown, early = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    sessions: dict[tuple[str, str], set[str]] = {}
     for each in used:
         if each.filter_type is None:
             continue
@@ -78,11 +82,15 @@ def _about_filters(used: list[_Used], config: RunConfig, reading: Reading) -> It
             continue
         label, touch = str(each.label), config.touch_entry_models
         for found in look_ahead(reading.vocabulary, chosen.filter, label, each.entry_model, touch):
-            early[each.filter_type, found] += each.strategies
+            key = each.filter_type, found.replace(label, "*")
+            early[key] += each.strategies
+            sessions.setdefault(key, set()).add(label)
     for (name, reason), count in unknown.items():
         yield f"unknown filter {name!r}: {count:,} waiting strategies ({reason})"
     for (name, found), count in early.items():
-        yield f"look-ahead of {name!r}: {found}: {count:,} waiting strategies"
+        where = sorted(sessions[name, found])
+        in_which = where[0] if len(where) == 1 else f"{len(where)} sessions *"
+        yield f"look-ahead of {name!r}: {found}: {count:,} waiting strategies of {in_which}"
 
 
 def _about_stops(connection: duckdb.DuckDBPyConnection, instrument: str, reading: Reading) -> Iterator[str]:
@@ -110,6 +118,19 @@ def _about_modes(
     for mode, count in rows:
         if modes is None or mode not in (modes.default, *modes.named):
             yield f"{column} {mode!r}, which no rule names: {count:,} waiting strategies"
+
+
+def _about_gates(
+    connection: duckdb.DuckDBPyConnection, instrument: str, config: RunConfig, reading: Reading
+) -> Iterator[str]:
+    if config.gates_only is None or not (config.era_starts or config.holdout_from):
+        return
+    try:
+        ungated = read_ungated(connection, reading.catalogue, instrument, config.gates_only, WAITING)
+    except InputError as error:
+        yield str(error)
+        return
+    yield f"gates of eras and holdout are not for {len(ungated):,} waiting strategies (gates_only)"
 
 
 class _Days(NamedTuple):
@@ -145,7 +166,9 @@ def _about_days(
     for session, filters in wanted.items():
         for condition in sorted({part for each in filters for part in conditions(each)}, key=repr):
             totals |= _counted(totals, condition, seen.found[session[1], condition], seen.of(session))
+    fields = {entry.title: ", ".join(entry.fields) for entry in reading.vocabulary.entries}
     for title, total in sorted(totals.items()):
+        title = f"{title} of {fields[title]}" if fields.get(title) else title
         if isinstance(total, str):
             yield f"{title}: {total}"
         else:

@@ -13,7 +13,7 @@ TABLE, MADE = "experimental_strategies", "created_at"
 
 
 def read_ungated(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str, only: GatesOnly
+    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str, only: GatesOnly, which: str = "TRUE"
 ) -> frozenset[str]:
     """The strategies of the instrument that the gates are not for: no value in the column, too old, or of no date.
 
@@ -25,7 +25,7 @@ def read_ungated(
     if lacking := [name for name in (only.not_null, MADE) if name.lower() not in catalogue.tables[TABLE]]:
         raise InputError(f"gates_only needs the column {TABLE}.{lacking[0]}, which is not there; leave gates_only out")
     found = connection.execute(
-        f"SELECT strategy_id FROM {TABLE} WHERE instrument = ? AND strategy_id IS NOT NULL "
+        f"SELECT strategy_id FROM {TABLE} WHERE instrument = ? AND strategy_id IS NOT NULL AND {which} "
         f"AND ({quoted(only.not_null)} IS NOT NULL AND {MADE}::TIMESTAMPTZ > ?::TIMESTAMPTZ) IS NOT TRUE",
         [instrument, only.created_after.isoformat()],
     )

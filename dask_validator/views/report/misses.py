@@ -14,8 +14,8 @@ from dask_validator.model import Strategy
 from dask_validator.rules.costs import Doubles
 from dask_validator.rules.gates import GATES, OF_ROWS, OF_UNIVERSE, PHASES, Terms, why
 from dask_validator.rules.jsonl import walked_of
-from dask_validator.rules.remedies import Remedy, screening_remedy, universe_remedy, walkforward_remedy
-from dask_validator.rules.screening import Market, screen, year_words
+from dask_validator.rules.remedies import Remedy, screening_remedy, thresholds_remedy, walkforward_remedy
+from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.verdicts import Verdicts
 
 MOST_MISSES = 10  # a phase
@@ -81,13 +81,15 @@ def screening_misses(
         fails_one, bounds = _single_failures(screened.observed, terms)
         fails_one[list(screened.unusable)] = False
         for i in sorted(np.flatnonzero(fails_one).tolist(), key=bounds.__getitem__):
-            of_phase = nearest[GATES[screened.gate[i]].phase]
+            of_phase = nearest.get(GATES[screened.gate[i]].phase)
+            if of_phase is None:  # eras, which all others come after
+                continue
             if of_phase.bound is not None and bounds[i] > of_phase.bound[0]:
                 continue
             remedy = screening_remedy(rows[i], config, market)
             if len(remedy.changes) == 1 and remedy.helps:
                 key = (distance(remedy, config), -(rows[i].expectancy_r or 0.0), rows[i].strategy_id)
-                texts = year_words(screened.years[i], config)
+                texts = screened.texts(i, config)
                 why_not = why(int(screened.gate[i]), screened.observed[i], terms, texts)
                 of_phase.add(key, Miss(rows[i].strategy_id, why_not, remedy))
     return {phase: found.items() for phase, found in nearest.items()}
@@ -98,7 +100,7 @@ def evidence_misses(verdicts: Verdicts) -> list[Miss]:
     found: Smallest[Miss] = Smallest(MOST_MISSES + 1)
     terms = verdicts.terms
     for i in np.flatnonzero(np.isin(verdicts.gate, OF_UNIVERSE)).tolist():
-        remedy = universe_remedy(verdicts.observed[i], terms)
+        remedy = thresholds_remedy(verdicts.observed[i], terms, OF_UNIVERSE)
         if len(remedy.changes) == 1 and remedy.helps:
             key = (distance(remedy, terms.config), verdicts.ids[i])
             found.add(key, Miss(verdicts.ids[i], verdicts.reasons[i], remedy))
@@ -124,6 +126,9 @@ def _single_failures(observed: Doubles, terms: Terms) -> tuple[NDArray[np.bool_]
 
 def add_walkforward_miss(misses: Smallest[Miss], record: Mapping[str, Any], config: RunConfig) -> None:
     """Add the strategy of a JSONL line that failed phase 6, if a single flag would have let it through."""
+    now = config.wf_min_trades
+    if record.get("params", {}).get("min_trades_per_window", now) != now:  # of a small sample, which has its own flags
+        return
     remedy = walkforward_remedy(walked_of(record), config)
     if len(remedy.changes) == 1 and remedy.helps:
         key = (distance(remedy, config), -record["agg_oos_exp_r"], record["strategy_id"])
