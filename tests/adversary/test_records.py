@@ -150,11 +150,14 @@ def test_files_that_a_record_names(
         os.truncate(path, 1 << 40)
     elif place == "nested":
         path.write_text("MGC = " + "[" * 100_000)
-    parameters = record_of(database)["parameters"] | {"instruments": str(path)}
+    record = record_of(database)
+    parameters = record["parameters"] | {"instruments": str(path)}
     change(database, "UPDATE dask_validator_runs SET parameters = ?", json.dumps(parameters))
+    assert ends(database, capsys) == [(0, 0), (0, 0), (0, 0)]  # the record has the costs themselves
 
-    [explained, reported, run] = ends(database, capsys)
-    assert (explained, reported, run) == ((2, 1), (0, 0), (0, 0))
+    del record["summary"]["costs"]  # as an earlier version has left it
+    change(database, "UPDATE dask_validator_runs SET summary = ?", json.dumps(record["summary"]))
+    assert ends(database, capsys) == [(2, 1), (0, 0), (0, 0)]
 
 
 FORGED = (
