@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
-from dask_validator.config.kinds import BadValue, check, converted
+from dask_validator.config.kinds import BadValue, check, converted, flag
 from dask_validator.config.promotion import GatesOnly, Promotion
 from dask_validator.model import EPOCH
 
@@ -192,9 +192,10 @@ class RunConfig:
         self._need("era_starts", rising and len(self.era_starts) != 1, "two years or more, ascending")
         if self.min_wfe is not None:
             self._need("min_wfe", self.wf_in_sample and not self.no_walkforward, "walk-forward with --wf-in-sample")
-        if self.wf_train_trades is not None:
-            by_trades = self.wf_window_trades is not None or self.small_wf_window_trades is not None
-            self._need("wf_train_trades", by_trades, "--wf-window-trades too: without it, training is months")
+        by_trades = self.wf_window_trades is not None or self.small_wf_window_trades is not None
+        for name in ("wf_train_trades", "small_wf_train_trades"):
+            needed = f"{flag(name.replace('train', 'window'))} too: without windows by trades, training is months"
+            self._need(name, getattr(self, name) is None or by_trades, needed)
         if self.needs_worlds:
             self.check_worlds()
 

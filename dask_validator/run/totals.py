@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Set
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from dask_validator.config import RunConfig
 from dask_validator.model import R, Status, TaskTiming
 from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.counting import CODE
@@ -100,6 +102,14 @@ def unknown_filters(candidates: Candidates) -> list[str]:
         instead = "--unknown-filters fail fails them" if known.by_params else _STRICTLY
         taken = f"every day ({instead})"
     return [f"{sum(counts.values()):,} waiting strategies use unknown filters, which are taken as {taken}: {named}"]
+
+
+def looks_at_holdout(config: RunConfig) -> list[str]:
+    """A sentence where walk-forward reads the days that are to be held out."""
+    if config.holdout_from is None or config.wf_last_day is not None or config.no_walkforward:
+        return []
+    day_before = config.holdout_from - timedelta(days=1)
+    return [f"walk-forward reads the holdout too; --wf-last-day {day_before} would keep it from that"]
 
 
 def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:

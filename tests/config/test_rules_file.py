@@ -81,11 +81,13 @@ def test_flags_win_over_the_file(rules: Path, called: Command, tmp_path: Path) -
     """On the command line and in Python; a flag that nobody gave does not."""
     printed = called("rules", "--rules", rules, "--min-sample", "7").stdout
     database = tiny_database(tmp_path / "tiny.duckdb", [{"sample_size": 30}])
+    plain = tmp_path / "plain.toml"
+    plain.write_text("min_sample = 40\n")
 
     assert "min_sample = 7\n" in printed
     assert "regime_waivers = false\n" in printed
-    rejected = validate(database, rules=rules, gate=["none"], dry_run=True, workers=1, progress=False)
-    passed = validate(database, rules=rules, gate=["none"], min_sample=30, dry_run=True, workers=1, progress=False)
+    rejected = validate(database, rules=plain, dry_run=True, workers=1, progress=False)
+    passed = validate(database, rules=plain, min_sample=30, dry_run=True, workers=1, progress=False)
     assert (rejected.summary["rejected_by_phase"]["1"], passed.summary["rejected_by_phase"]["1"]) == (1, 0)
 
 
