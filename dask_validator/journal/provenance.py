@@ -14,7 +14,7 @@ from dask_validator import __version__
 
 PACKAGES = ("dask", "distributed", "duckdb", "numpy", "pandas", "scipy")
 # What turns outcomes into answers.
-_FACTS = ("walkforward", "seasons", "sessions", "day_masks", "json_values")
+_FACTS = ("walkforward", "seasons", "stops", "costs", "day_masks", "json_values")
 _COMPUTING = (
     *(f"rules/{name}.py" for name in _FACTS),
     *(

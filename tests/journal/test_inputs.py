@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
+from dask_validator.filters.conditions import Days
 from dask_validator.journal import provenance
 from dask_validator.journal.inputs import holds
-from dask_validator.model import Answer, Request, SplitRule
+from dask_validator.model import Answer, Request
 
-RULE = SplitRule(None, None, ())
-SPLIT, WALK, BOTH = (
-    Request("S", "NO_FILTER", walks, rule, 7) for walks, rule in ((False, RULE), (True, None), (True, RULE))
-)
+EVERY = Days.ALL
+SPLIT, WALK, BOTH = (Request("S", *days, 7) for days in ((None, EVERY), (EVERY, None), (EVERY, EVERY)))
+HELD_OUT = BOTH._replace(holdout=EVERY)
 
 
 def answer(request: Request, *, fingerprint: int = 7, **failed: str) -> Answer:
@@ -25,7 +25,10 @@ def answer(request: Request, *, fingerprint: int = 7, **failed: str) -> Answer:
 
 @pytest.mark.parametrize(
     ("asked_then", "asked_now", "holds_now"),
-    [(BOTH, SPLIT, True), (BOTH, WALK, True), (WALK, BOTH, False), (SPLIT, WALK, False), (SPLIT, SPLIT, True)],
+    [
+        *((BOTH, SPLIT, True), (BOTH, WALK, True), (WALK, BOTH, False), (SPLIT, WALK, False), (SPLIT, SPLIT, True)),
+        *((HELD_OUT, WALK, True), (BOTH, HELD_OUT, False)),
+    ],
 )
 def test_an_answer_to_more_is_one_to_less(asked_then: Request, asked_now: Request, holds_now: bool) -> None:
     """With other thresholds less may be asked, which is there, or more, which is not."""

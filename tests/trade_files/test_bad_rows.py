@@ -8,7 +8,7 @@ import pytest
 
 from dask_validator.errors import InputError
 from dask_validator.trade_files.bad_rows import BadRows
-from tests.support.trade_logs import read, written
+from tests.support.tool_files import read, written
 
 ROWS = {
     "a,2024-01-02,1,10": None,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dask_validator.errors import InputError
 from dask_validator.trade_files.cells import Cell, Manner, number, time
-from tests.support.trade_logs import read, written
+from tests.support.tool_files import read, written
 
 CELL = Cell("$1::VARCHAR", "VARCHAR")
 POINT = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Command
-from tests.support.trade_logs import sample, written
+from tests.support.tool_files import sample, written
 
 
 def test_what_is_said(called: Command, tmp_path: Path) -> None:

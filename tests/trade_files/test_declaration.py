@@ -8,7 +8,7 @@ import pytest
 
 from dask_validator.errors import InputError
 from dask_validator.trade_files.declaration import formats
-from tests.support.trade_logs import read, written
+from tests.support.tool_files import read, written
 
 FORMATS = Path(__file__).parents[2] / "dask_validator" / "trade_files" / "formats"
 

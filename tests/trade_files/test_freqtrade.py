@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.trade_logs import read
+from tests.support.tool_files import read
 
 REAL = Path(__file__).parents[3] / "shared" / "trades" / "freqtrade-one-strategy.json"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.trade_logs import read
+from tests.support.tool_files import read
 
 
 def _closed(symbol: Any, **changed: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dask_validator.errors import InputError
-from tests.support.trade_logs import read, written
+from tests.support.tool_files import read, written
 
 OWN = "My system\nWhen?|P&L (net)|System\n31.01.24 22h15|1.234,5|alpha\n"
 TOML = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.trade_logs import read, written
+from tests.support.tool_files import read, written
 
 HEADER = "Time;Deal;Symbol;Type;Direction;Volume;Price;Order;Commission;Swap;Profit;Balance;Comment\n"
 

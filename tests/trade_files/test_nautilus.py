@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.trade_logs import read, sample, written
+from tests.support.tool_files import read, sample, written
 
 REPORT = sample("nautilus.csv")
 

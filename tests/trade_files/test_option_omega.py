@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.trade_logs import read, sample, written
+from tests.support.tool_files import read, sample, written
 
 REAL = Path(__file__).parents[3] / "shared" / "trades" / "option-omega.csv"
 LOG = sample("option_omega.csv")

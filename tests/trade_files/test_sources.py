@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dask_validator.errors import InputError
-from tests.support.trade_logs import Log, read, written
+from tests.support.tool_files import Log, read, written
 
 FRAME = pd.DataFrame(
     {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dask_validator.errors import InputError
-from tests.support.trade_logs import read, sample, written
+from tests.support.tool_files import read, sample, written
 
 TRADES = sample("strategyquant.csv")
 

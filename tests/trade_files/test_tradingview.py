@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.trade_logs import read, sample, written
+from tests.support.tool_files import read, sample, written
 
 FIRST = sample("tradingview_first.csv")
 SECOND = sample("tradingview_second.csv")

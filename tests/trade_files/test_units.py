@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dask_validator.errors import InputError
-from tests.support.trade_logs import Log, read, written
+from tests.support.tool_files import Log, read, written
 
 
 def _log(path: Path, columns: str, row: str, **options: object) -> Log:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.support.trade_logs import read, sample, written
+from tests.support.tool_files import read, sample, written
 
 RECORDS = sample("vectorbt.csv")
 
