@@ -82,7 +82,8 @@ class RunResult(Outcome):
         ]
         frame = pd.DataFrame(rows, columns=["strategy_id", *WindowResult._fields])
         floats = dict.fromkeys(("test_exp_r", "test_wr", "test_sharpe", "is_exp_r"), "float64")
-        return frame.astype({"test_n": "int64", "test_pass": "bool", **floats})
+        frame = frame.astype({"test_n": "int64", "test_pass": "bool", **floats})
+        return frame if self.verdicts.terms.config.wf_in_sample else frame.drop(columns="is_exp_r")
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{self.summary[name]} {name}" for name in ("passed", "rejected", "skipped", "failed"))

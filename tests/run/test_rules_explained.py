@@ -81,3 +81,13 @@ def test_the_report_has_their_phases(database: Path, tmp_path: Path, called: Com
     assert (written.code, written.stderr.count("warning")) == (0, 0)
     text = page.read_text()
     assert all(name in text for name in ("phase 10: eras", "phase 9: holdout", "phase 8: efficiency"))
+
+
+def test_frames_have_what_was_asked_for(tmp_path: Path) -> None:
+    """The expectancy of the training is a column of the windows where rules ask for it, and of no others."""
+    fresh = tmp_path / "fresh.duckdb"
+    build(SMALL_RUNS, fresh)
+    asked, plain = ran(fresh).windows, validate(fresh, "MGC", dry_run=True, workers=1, progress=False).windows
+
+    assert asked["is_exp_r"].notna().any()
+    assert "is_exp_r" not in plain
