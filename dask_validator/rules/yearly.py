@@ -110,9 +110,10 @@ def trades_and_r(text: str | None) -> list[tuple[int, float, float]]:
     """
     found = []
     for key, data in _load(text).items():
-        known = {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
+        if isinstance(data, dict) and None in data.values():
+            data = {name: value for name, value in data.items() if value is not None}
         number = _year_number(key)
-        found.append((number, *_numbers(number, known)))
+        found.append((number, *_numbers(number, data)))
     return found
 
 
