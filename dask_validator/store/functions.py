@@ -13,8 +13,8 @@ from dask_validator.errors import InputError
 USED = frozenset(
     {
         *("-", "+", "||", "concat_ws", "count", "count_star", "current_database", "hash", "isfinite", "isnan"),
-        *("jaro_winkler_similarity", "lower", "max", "min", "pandas_scan", "row", "row_number", "sum"),
-        *("unnest", "year"),
+        *("first", "jaro_winkler_similarity", "lower", "max", "min", "now", "pandas_scan", "row", "row_number"),
+        *("string_agg", "sum", "unnest", "year"),
     }
 )
 CATALOGUE = (

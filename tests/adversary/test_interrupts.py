@@ -30,9 +30,9 @@ def test_ctrl_c_in_a_scan_without_end(tmp_path: Path, monkeypatch: pytest.Monkey
         connection.execute(ENDLESS)
     before, scan = path.read_bytes(), store.survey
 
-    def interrupted(*args: Any) -> object:
+    def interrupted(*args: Any, **more: Any) -> object:
         Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-        return scan(*args)
+        return scan(*args, **more)
 
     monkeypatch.setattr(store, "survey", interrupted)
     with pytest.raises(KeyboardInterrupt):
