@@ -232,8 +232,8 @@ def _settings(flags: dict[str, Any], instrument: str) -> list[RunConfig]:
 @options.instrument
 @options.rules
 def rules(instrument: str, **flags: Any) -> None:
-    """Print the rules that a run with these flags would have, as TOML that `--rules` takes."""
-    echo(as_toml(_config(flags, instrument)), err=False)
+    """Print the rules of a call that are not as they are without any, as TOML that `--rules` takes."""
+    echo(as_toml(_config(flags, instrument)) or "# every rule is as it is without a file: docs/rules.md", err=False)
 
 
 @cli.command()

@@ -315,7 +315,7 @@ def _remedy(strategy: Strategy, market: Market, answer: Answer, verdicts: Verdic
         blocks.append(str(error))
     if answer.walkforward is not None:
         size = strategy.sample_size or 0
-        walking = walkforward_remedy(answer.walkforward, config.of(size))
+        walking = walkforward_remedy(answer.walkforward, config.of(size), market.unit)
         changes, blocks = changes | config.named(walking.changes, size), [*blocks, *walking.lacking]
     positions = OF_HOLDOUT if answer.holdout is not None else []
     moved = thresholds_remedy(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig, flag
 from dask_validator.errors import InputError, UnusableStrategy
-from dask_validator.model import Strategy, Walked
+from dask_validator.model import R, Strategy, Walked
 from dask_validator.rules.gates import (
     GATES,
     HELD,
@@ -189,7 +189,7 @@ _REMEDIES: Mapping[str, Callable[[_Case, Gate], Changes]] = {
 }
 
 
-def walkforward_remedy(walked: Walked, config: RunConfig) -> Remedy:
+def walkforward_remedy(walked: Walked, config: RunConfig, unit: str = R) -> Remedy:
     """The fewest and smallest changes that let a strategy pass phase 6, its windows being as they are."""
     now = config.window_trades
     sizes = [] if config.wf_window_trades else walked.windows["test_n"].tolist()  # windows of trades have them all
@@ -198,7 +198,7 @@ def walkforward_remedy(walked: Walked, config: RunConfig) -> Remedy:
     seen = zip(thresholds, found.valid.tolist(), found.pct_positive.tolist(), found.exp_r.tolist(), strict=True)
     ways = [changes for of in seen if (changes := _changes(*of, config)) is not None]
     if not ways:
-        return Remedy({}, (_lacking(walked, config),))
+        return Remedy({}, (_lacking(walked, config, unit),))
     return Remedy(min(ways, key=lambda changes: (len(changes), _distance(changes, config))), ())
 
 
@@ -243,9 +243,9 @@ def _ceiling(value: float, steps_above: int = 0) -> float:
     return round((steps - above + steps_above) * STEP, 4)
 
 
-def _lacking(walked: Walked, config: RunConfig) -> str:
+def _lacking(walked: Walked, config: RunConfig, unit: str) -> str:
     """Of the gates that do not hold the first that no flag helps."""
-    observed, terms = np.full((1, len(GATES)), np.nan), Terms(config, False)
+    observed, terms = np.full((1, len(GATES)), np.nan), Terms(config, False, unit)
     observe([walked], config, observed, [0])
     hopeless = [i for i in OF_WINDOWS if GATES[i].lacking]
     position = int(first_failing(observed, terms, hopeless)[0])

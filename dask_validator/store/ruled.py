@@ -87,7 +87,7 @@ def _column(catalogue: Catalogue, table: str, keys: Sequence[str], name: str = "
     """The one that is called so, or as the last of the keys."""
     if not catalogue.has(table, name or keys[-1]):
         what = f"names {name!r}, which is no column" if name else "is no column"
-        raise _bad(keys, f"{what} of {table}; needed one, in lower case")
+        raise _bad(keys, f"{what} of {table}; needed the name of one that it has, in lower case")
     return catalogue.tables[table][name or keys[-1]]
 
 
