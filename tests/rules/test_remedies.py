@@ -200,3 +200,10 @@ def test_a_walk_forward_remedy_keeps_its_word(windows: list[tuple[int, float]]) 
     assert bool(remedy.lacking) is not passing
     if passing:
         assert walk_forward_passes(windows, replace(RunConfig(), **remedy.changes))
+
+
+def test_what_is_lacking_is_said_in_the_unit_of_the_results() -> None:
+    """Of imported trades whose results are per cent, no sentence speaks of R."""
+    [lacking] = walkforward_remedy(walked([(30, -0.2)] * 4), RunConfig(), "%").lacking
+
+    assert lacking.endswith("must be above 0 %; it is -0.2000 %")
