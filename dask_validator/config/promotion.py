@@ -31,7 +31,8 @@ class Modes:
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Self:
         """From `[promotion.modes]`. Raises InputError for what is not one."""
-        if "named" in table:  # as a record has it
+        recorded = table.get("named") if set(table) == {"column", "default", "named"} else None
+        if isinstance(recorded, Mapping) and all(isinstance(columns, Mapping) for columns in recorded.values()):
             return cls(column=table["column"], default=table["default"], named=dict(table["named"]))
         named = {name: value for name, value in table.items() if name not in ("column", "default")}
         texts = [table.get(name) for name in ("column", "default")]

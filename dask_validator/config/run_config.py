@@ -17,6 +17,7 @@ from dask_validator.model import EPOCH
 
 DEFAULT_WF_OUTPUT = Path("data/walkforward_results.jsonl")
 MAX_MONTHS = 1200
+LAST_YEAR = date.max.year - MAX_MONTHS // 12  # leaves Python's calendar room for a window
 GATES_OF_ALL = ("fdr", "luck", "stepm")  # in the order in which they are asked
 FdrMethod = Literal["bh", "by", "raw"]
 FDR_METHODS = get_args(FdrMethod)
@@ -188,6 +189,9 @@ class RunConfig:
     def _check_options(self) -> None:
         both = self.strict_filters and self.unknown_filters is not None
         self._need("unknown_filters", not both, "--strict-filters or this one: both say what unknown filters are")
+        for name in ("wf_first_day", "wf_last_day", "holdout_from"):
+            day = getattr(self, name)
+            self._need(name, day is None or day.year <= LAST_YEAR, f"a day in the years 1 to {LAST_YEAR}")
         rising = all(one < next_one for one, next_one in zip(self.era_starts, self.era_starts[1:], strict=False))
         self._need("era_starts", rising and len(self.era_starts) != 1, "two years or more, ascending")
         if self.min_wfe is not None:
@@ -221,6 +225,11 @@ class RunConfig:
     def needs_worlds(self) -> bool:
         """Whether the run puts its strategies into worlds without an edge."""
         return self.calibrate or bool({"luck", "stepm"} & set(self.gate))
+
+    @property
+    def asks_for_evidence(self) -> bool:
+        """Whether strategies are weighed by more than their own numbers and windows."""
+        return bool(self.gate or self.says_how_to_correct or self.holdout_from or self.era_starts)
 
     @property
     def on_unknown_filter(self) -> Literal["all", "none", "fail"]:

@@ -119,7 +119,8 @@ class Candidates:
             return self._append(row, Status.FAILED, remark=refused)
         split, held_out = split_of(row, self.terms.config.seasons), self._held_out(row, position, screened)
         unreadable = screened.unusable.get(position)
-        if unreadable is None and screened.gate[position] != HELD:
+        unknown = screened.gate[position] == POSITION["holdout_filter"]
+        if unknown or (unreadable is None and screened.gate[position] != HELD):
             return self._reject(row, position, screened, split, held_out)
         screened.gate[position] = HELD
         error = unreadable or self._unusable(row)

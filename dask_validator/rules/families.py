@@ -29,6 +29,17 @@ class Corrected(NamedTuple):
     tests: NDArray[np.int64]  # that they are corrected for
 
 
+def doubts_about_tests(family: Family, tests: Mapping[str, int]) -> list[str]:
+    """A sentence where numbers of tests are given for groups that are not there, or not for some that are."""
+    if not tests:
+        return []
+    there = {*map(str, family.groups)}
+    strange, lacking = sorted(tests.keys() - there), sorted(there - tests.keys())
+    said = [f"names {', '.join(map(repr, strange))}, where no p-value is"] if strange else []
+    said += [f"lacks {', '.join(map(repr, lacking))}, where the p-values are counted"] if lacking else []
+    return [f"--fdr-k-file {' and '.join(said)}"] if said else []
+
+
 def corrected(family: Family, method: FdrMethod, sides: int, tests: Mapping[str, int]) -> Corrected:
     """Correct each group by itself.
 

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.config import MAX_MONTHS, WindowRules
+from dask_validator.config import LAST_YEAR, WindowRules
 from dask_validator.errors import UnusableStrategy
 from dask_validator.model import EPOCH, OTHER, WIN, WINDOW_TABLE, Holdout, Outcomes, Walked
 
 MAX_R = 1e150  # sums of squares stay finite
-LAST_YEAR = date.max.year - MAX_MONTHS // 12  # leaves Python's calendar room for a window
 FIRST_DAY, LAST_DAY = (date.min - EPOCH).days, (date(LAST_YEAR, 12, 31) - EPOCH).days
 Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]

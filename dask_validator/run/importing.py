@@ -14,7 +14,7 @@ from dask_validator.errors import InputError
 from dask_validator.rules.notes import left_out
 from dask_validator.run.track_records import Trades, track_records
 from dask_validator.store.access import Access, settings
-from dask_validator.store.connection import check_is_file, check_place, ctrl_c_stays_ctrl_c
+from dask_validator.store.connection import check_is_file, check_place, ctrl_c_stays_ctrl_c, draw_no_progress
 from dask_validator.store.lock import wait_until_free
 from dask_validator.store.trade_import import MADE, Batch, Changes, target, write
 from dask_validator.store.trade_rows import Bad, bad_rows, blocks
@@ -75,7 +75,7 @@ def run_import(
         wait_until_free(path, wait_s, say, passing=lambda pid: False, to_write=True)
     config = settings((access or Access())._replace(external_views=True))
     with ctrl_c_stays_ctrl_c(), duckdb.connect(config={**config}) as connection:
-        connection.execute("SET enable_progress_bar = false")  # which notebooks would show
+        draw_no_progress(connection)
         reading = read_trades(connection, source, options)
         rows = _rows(connection)
         unit = UNITS[reading.unit]

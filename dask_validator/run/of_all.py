@@ -12,7 +12,7 @@ from dask_validator.errors import NothingToCalibrate
 from dask_validator.events import Event, Listener, Said, Screened
 from dask_validator.journal.blocks import Blocks
 from dask_validator.rules.candidates import Candidates
-from dask_validator.rules.families import corrected
+from dask_validator.rules.families import corrected, doubts_about_tests
 from dask_validator.rules.of_all import COLUMNS, NOTHING, OfAll
 from dask_validator.run.order import Order
 from dask_validator.store.families import read_tests
@@ -72,7 +72,7 @@ def of_worlds(strategies: Strategies) -> OfAll:
     return OfAll(strategies.ids, {name: known[name] for name in COLUMNS if name in known})
 
 
-def of_family(order: Order, catalogue: Catalogue) -> OfAll:
+def of_family(order: Order, catalogue: Catalogue, listener: Listener) -> OfAll:
     """Corrected p-values, where the rules ask for them, of the family of the instrument's strategies.
 
     Raises
@@ -85,5 +85,7 @@ def of_family(order: Order, catalogue: Catalogue) -> OfAll:
         return NOTHING
     family = order.database.read_family(order.instrument, catalogue, config)
     tests = read_tests(config.fdr_k_file)
+    for doubt in doubts_about_tests(family, tests):
+        listener(Said(doubt, warning=True))
     found = corrected(family, config.fdr_method or "bh", config.fdr_sides or 1, tests)
     return OfAll(family.ids.tolist(), {"fdr_p": found.p_values, "fdr_tests": found.tests.astype(np.float64)})

@@ -178,7 +178,7 @@ def _looked(run: _Run) -> _Look:
     """Read and screen; beside it a scan of the outcomes, and workers that start."""
     order = run.order
     facts = order.database.read_facts(order.instrument)
-    family = of_family(order, facts.catalogue)
+    family = of_family(order, facts.catalogue, run.listener)
     known = vocabulary_of(order.config, facts.catalogue)
     if facts.waiting:
         run.executor.start()

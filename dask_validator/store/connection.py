@@ -8,7 +8,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -224,3 +224,9 @@ def explained(path: str | Path, error: duckdb.Error) -> InputError:
     if "sqlite_scanner" in text:
         return InputError(f"{path} cannot be opened as a DuckDB database: it is a SQLite file")
     return InputError(f"{path} cannot be opened as a DuckDB database: {first_line(error)}")
+
+
+def draw_no_progress(connection: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB's own progress bar, which would stand among what a command prints."""
+    with suppress(duckdb.InvalidInputException):  # in a notebook without widgets it has none, and none to switch off
+        connection.execute("SET enable_progress_bar = false")

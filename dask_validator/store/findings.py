@@ -85,7 +85,7 @@ def _about_filters(used: list[_Used], config: RunConfig, reading: Reading) -> It
             key = each.filter_type, found.replace(label, "*")
             early[key] += each.strategies
             sessions.setdefault(key, set()).add(label)
-    for (name, reason), count in unknown.items():
+    for (name, reason), count in unknown.most_common():
         yield f"unknown filter {name!r}: {count:,} waiting strategies ({reason})"
     for (name, found), count in early.items():
         where = sorted(sessions[name, found])

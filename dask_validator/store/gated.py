@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import duckdb
 
 from dask_validator.config import GatesOnly
@@ -24,9 +26,12 @@ def read_ungated(
     """
     if lacking := [name for name in (only.not_null, MADE) if name.lower() not in catalogue.tables[TABLE]]:
         raise InputError(f"gates_only needs the column {TABLE}.{lacking[0]}, which is not there; leave gates_only out")
+    # A time without a zone is UTC, wherever the machine is.
+    kind = "TIMESTAMPTZ" if "ZONE" in catalogue.tables[TABLE][MADE].kind else "TIMESTAMP"
+    after = only.created_after.astimezone(UTC).replace(tzinfo=None if kind == "TIMESTAMP" else UTC)
     found = connection.execute(
         f"SELECT strategy_id FROM {TABLE} WHERE instrument = ? AND strategy_id IS NOT NULL AND {which} "
-        f"AND ({quoted(only.not_null)} IS NOT NULL AND {MADE}::TIMESTAMPTZ > ?::TIMESTAMPTZ) IS NOT TRUE",
-        [instrument, only.created_after.isoformat()],
+        f"AND ({quoted(only.not_null)} IS NOT NULL AND {MADE}::{kind} > ?::{kind}) IS NOT TRUE",
+        [instrument, after.isoformat()],
     )
     return frozenset(strategy_id for (strategy_id,) in found.fetchall())

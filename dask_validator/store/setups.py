@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from dask_validator.config import RunConfig
+from dask_validator.config import Promotion, RunConfig
 from dask_validator.model import EPOCH, Status
 from dask_validator.rules.promotion import ruled_names
 from dask_validator.rules.verdicts import Verdicts
@@ -65,14 +65,23 @@ class Run(NamedTuple):
     made_by: str
 
 
-def of_strategies(catalogue: Catalogue, row: str) -> Iterator[Statement]:
+_OF_RULES = {"c8_oos_status", "validation_pathway", "wfe", "noise_risk"}
+
+
+def unasked(config: RunConfig) -> Set[str]:
+    """Columns that only rules fill: without any, what stands there is somebody else's, and stays."""
+    asks = config.asks_for_evidence or config.wf_in_sample or config.promotion != Promotion()
+    return frozenset() if asks else _OF_RULES
+
+
+def of_strategies(catalogue: Catalogue, row: str, config: RunConfig) -> Iterator[Statement]:
     """The reason, and what the gates over all strategies say, of all but those that FAILED."""
     values = {
         "rejection_reason": f"CASE WHEN v.status = '{Status.REJECTED}' THEN v.note END",
         "c8_oos_status": "v.holdout",
         "validation_pathway": "v.pathway",
     }
-    there = catalogue.where_there("experimental_strategies")
+    there = {*catalogue.where_there("experimental_strategies")} - unasked(config)
     if sets := ", ".join(f"{name} = {value}" for name, value in values.items() if name in there):
         yield Statement(
             f"UPDATE experimental_strategies SET {sets} FROM ordered_verdicts v "
@@ -107,7 +116,7 @@ def promotion(catalogue: Catalogue, run: Run, config: RunConfig) -> Statement:
     return Statement(
         f"INSERT INTO validated_setups ({names}) SELECT {', '.join(sql for sql, _ in sources.values())} "
         "FROM computed_promoted p JOIN experimental_strategies e USING (strategy_id) "
-        f"ON CONFLICT (strategy_id) DO UPDATE SET {', '.join(_updates(sources, catalogue))}",
+        f"ON CONFLICT (strategy_id) DO UPDATE SET {', '.join(_updates(sources, catalogue, unasked(config)))}",
         tuple(value for _, values in sources.values() for value in values),
     )
 
@@ -126,10 +135,11 @@ def _trials(catalogue: Catalogue, config: RunConfig) -> dict[str, tuple[str, tup
     return {name: (f"coalesce({copied}, {tried})", ())}
 
 
-def _updates(sources: Mapping[str, object], catalogue: Catalogue) -> Iterator[str]:
+def _updates(sources: Mapping[str, object], catalogue: Catalogue, left: Set[str]) -> Iterator[str]:
+    """Of a setup that is there already."""
     kept = _KEPT_WHERE_KNOWN | TO_COPY - {*catalogue.promotion.copy}
     for name in sources:
-        if name not in KEPT_ON_CONFLICT:
+        if name not in KEPT_ON_CONFLICT | left:
             column = quoted(name)
             new = f"excluded.{column}"
             yield f"{column} = coalesce(validated_setups.{column}, {new})" if name in kept else f"{column} = {new}"

@@ -267,7 +267,7 @@ def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdic
     yield Statement(_IN_TABLE_ORDER.format(row=row))
     yield _update({"validation_status": "status", "validation_notes": "note"}, row)
     yield _update({name: name for name in SPLIT}, row, "AND v.writes_split")
-    yield from setups.of_strategies(catalogue, row)
+    yield from setups.of_strategies(catalogue, row, verdicts.terms.config)
     run = setups.Run(
         record.run_id,
         record.instrument,

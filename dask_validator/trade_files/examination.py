@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from dask_validator.store.access import Access, settings
+from dask_validator.store.connection import draw_no_progress
 from dask_validator.trade_files.bad_rows import MOST_UNUSABLE
 from dask_validator.trade_files.reading import Reading, ReadOptions, read_trades
 
@@ -34,7 +35,7 @@ def examine(source: Any, options: ReadOptions, memory_limit: str | None = None) 
     """
     config = settings(Access(memory_limit, external_views=True))
     with duckdb.connect(config={**config}) as connection:
-        connection.execute("SET enable_progress_bar = false")  # which notebooks would show
+        draw_no_progress(connection)
         reading = read_trades(connection, source, options)
         [(strategies, trades, first, last, days)] = connection.execute(
             "SELECT count(DISTINCT strategy_id), count(*), min(trading_day), max(trading_day), "

@@ -229,7 +229,7 @@ def test_strings_of_the_database_are_text(browser: Chrome, finished: Running) ->
     page = Page(browser, finished.link)
 
     assert finished.summary["failed"] >= 2
-    for text in (f"{HOSTILE} 0", f"{HOSTILE} 1", f"filter_type {HOSTILE!r} is unknown", "<b>small.duckdb"):
+    for text in (f"{HOSTILE} 0", f"{HOSTILE} 1", f"filter {HOSTILE!r} is unknown", "<b>small.duckdb"):
         assert text in page.text(), page.text()
     assert page.elements("img[src=x]") == 0
     assert browser.execute_script("return window.hacked") is None
