@@ -188,3 +188,18 @@ def test_two_ways_to_say_what_unknown_filters_are() -> None:
     """`--strict-filters` together with `unknown_filters` is refused: which one holds would be a guess."""
     with pytest.raises(InputError, match="--unknown-filters got 'none'; needed --strict-filters or this one"):
         RunConfig(strict_filters=True, unknown_filters="none")
+
+
+def test_a_mode_may_be_called_anything(tmp_path: Path) -> None:
+    """A mode named `named` is a mode like others, beside them and alone, and survives being printed."""
+    path = tmp_path / "modes.toml"
+    text = '[promotion.modes]\ncolumn = "m"\ndefault = "S"\n[promotion.modes.named]\nstatus = "r"\n'
+    for more in ("", '[promotion.modes.other]\nstatus = "q"\n'):
+        path.write_text(text + more)
+        config = load_rules(path, "MGC")
+        modes = config.promotion.modes
+        path.write_text(as_toml(config))
+
+        assert modes is not None
+        assert modes.named == {"named": {"status": "r"}, **({"other": {"status": "q"}} if more else {})}
+        assert load_rules(path, "MGC") == config

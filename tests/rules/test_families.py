@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dask_validator.errors import InputError
-from dask_validator.rules.families import Family, corrected
+from dask_validator.rules.families import Family, corrected, doubts_about_tests
 from tests.reference import families as twin
 from tests.reference.settings import Settings
 
@@ -55,3 +55,13 @@ def test_more_strategies_than_tests() -> None:
     rows = [{"strategy_id": name, "orb_label": "A", "p_value": 0.1, "expectancy_r": 0.1} for name in "ab"]
     with pytest.raises(InputError, match="needed at least 2"):
         corrected(family_of(rows), "bh", 2, {"A": 1})
+
+
+def test_numbers_of_tests_for_other_groups_are_doubted() -> None:
+    """A slip in the name of a group would make the gate laxer than asked: it is said, and what is counted instead."""
+    rows = [{"strategy_id": "S", "orb_label": label, "p_value": 0.01, "expectancy_r": 0.1} for label in "AB"]
+    [doubt] = doubts_about_tests(family_of(rows), {"A": 40, "C": 40})
+
+    assert "names 'C', where no p-value is" in doubt
+    assert "lacks 'B', where the p-values are counted" in doubt
+    assert doubts_about_tests(family_of(rows), {"A": 40, "B": 40}) == doubts_about_tests(family_of(rows), {}) == []
