@@ -22,7 +22,7 @@ class BadValue(InputError):
 
     def __init__(self, name: str, value: object, needed: str) -> None:
         super().__init__(f"{flag(name)} got {value!r}; needed {needed}")
-        self.value, self.needed = value, needed
+        self.needed = needed
 
 
 def flag(field_name: str) -> str:

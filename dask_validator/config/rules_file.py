@@ -13,14 +13,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from dask_validator.config.kinds import BadValue
 from dask_validator.config.run_config import RunConfig
 from dask_validator.config.toml_file import line_of, read_toml
 from dask_validator.errors import BadRule, InputError
 
-ANTONYMS = {
-    "regime_waivers": "no_regime_waivers",
-    "walkforward": "no_walkforward",
-}  # keys by the switch
+# By key, the switch that turns it off.
+ANTONYMS = {"regime_waivers": "no_regime_waivers", "walkforward": "no_walkforward"}
 RENAMED = {"gates": "gate"}
 NOT_IN_FILES = {*ANTONYMS.values(), *RENAMED.values(), "dry_run", "instruments"}
 KEYS = (*(each.name for each in fields(RunConfig) if each.name not in NOT_IN_FILES), *ANTONYMS, *RENAMED)
@@ -56,15 +55,13 @@ def found(rules: str | Path) -> Path:
         return path
     profile = Path(str(PROFILES / f"{rules}.toml"))
     if not profile.is_file():
-        known = ", ".join(profiles()) or "none"
-        raise InputError(f"--rules got {rules}, which is no file and no profile; profiles: {known}")
+        raise InputError(f"--rules got {rules}, which is no file and no profile; profiles: {', '.join(profiles())}")
     return profile
 
 
 def profiles() -> list[str]:
     """Names of the profiles that come with the package."""
-    folder = Path(str(PROFILES))
-    return sorted(path.stem for path in folder.glob("*.toml")) if folder.is_dir() else []
+    return sorted(path.stem for path in Path(str(PROFILES)).glob("*.toml"))
 
 
 def _entries(tables: Mapping[str, Any], instrument: str) -> Iterator[tuple[str, Any, list[str]]]:
@@ -123,9 +120,10 @@ def _check_alone(name: str, value: Any, at: str) -> None:
         return
     try:
         RunConfig(**{name: value})
+    except BadValue as error:
+        raise InputError(f"{at} = {value!r}; needed {error.needed}") from None
     except InputError as error:
-        _, _, needed = str(error).partition("; needed ")
-        raise InputError(f"{at} = {value!r}; needed {needed}" if needed else f"{at}: {error}") from None
+        raise InputError(f"{at}: {error}") from None
 
 
 def as_toml(config: RunConfig) -> str:
