@@ -263,16 +263,20 @@ class RunConfig:
             _day(self.holdout_from),
         )
 
+    def is_small(self, sample_size: float | None) -> bool:
+        """Whether the settings of small samples hold for so many trades; what is unknown counts as none."""
+        return self.small_sample > 0 and not (sample_size or 0) >= self.small_sample
+
     def of(self, sample_size: float) -> RunConfig:
         """The settings of a strategy with so many trades."""
         if not self.small_sample:
             return self
-        return self.of_small_samples if sample_size < self.small_sample else self.of_others
+        return self.of_small_samples if self.is_small(sample_size) else self.of_others
 
     def named(self, changes: Mapping[str, Any], sample_size: float) -> dict[str, Any]:
         """Changes to the settings of a strategy with so many trades, by the flags that decide them."""
         small = {plain for plain, name in OF_SMALL_SAMPLES.items() if getattr(self, name) is not None}
-        if not sample_size < self.small_sample:
+        if not self.is_small(sample_size):
             return dict(changes)
         return {OF_SMALL_SAMPLES[name] if name in small else name: value for name, value in changes.items()}
 

@@ -149,9 +149,10 @@ class Candidates:
 
     def _held_out(self, row: Strategy, position: int, screened: Screened) -> Filter | None:
         """The days of its holdout, where that is to be judged; nobody can say which those of an unknown filter are."""
+        if self.terms.config.holdout_from is None or not row.is_gated:
+            return None
         fallen = screened.gate[position] == POSITION["era_exp_r"]
-        unread = unusable_days(row, self.vocabulary, replays=self.market.replays_stops) is not None
-        if self.terms.config.holdout_from is None or not row.is_gated or fallen or unread:
+        if fallen or unusable_days(row, self.vocabulary, replays=self.market.replays_stops) is not None:
             return None
         if _is_unknown(row, self.vocabulary):
             screened.observed[position, POSITION["holdout_filter"]] = 0
@@ -241,7 +242,7 @@ def request_of(
         vocabulary.chosen(str(row.filter_type), row.filter_params).filter if walkforward else None,
         None if split is None else split_filter(split, vocabulary),
         row.fingerprint,
-        is_small=not (row.sample_size or 0) >= config.small_sample,
+        is_small=config.is_small(row.sample_size),
     )
 
 
@@ -260,9 +261,9 @@ def unusable_days(strategy: Strategy, vocabulary: Vocabulary, *, replays: bool) 
     """Why nobody can say what the strategy's trades are, if so."""
     if strategy.filter_type is None:
         return "filter_type is NULL: it is unknown which days the strategy trades"
-    sessions = SESSIONS | vocabulary.sessions
-    if strategy.orb_label not in sessions and not strategy.is_trade_log:
-        return f"orb_label {strategy.orb_label!r} is no known session; known: {', '.join(sorted(sessions))}"
+    label = strategy.orb_label
+    if label not in SESSIONS and label not in vocabulary.sessions and not strategy.is_trade_log:
+        return f"orb_label {label!r} is no known session; known: {', '.join(sorted(SESSIONS | vocabulary.sessions))}"
     chosen = vocabulary.chosen(strategy.filter_type, strategy.filter_params)
     if chosen.failed:
         return notes.unknown(strategy.filter_type, chosen.unknown)

@@ -415,6 +415,7 @@ GATES = (
         threshold=_if_asked("fdr", lambda terms: terms.config.min_sharpe_ann),
         words="annual Sharpe ratio {observed}, needed > {threshold}",
         flags=("min_sharpe_ann",),
+        lacking="its annual Sharpe ratio must be known; it is not",
     ),
     Gate(
         phase=7,

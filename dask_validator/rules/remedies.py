@@ -175,11 +175,11 @@ def _stress(case: _Case, gate: Gate) -> Changes:
     return {"stress_multiplier": _floor(1 + (multiplier - 1) * expectancy / (expectancy - stressed), steps_below=1)}
 
 
-def _floor(value: Any, steps_below: int = 0) -> float:
-    """Not above the value, to four decimals, nor below zero."""
-    steps = math.floor(value / STEP)
-    below = round(steps * STEP, 4) > value  # by an error of the division
-    return float(max(0.0, round((steps - below - steps_below) * STEP, 4)))
+def _floor(value: Any, steps_below: int = 0, least: float = 0.0) -> float:
+    """Not above the value, to four decimals, nor below the least."""
+    steps = round(value / STEP)  # which an error of the division does not move
+    below = round(steps * STEP, 4) > value
+    return float(max(least, round((steps - below - steps_below) * STEP, 4)))
 
 
 # Where moving the threshold to what there is would not do.
@@ -232,7 +232,7 @@ def _moved(gate: Gate, value: float, name: str) -> Any:
     if name == "holdout_few":
         return "pass"
     if gate.comparison in (">=", ">"):
-        return round(math.floor(value / STEP) * STEP - STEP * (gate.comparison == ">"), 4)
+        return _floor(value, steps_below=int(gate.comparison == ">"), least=-math.inf)
     return _ceiling(value, steps_above=int(gate.comparison == "<"))
 
 

@@ -203,3 +203,13 @@ def test_a_mode_may_be_called_anything(tmp_path: Path) -> None:
         assert modes is not None
         assert modes.named == {"named": {"status": "r"}, **({"other": {"status": "q"}} if more else {})}
         assert load_rules(path, "MGC") == config
+
+
+def test_small_samples_are_small_only_where_rules_say_how_small() -> None:
+    """An unknown number of trades counts as none; without `small_sample` no strategy is small."""
+    given = {"small_wf_min_trades": 5}
+
+    assert [RunConfig(small_sample=100, **given).is_small(n) for n in (None, float("nan"), 99, 100)] == [True] * 3 + [
+        False
+    ]
+    assert not any(RunConfig(**given).is_small(n) for n in (None, float("nan"), 0, -1))

@@ -16,8 +16,17 @@ from hypothesis import strategies as st
 from dask_validator.config import RunConfig
 from dask_validator.model import WINDOW_TABLE, Strategy, Walked
 from dask_validator.rules.costs import KNOWN_COSTS
-from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, Terms, first_failing
-from dask_validator.rules.remedies import Remedy, screening_remedy, walkforward_remedy
+from dask_validator.rules.gates import (
+    GATES,
+    HELD,
+    OF_HOLDOUT,
+    OF_UNIVERSE,
+    OF_WINDOWS,
+    POSITION,
+    Terms,
+    first_failing,
+)
+from dask_validator.rules.remedies import Remedy, screening_remedy, thresholds_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.window_gates import observe
 
@@ -207,3 +216,15 @@ def test_what_is_lacking_is_said_in_the_unit_of_the_results() -> None:
     [lacking] = walkforward_remedy(walked([(30, -0.2)] * 4), RunConfig(), "%").lacking
 
     assert lacking.endswith("must be above 0 %; it is -0.2000 %")
+
+
+def test_thresholds_are_moved_down_as_far_as_needed() -> None:
+    """Also below zero, to four decimals; a number that nobody knows is said to be lacking."""
+    config = RunConfig(gate=("fdr",), min_sharpe_ann=0.5, holdout_from="2026-01-01", wf_in_sample=True, min_wfe=0.5)
+    observed = np.full(len(GATES), np.nan)
+    numbers = {"holdout_exp_r": -0.05491, "wfe": 0.3, "fdr_p": 0.01, "sharpe_ann": np.nan}
+    observed[[POSITION[name] for name in numbers]] = list(numbers.values())
+    remedy = thresholds_remedy(observed, Terms(config, waives=False), [*OF_HOLDOUT, *OF_UNIVERSE])
+
+    assert remedy.changes == {"holdout_min_exp": -0.055, "min_wfe": 0.3}
+    assert remedy.lacking == ("its annual Sharpe ratio must be known; it is not",)
