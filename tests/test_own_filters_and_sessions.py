@@ -153,6 +153,15 @@ def test_look_ahead_is_told(tmp_path: Path) -> None:
     assert result["E2"].note == "look-ahead: orb_0900_break_delay_min is known only when the break bar has closed"
 
 
+@pytest.mark.parametrize("when", ["ORB_{L}_BREAK_DIR = 'long'", "of_symbol('MGC', 'orb_{L}_break_dir') is not null"])
+def test_look_ahead_is_told_however_it_is_spelled(when: str, tmp_path: Path) -> None:
+    """Columns in capitals are the same columns; those of another symbol's row are as late."""
+    database = tiny_database(tmp_path / "tiny.duckdb", [{"filter_type": "MINE", "filter_params": None}])
+    [verdict] = run(database, filter=[{"name": "MINE", "when": when}], touch_entry_models=["E1"]).verdicts
+
+    assert "is known only when the break bar has closed" in verdict.note
+
+
 RULES = """
 filters = "params"
 touch_entry_models = ["E1"]

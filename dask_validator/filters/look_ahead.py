@@ -10,7 +10,7 @@ from dask_validator.filters.conditions import Filter, conditions
 from dask_validator.filters.shipped import shipped
 from dask_validator.filters.vocabulary import Vocabulary
 
-_WORD = re.compile(r"'[^']*'|([A-Za-z_][\w{}]*)")  # not inside quotes
+_WORD = re.compile(r"[A-Za-z_][\w{}]*")  # in quotes too, where columns of another symbol stand
 
 
 def look_ahead(
@@ -31,7 +31,7 @@ def look_ahead(
         f"{column} {rule['why']}"
         for column in sorted(columns)
         for rule in known["column"]
-        if fnmatchcase(column, rule["like"].replace("{L}", label))
+        if fnmatchcase(column.lower(), rule["like"].replace("{L}", label).lower())
         and (entry_model in touch or not rule.get("touch", False))
         and label in rule.get("sessions", [label])
     ]

@@ -12,7 +12,7 @@ Scalar = float | str | bool
 
 # By the name of a type, what a column of parameters of it is in SQL.
 TYPES = {"number": "DOUBLE", "bool": "BOOLEAN", "text": "VARCHAR", "session": "VARCHAR", "weekdays": "DOUBLE[]"}
-SATURDAY_AND_SUNDAY = 6  # the last weekday, Monday is 0
+SUNDAY = 6  # Monday is 0
 
 
 class Misfit(ValueError):
@@ -73,7 +73,7 @@ def _number(value: Any) -> float | None:
 
 def _weekdays(value: Any) -> tuple[float, ...] | None:
     days = [_number(day) for day in value] if isinstance(value, list) else [None]
-    return tuple(days) if all(day in range(SATURDAY_AND_SUNDAY + 1) for day in days) else None  # type: ignore[arg-type]
+    return tuple(days) if all(day in range(SUNDAY + 1) for day in days) else None  # type: ignore[arg-type]
 
 
 _READERS: Mapping[str, Any] = {

@@ -71,9 +71,12 @@ class Vocabulary:
             return self._of(read_nodes(filter_type, filter_params), (self.own, self.shipped), is_whole=True)
         if filter_type == NO_FILTER:
             return Days.ALL
-        for entry in self.own:
-            if entry.name == filter_type and entry.has(()):
-                return Condition(entry.title, entry.read({}, self.sessions))
+        named = [entry for entry in self.own if entry.name == filter_type and entry.has(())]
+        if len(named) > 1:
+            titles = " and ".join(entry.title for entry in named)
+            raise InputError(f"{titles} are both about the name {filter_type!r}; needed one of them")
+        if named:
+            return Condition(named[0].title, named[0].read({}, self.sessions))
         if (params := self._short_for(filter_type)) is None:
             raise NotUnderstood("no rule has that name" + (", and filter_params is empty" if self.by_params else ""))
         return self._of(as_node(params), (self.shipped,))

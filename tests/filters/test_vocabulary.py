@@ -182,6 +182,13 @@ def test_two_own_entries_about_one_filter_are_refused() -> None:
         chosen({"x": 1}, by=own(one, {"fields": {"y": "number"}, "when": "a > $y"}, one))
 
 
+def test_two_own_entries_of_one_name_are_refused() -> None:
+    """The same of strategies that have a name and no `filter_params`."""
+    one = {"name": "MINE", "when": "a > 1"}
+    with pytest.raises(InputError, match=r"1 \(MINE\) and \[\[filter\]\] 2 \(MINE\) are both about the name 'MINE'"):
+        own(one, {**one, "when": "a > 2"}).chosen("MINE", None)
+
+
 @pytest.mark.parametrize("filters", ["names", "params"])
 def test_an_own_name_needs_no_params(filters: Any) -> None:
     """An entry with a name, and no field that must be there, is what strategies of that name mean."""
