@@ -8,7 +8,9 @@ EDGES := tests/test_golden.py tests/store tests/test_bad_input.py tests/adversar
 # Whole files, as each shares what it has made; none of these counts seconds, processes or ports.
 TWO_AT_A_TIME := -n 2 --dist loadfile
 TOGETHER := $(addprefix tests/,cli config documents explanation filters journal reference rules run sources store \
-	trade_files universe views/report work test_golden_2026_06.py test_notebooks.py test_whole_run_by_rules.py)
+	trade_files universe views/report work adversary/test_database.py test_bad_input.py test_fuzz.py test_golden.py \
+	test_golden_2026_06.py test_notebooks.py test_own_filters_and_sessions.py test_unknown_filters.py test_whole_run.py \
+	test_whole_run_by_rules.py)
 
 .PHONY: demo test lint types tests test-oldest test-pythons bench luck null fuzz crash adversary notebooks clean
 

@@ -31,8 +31,9 @@ from dask_validator.model import (
 from dask_validator.rules import notes
 from dask_validator.rules.candidates import Candidates, request_of, split_of, unknown_filter, unusable, unusable_days
 from dask_validator.rules.counting import CODE
-from dask_validator.rules.gates import OF_HOLDOUT, OF_ROWS, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms, every_judged
+from dask_validator.rules.gates import OF_HOLDOUT, OF_ROWS, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms
 from dask_validator.rules.holdout import holdout_numbers
+from dask_validator.rules.judging import every_judged
 from dask_validator.rules.of_all import ASKED, NOTHING, OfAll
 from dask_validator.rules.remedies import Remedy, screening_remedy, thresholds_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen

@@ -31,7 +31,7 @@ _COMPUTING = (
     ),
 )
 
-_JUDGING = ("config/run_config.py", "rules/gates.py", "rules/costs.py", "rules/yearly.py")
+_JUDGING = ("config/run_config.py", "rules/gates.py", "rules/judging.py", "rules/costs.py", "rules/yearly.py")
 
 
 def versions() -> dict[str, str]:

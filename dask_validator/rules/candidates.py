@@ -23,7 +23,8 @@ from dask_validator.model import Excursions, OutcomeKey, Request, SeasonSplit, S
 from dask_validator.rules import notes
 from dask_validator.rules.costs import NO_COSTS
 from dask_validator.rules.counting import CODE, counted
-from dask_validator.rules.gates import GATES, HELD, POSITION, Terms, why
+from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
+from dask_validator.rules.judging import why
 from dask_validator.rules.promotion import mode_of, not_promotable
 from dask_validator.rules.screening import Market, Screened, screen, warnings
 from dask_validator.rules.seasons import known_split, split_filter, split_rule

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.model import Status
-from dask_validator.rules.gates import GATES, Terms, phases
+from dask_validator.rules.gates import GATES, Terms
+from dask_validator.rules.judging import phases
 
 STATUSES = tuple(Status)
 CODE = {status: code for code, status in enumerate(STATUSES)}

@@ -13,17 +13,8 @@ from numpy.typing import NDArray
 from dask_validator.config import RunConfig, flag
 from dask_validator.errors import InputError, UnusableStrategy
 from dask_validator.model import R, Strategy, Walked
-from dask_validator.rules.gates import (
-    GATES,
-    HELD,
-    OF_ROWS,
-    OF_WINDOWS,
-    POSITION,
-    Gate,
-    Terms,
-    first_failing,
-    said,
-)
+from dask_validator.rules.gates import GATES, HELD, OF_ROWS, OF_WINDOWS, POSITION, Gate, Terms
+from dask_validator.rules.judging import first_failing, said
 from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.window_gates import observe, pooled
 from dask_validator.rules.yearly import parse_years

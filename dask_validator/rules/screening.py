@@ -14,7 +14,8 @@ from dask_validator.errors import UnusableStrategy
 from dask_validator.model import R, Strategy
 from dask_validator.rules.costs import Costs, Friction, risk_dollars
 from dask_validator.rules.eras import Era, worst_era
-from dask_validator.rules.gates import GATES, HELD, OF_ROWS, POSITION, Terms, first_failing
+from dask_validator.rules.gates import GATES, HELD, OF_ROWS, POSITION, Terms
+from dask_validator.rules.judging import first_failing
 from dask_validator.rules.yearly import Years, years_of
 
 SMALL_SAMPLE = 100

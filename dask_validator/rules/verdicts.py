@@ -18,20 +18,9 @@ from dask_validator.rules import notes
 from dask_validator.rules.candidates import Candidates, Survivor
 from dask_validator.rules.counting import CODE, STATUSES, counted
 from dask_validator.rules.fdr import Correction
-from dask_validator.rules.gates import (
-    GATES,
-    HELD,
-    NOT_CALIBRATED,
-    OF_HOLDOUT,
-    OF_UNIVERSE,
-    OF_WINDOWS,
-    POSITION,
-    Terms,
-    first_failing,
-    judged,
-    why,
-)
+from dask_validator.rules.gates import GATES, HELD, NOT_CALIBRATED, OF_HOLDOUT, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms
 from dask_validator.rules.holdout import holdout_numbers, holdout_word
+from dask_validator.rules.judging import first_failing, judged, why
 from dask_validator.rules.of_all import ASKED, NOTHING, SHOWN, TESTS, WEAK, OfAll
 from dask_validator.rules.promotion import Forward, Standing, pathway, ruled_columns, setup_columns
 from dask_validator.rules.window_gates import least_trades, observe, result_of

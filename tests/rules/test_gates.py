@@ -22,11 +22,8 @@ from dask_validator.rules.gates import (
     POSITION,
     Gate,
     Terms,
-    every_judged,
-    first_failing,
-    said,
-    why,
 )
+from dask_validator.rules.judging import every_judged, first_failing, said, why
 from dask_validator.store.our_tables import RESULTS
 from dask_validator.views.report.tables import funnel_steps
 from tests.documents.pages import page

@@ -16,16 +16,8 @@ from hypothesis import strategies as st
 from dask_validator.config import RunConfig
 from dask_validator.model import WINDOW_TABLE, Strategy, Walked
 from dask_validator.rules.costs import KNOWN_COSTS
-from dask_validator.rules.gates import (
-    GATES,
-    HELD,
-    OF_HOLDOUT,
-    OF_UNIVERSE,
-    OF_WINDOWS,
-    POSITION,
-    Terms,
-    first_failing,
-)
+from dask_validator.rules.gates import GATES, HELD, OF_HOLDOUT, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms
+from dask_validator.rules.judging import first_failing
 from dask_validator.rules.remedies import Remedy, screening_remedy, thresholds_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.window_gates import observe

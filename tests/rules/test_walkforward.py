@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from dask_validator.config import RunConfig, WindowRules
 from dask_validator.errors import UnusableStrategy
 from dask_validator.model import Outcomes, WalkforwardResult
-from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, POSITION, Terms, first_failing, judged, why
+from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, POSITION, Terms
+from dask_validator.rules.judging import first_failing, judged, why
 from dask_validator.rules.walkforward import add_months, walkforward
 from dask_validator.rules.window_gates import observe, result_of
 from tests.reference import walkforward as twin

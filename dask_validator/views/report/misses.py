@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from dask_validator.config import RunConfig
 from dask_validator.model import Strategy
 from dask_validator.rules.costs import Doubles
-from dask_validator.rules.gates import GATES, OF_ROWS, OF_UNIVERSE, PHASES, Terms, why
+from dask_validator.rules.gates import GATES, OF_ROWS, OF_UNIVERSE, PHASES, Terms
 from dask_validator.rules.jsonl import walked_of
+from dask_validator.rules.judging import why
 from dask_validator.rules.remedies import Remedy, screening_remedy, thresholds_remedy, walkforward_remedy
 from dask_validator.rules.screening import Market, screen
 from dask_validator.rules.verdicts import Verdicts
