@@ -23,7 +23,7 @@ from typing import Any
 from bench import Report, machine
 
 from dask_validator import RunConfig
-from dask_validator.api import prepared_calibration
+from dask_validator.api.preparing import prepared_calibration
 from dask_validator.demo import build_demo
 from dask_validator.events import ignore
 from dask_validator.execution.executor import Job

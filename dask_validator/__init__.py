@@ -18,7 +18,9 @@ from dask_validator.errors import (
 )
 
 if TYPE_CHECKING:
-    from dask_validator.api import calibrate, import_trades, validate, validate_trades
+    from dask_validator.api.luck import calibrate
+    from dask_validator.api.trades import import_trades, validate_trades
+    from dask_validator.api.validation import validate
     from dask_validator.explanation.find import explain
     from dask_validator.explanation.words import Explanation
     from dask_validator.views.calibration_result import CalibrationResult
@@ -43,10 +45,10 @@ __all__ = [
 ]
 
 _LATER = {
-    "calibrate": "dask_validator.api",
-    "import_trades": "dask_validator.api",
-    "validate": "dask_validator.api",
-    "validate_trades": "dask_validator.api",
+    "calibrate": "dask_validator.api.luck",
+    "import_trades": "dask_validator.api.trades",
+    "validate": "dask_validator.api.validation",
+    "validate_trades": "dask_validator.api.trades",
     "explain": "dask_validator.explanation.find",
     "CalibrationResult": "dask_validator.views.calibration_result",
     "Explanation": "dask_validator.explanation.words",

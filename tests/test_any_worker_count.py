@@ -14,7 +14,7 @@ import pytest
 from distributed import Client
 
 from dask_validator import validate
-from dask_validator.api import prepared
+from dask_validator.api.preparing import prepared
 from dask_validator.events import ignore
 from dask_validator.execution.executor import Job
 from dask_validator.execution.serial import SerialExecutor

@@ -20,7 +20,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dask_validator import validate
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import Event, Ready
 from dask_validator.execution.dask import client as execution_client

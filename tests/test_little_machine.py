@@ -15,7 +15,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dask_validator import InputError, RunConfig, validate
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.execution.dask import dask_config
 from tests.conftest import Command, Ran
 from tests.support.tiny import tiny_database

@@ -18,8 +18,9 @@ import numpy as np
 import psutil
 import pytest
 
-from dask_validator import DatabaseHeld, InputError, NotCommitted, RunConfig, api, validate
-from dask_validator.api import open_executor
+from dask_validator import DatabaseHeld, InputError, NotCommitted, RunConfig, validate
+from dask_validator.api import preparing
+from dask_validator.api.executors import open_executor
 from dask_validator.filters.shipped import vocabulary
 from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.costs import KNOWN_COSTS
@@ -437,7 +438,7 @@ def test_our_callers_connection_at_the_commit(
         commit(*given)
 
     commit = writer.commit
-    monkeypatch.setattr(api, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(preparing, "PATIENCE_S", 0.2)
     with commit_replaced(commit_beside_it), pytest.raises(NotCommitted, match="held"):
         run(few, progress=False)
 
@@ -476,7 +477,7 @@ def test_patience_is_at_least_the_waiting_time(
     few: Path, start: Start, door: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who gives --wait-for-lock is as patient at the commit as before the computing."""
-    monkeypatch.setattr(api, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(preparing, "PATIENCE_S", 0.0)
     holders: list[Other] = []
     door({1: lambda: holders.append(start(HOLDING, few, "reading")), 3: lambda: holders[0].go_on()})
 
@@ -564,7 +565,7 @@ def test_a_holder_that_cannot_be_seen_is_not_waited_for_for_ever(
         assert found.attempts < 20, "waits for ever"
         raise DatabaseHeld(f"{few} is held by PID {NOBODY} (python)", NOBODY)
 
-    monkeypatch.setattr(api, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(preparing, "PATIENCE_S", 0.3)
     monkeypatch.setattr(writer, "LONGEST_PAUSE_S", 0.1)
     found = door(dict.fromkeys(range(100), held))
     with pytest.raises(NotCommitted, match=f"PID {NOBODY}"):
@@ -578,7 +579,7 @@ def test_beside_the_run_of_another_instrument(
     few: Path, few_source: Path, tmp_path: Path, start: Start, door: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two instruments may be validated at the same time: whoever ends first waits until the other has read its rows."""
-    monkeypatch.setattr(api, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(preparing, "PATIENCE_S", 0.0)
     other = start(PAUSED_RUN, few, "reading", few.parent / "wf.jsonl")
     found = door({4: other.go_on})
     run(few, progress=False)

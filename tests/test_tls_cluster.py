@@ -19,7 +19,7 @@ from distributed import Client
 from distributed.security import Security
 
 from dask_validator import validate
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.cli.commands import main
 from tests.conftest import Command
 from tests.support.clusters import DASK, LOOPBACK, end, start, wait_until

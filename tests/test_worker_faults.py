@@ -32,7 +32,8 @@ from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, get_worker
 
 from dask_validator import validate
-from dask_validator.api import open_executor, prepared
+from dask_validator.api.executors import open_executor
+from dask_validator.api.preparing import prepared
 from dask_validator.errors import Incomplete
 from dask_validator.execution.dask import client as execution_client
 from dask_validator.execution.dask import dask_config

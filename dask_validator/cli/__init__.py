@@ -1,1 +1,1 @@
-"""The command line: one file for the commands, one for their flags, two for how they end."""
+"""The command line: a file for each kind of command, one for all flags, and how commands begin and end."""

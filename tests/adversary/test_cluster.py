@@ -24,7 +24,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from dask_validator import validate
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.errors import Incomplete, InputError
 from dask_validator.events import Listeners
 from dask_validator.execution.dask import asking

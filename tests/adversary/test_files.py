@@ -70,7 +70,7 @@ def refused(
 ) -> Refusal:
     """Runs a command in this process that must end at once, with exit code 2 and the line that is returned."""
     monkeypatch.setattr("dask_validator.run.run.run_validation", _works)
-    monkeypatch.setattr("dask_validator.cli.commands.run_validation", _works)
+    monkeypatch.setattr("dask_validator.cli.validating.run_validation", _works)
     monkeypatch.chdir(tmp_path)
 
     def run(*args: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dask_validator import errors
-from dask_validator.cli.commands import SOME_FAILED
+from dask_validator.cli.given import SOME_FAILED
 from dask_validator.system.interrupts import INTERRUPTED
 from tests.documents.pages import page
 

@@ -14,7 +14,7 @@ import dask
 import pytest
 from distributed import Client, LocalCluster
 
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.errors import InputError, ValidatorError
 from dask_validator.execution.dask.forkserver import prepare
 from dask_validator.execution.executor import Executor, Job

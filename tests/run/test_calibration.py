@@ -259,7 +259,7 @@ class Losing(SerialExecutor):
 def test_a_key_that_nobody_can_compute(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its strategies are not calibrated, and every number is that of the others."""
     monkeypatch.setattr(plan, "OUTCOMES_PER_TASK", (1, 1))
-    monkeypatch.setattr("dask_validator.api.SerialExecutor", Losing)
+    monkeypatch.setattr("dask_validator.api.executors.SerialExecutor", Losing)
     found = calibrated(database)
     monkeypatch.undo()
     change(database, "DELETE FROM experimental_strategies WHERE rr_target = 2")

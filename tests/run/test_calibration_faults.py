@@ -384,7 +384,7 @@ def test_what_was_lost_is_tried_again(
 ) -> None:
     """What nobody could compute is nothing to keep: the next calibration finds it still to do."""
     with monkeypatch.context() as patch:
-        patch.setattr("dask_validator.api.SerialExecutor", Losing)
+        patch.setattr("dask_validator.api.executors.SerialExecutor", Losing)
         with pytest.raises(KeyboardInterrupt):
             calibrate_on(None, database, **FLAGS)
     interrupted[0] = KEYS

@@ -16,8 +16,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from dask_validator import NotCommitted, RunConfig, api, validate
-from dask_validator.api import prepared
+from dask_validator import NotCommitted, RunConfig, validate
+from dask_validator.api import preparing
+from dask_validator.api.preparing import prepared
 from dask_validator.cli.commands import main
 from dask_validator.config import Safeguards
 from dask_validator.events import Event, TaskDone
@@ -172,7 +173,7 @@ def test_locked_for_longer_than_we_wait(
         commit(*given)
 
     commit = writer.commit
-    monkeypatch.setattr(api, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(preparing, "PATIENCE_S", 0.2)
     with commit_replaced(held):
         ran = inside("run", *flags_of(several), "--json")
     holders[0].go_on()

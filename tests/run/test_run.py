@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from dask_validator import Incomplete, InputError, api, validate
-from dask_validator.api import commit_kept, prepared
+from dask_validator import Incomplete, InputError, validate
+from dask_validator.api import validation
+from dask_validator.api.commit_later import commit_kept
+from dask_validator.api.preparing import prepared
 from dask_validator.config import Safeguards
 from dask_validator.events import Committed, Committing, Event, Said, TaskDone, ignore
 from dask_validator.execution.executor import Job
@@ -58,7 +60,7 @@ def test_workers_that_are_lost_before_anything_is_decided(small: Path, monkeypat
     def opened(*given: Any, **named: Any) -> Iterator[SerialExecutor]:
         yield Gone()
 
-    monkeypatch.setattr(api, "open_executor", opened)
+    monkeypatch.setattr(validation, "open_executor", opened)
     with pytest.raises(Incomplete, match="the scheduler has gone") as caught:
         validate(small, progress=False)
 

@@ -10,7 +10,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from dask_validator.api import open_executor, prepared
+from dask_validator.api.executors import open_executor
+from dask_validator.api.preparing import prepared
 from dask_validator.events import Committing, Event, Listener, Ready, TakenOver, TaskDone, ignore
 from dask_validator.execution.executor import Job
 from dask_validator.execution.serial import SerialExecutor

@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 
 from dask_validator import RunConfig, calibrate, import_trades, validate
-from dask_validator.api import open_executor, prepared
+from dask_validator.api.executors import open_executor
+from dask_validator.api.preparing import prepared
 from dask_validator.demo import build_demo
 from dask_validator.model import OutcomeKey
 from dask_validator.run.outcome import Outcome

@@ -7,7 +7,8 @@ from typing import Any
 
 from distributed import Client
 
-from dask_validator.api import open_executor, prepared_calibration
+from dask_validator.api.executors import open_executor
+from dask_validator.api.preparing import prepared_calibration
 from dask_validator.config import RunConfig, combinations
 from dask_validator.events import Listener, ignore
 from dask_validator.run.calibrate import run_calibration

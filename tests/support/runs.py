@@ -11,7 +11,8 @@ import duckdb
 from distributed import Client
 
 from dask_validator import RunConfig, validate
-from dask_validator.api import open_executor, prepared
+from dask_validator.api.executors import open_executor
+from dask_validator.api.preparing import prepared
 from dask_validator.events import Listener, ignore
 from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation

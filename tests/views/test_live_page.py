@@ -19,7 +19,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dask_validator import __version__, validate
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.events import Ended, Ending, Event, Listeners, Started
 from dask_validator.execution.dask.client import ClientExecutor
 from dask_validator.views.live.plugin import MOST_RUNS, ValidationPage

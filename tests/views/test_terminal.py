@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dask_validator.api import prepared
+from dask_validator.api.preparing import prepared
 from dask_validator.config import RunConfig
 from dask_validator.events import Computed, Event, Progressed, Ready, Screened, TakenOver, TaskDone
 from dask_validator.execution.serial import SerialExecutor

@@ -10,7 +10,7 @@ from pathlib import Path
 from dask.system import CPU_COUNT
 from distributed import utils
 
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from tests.conftest import Command
 from tests.support.jobs import job
 from tests.support.tiny import tiny_database
@@ -71,7 +71,7 @@ def test_the_cluster_starts_in_the_background() -> None:
 HALF_STARTED = """
 import sys
 from distributed import Nanny
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.errors import InputError
 
 async def refused(self, *args, **kwargs):

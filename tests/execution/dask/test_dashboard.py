@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from dask_validator import InputError
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.execution.dask.dashboard import open_door
 
 

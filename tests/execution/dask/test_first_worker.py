@@ -10,7 +10,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from dask_validator import RunConfig, validate
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.execution.dask import first_worker
 from tests.conftest import Command
 from tests.support.tiny import rows_by_id, tiny_database

@@ -14,7 +14,7 @@ from typing import Any
 import dask
 import pytest
 
-from dask_validator.api import open_executor
+from dask_validator.api.executors import open_executor
 from dask_validator.execution.dask.client import quiet
 from dask_validator.execution.dask.cluster import LocalExecutor
 from dask_validator.execution.dask.dask_config import OURS
