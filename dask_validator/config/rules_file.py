@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, fields
+from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,11 @@ def _field(key: str, value: Any, at: str) -> dict[str, Any]:
     """The field that a key means, its value checked by itself. Raises InputError."""
     only_checked, name = key.startswith("?"), key.removeprefix("?")
     if name not in KEYS:
-        raise InputError(f"{at} is no rule; known: {', '.join(sorted(KEYS))}, and tables [instrument.SYM]")
+        meant = get_close_matches(name, sorted(KEYS), n=1)
+        known = (
+            f"did you mean {meant[0]}?" if meant else f"known: {', '.join(sorted(KEYS))}, and tables [instrument.SYM]"
+        )
+        raise InputError(f"{at} is no rule; {known}")
     if name in ANTONYMS:
         if not isinstance(value, bool):
             raise InputError(f"{at} = {value!r}; needed true or false")

@@ -35,6 +35,13 @@ OF_SMALL_SAMPLES = {
     name: f"small_{name}"
     for name in ("min_trades_per_year", "wf_min_trades", "wf_min_windows", "wf_window_trades", "wf_train_trades")
 }
+# Settings that mean nothing unless another one is given.
+SWITCHED_BY = {
+    **dict.fromkeys(("era_min_trades", "era_min_exp"), "era_starts"),
+    **dict.fromkeys(("holdout_min_trades", "holdout_few", "holdout_min_exp", "holdout_min_ratio"), "holdout_from"),
+    **dict.fromkeys(OF_SMALL_SAMPLES.values(), "small_sample"),
+    "wf_in_sample_min": "wf_in_sample",
+}
 # Rules that null worlds do not apply (statistics.md, section 4).
 BEYOND_WORLDS = (
     *("waived_years", "wf_first_day", "wf_last_day", "wf_window_trades", "small_sample", "era_starts"),
@@ -225,6 +232,16 @@ class RunConfig:
     def needs_worlds(self) -> bool:
         """Whether the run puts its strategies into worlds without an edge."""
         return self.calibrate or bool({"luck", "stepm"} & set(self.gate))
+
+    @property
+    def without_effect(self) -> dict[str, list[str]]:
+        """Settings that somebody has given, by the one that they mean nothing without."""
+        found: dict[str, list[str]] = {}
+        for each in fields(self):
+            switch = SWITCHED_BY.get(each.name)
+            if switch and not getattr(self, switch) and getattr(self, each.name) != each.default:
+                found.setdefault(switch, []).append(each.name)
+        return found
 
     @property
     def asks_for_evidence(self) -> bool:

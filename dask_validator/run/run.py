@@ -319,6 +319,7 @@ def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> li
         *unset_defaults(look.facts.catalogue.unset_defaults() if look.facts.waiting else {}),
         *totals.unknown_filters(look.candidates),
         *totals.looks_at_holdout(run.order.config),
+        *totals.without_effect(run.order.config),
         *totals.still_active(verdicts, look.facts.active_setups),
         *totals.left_waiting(unanswered),
         *totals.not_kept(run.journal.reason),

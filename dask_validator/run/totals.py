@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dask_validator.config import RunConfig
+from dask_validator.config import RunConfig, flag
 from dask_validator.model import R, Status, TaskTiming
 from dask_validator.rules.candidates import Candidates
 from dask_validator.rules.counting import CODE
@@ -110,6 +110,14 @@ def looks_at_holdout(config: RunConfig) -> list[str]:
         return []
     day_before = config.holdout_from - timedelta(days=1)
     return [f"walk-forward reads the holdout too; --wf-last-day {day_before} would keep it from that"]
+
+
+def without_effect(config: RunConfig) -> list[str]:
+    """A sentence for settings that mean nothing without another one."""
+    return [
+        f"without {flag(switch)} nothing asks for {', '.join(map(flag, names))}"
+        for switch, names in config.without_effect.items()
+    ]
 
 
 def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:

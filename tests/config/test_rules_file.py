@@ -44,7 +44,8 @@ tick_size = 0.1
 min_ticks_floor = 10
 """
 SLIPS = {
-    "unknown key": ("min_sampel = 3", 1, "min_sampel is no rule"),
+    "unknown key": ("min_sampel = 3", 1, "min_sampel is no rule; did you mean min_sample?"),
+    "like no key": ("colour = 3", 1, "colour is no rule; known: "),
     "flag's own spelling": ('\ngate = ["fdr"]', 2, "gate is no rule"),
     "wrong type": ("# rules\n\nmin_sample = 1.5", 3, "min_sample = 1.5; needed a whole number"),
     "not a date": ('wf_first_day = "soon"', 1, "wf_first_day = 'soon'; needed a date"),
