@@ -35,7 +35,8 @@ class Pooled(NamedTuple):
 def pooled(tables: Sequence[NDArray[np.void]], min_trades: int | Sequence[int] | NDArray[np.int64]) -> Pooled:
     """Sum up the test windows of each strategy; those with fewer trades (one number, or each its own) are not valid."""
     count, sizes = len(tables), [len(table) for table in tables]
-    windows = np.concatenate(tables) if tables else np.empty(0, dtype=[("test_n", int), ("test_exp_r", float)])
+    kind = tables[0].dtype if tables else [("test_n", int), ("test_exp_r", float)]  # else found out, table by table
+    windows = np.concatenate([np.empty(0, dtype=kind), *tables], dtype=kind)
     owner = np.repeat(np.arange(count), sizes)
     is_valid = windows["test_n"] >= np.repeat(np.broadcast_to(min_trades, count), sizes)
     owner, n, exp_r = owner[is_valid], windows["test_n"][is_valid].astype(np.int64), windows["test_exp_r"][is_valid]
@@ -61,7 +62,7 @@ def efficiencies(tables: Sequence[NDArray[np.void]], min_trades: int | NDArray[n
     Of windows that earned in training, both weighted by the trades of the test; NaN without any. Shape (n_strategies,).
     """
     count, sizes = len(tables), [len(table) for table in tables]
-    windows = np.concatenate([np.empty(0, dtype=WINDOW_TABLE), *tables])
+    windows = np.concatenate([np.empty(0, dtype=WINDOW_TABLE), *tables], dtype=WINDOW_TABLE)
     owner, n = np.repeat(np.arange(count), sizes), windows["test_n"].astype(np.int64)
     counts = (n >= np.repeat(np.broadcast_to(min_trades, count), sizes)) & (n > 0) & (windows["is_exp_r"] > 0)
     owner, n = owner[counts], n[counts]
