@@ -22,6 +22,7 @@ RUNS = {  # one row a committed run: texts are JSON
     "fingerprints": "VARCHAR",
     "summary": "VARCHAR",
     "task_timings": "VARCHAR",
+    "undone": "BOOLEAN",  # taken back: what it has decided no longer stands in the users' tables
 }
 GATE_NUMBERS = {gate.name: "BIGINT" if gate.whole and gate.column is None else "DOUBLE" for gate in GATES}
 RESULTS = {  # one row a run and strategy
@@ -69,7 +70,7 @@ WINDOWS = {  # one row a run, strategy and test window [window_start, window_end
 OUR_TABLES = {"dask_validator_runs": RUNS, "dask_validator_results": RESULTS, "dask_validator_windows": WINDOWS}
 # Columns that each of them has had from the beginning; others are added where an earlier version has made it.
 NEEDED = {
-    "dask_validator_runs": list(RUNS),
+    "dask_validator_runs": [name for name in RUNS if name != "undone"],
     "dask_validator_results": ["run_id", "strategy_id", "verdict"],
     "dask_validator_windows": [name for name in WINDOWS if name != "is_exp_r"],
 }
@@ -81,5 +82,6 @@ CREATE_LATEST = f"""
         ELSE 'Phase ' || phase || ': ' || reason || CASE WHEN remark = '' THEN '' ELSE '; ' || remark END END AS note,
         instrument, finished_at
     FROM dask_validator_results r JOIN dask_validator_runs USING (run_id)
+    WHERE undone IS NOT TRUE
     QUALIFY row_number() OVER (PARTITION BY strategy_id ORDER BY finished_at DESC, run_id DESC) = 1
 """

@@ -28,18 +28,19 @@ LONGEST = 1 << 26  # bytes of a line; one with all windows of 10,000 years has a
 
 _RECORD = (
     "SELECT run_id, instrument, started_at, finished_at, parameters, versions, fingerprints, summary, task_timings, "
-    "{lines} FROM dask_validator_runs WHERE {column} = ? ORDER BY finished_at DESC, run_id DESC LIMIT 1"
+    "{lines} FROM dask_validator_runs WHERE {which} ORDER BY finished_at DESC, run_id DESC LIMIT 1"
 )
 _HAS = (
     "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND schema_name = 'main' "
     "AND database_name = current_database()"
 )
 _LAST = (
-    "SELECT run_id, finished_at FROM dask_validator_runs WHERE instrument = ? "
+    "SELECT run_id, finished_at FROM dask_validator_runs WHERE instrument = ? AND {stands} "
     "ORDER BY finished_at DESC, run_id DESC LIMIT 1"
 )
 _NAMES = (
-    "SELECT run_id FROM dask_validator_runs WHERE instrument = ? AND {which} ORDER BY finished_at DESC, run_id DESC"
+    "SELECT run_id FROM dask_validator_runs WHERE instrument = ? AND {stands} AND {which} "
+    "ORDER BY finished_at DESC, run_id DESC"
 )
 _LATEST = "SELECT run_id, instrument FROM dask_validator_runs ORDER BY finished_at DESC, run_id DESC LIMIT ?"
 
@@ -110,22 +111,29 @@ class PastRun(NamedTuple):
 
 
 def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) -> PastRun | None:
-    """The run of that name, of whatever instrument, else the latest of the instrument; None when there is none.
+    """The run of that name, of whatever instrument, else the latest of the instrument that stands; None without any.
 
     Raises
     ------
     InputError
         The database cannot be read, or the record is damaged.
     """
-    column, value = ("instrument", instrument) if run_id is None else ("run_id", run_id)
-    row = read(path, lambda connection: _recorded(connection, column, value))
+    row = read(path, lambda connection: _recorded(connection, instrument, run_id))
     return _past_run(path, row) if row else None
 
 
-def _recorded(connection: duckdb.DuckDBPyConnection, column: str, value: str) -> tuple[Any, ...] | None:
+def _recorded(connection: duckdb.DuckDBPyConnection, instrument: str, run_id: str | None) -> tuple[Any, ...] | None:
     lines = "results" if _has(connection, "dask_validator_runs", "results") else "NULL"
-    rows = _rows(connection, _RECORD.format(column=column, lines=lines), value)
+    which, value = (
+        (f"instrument = ? AND {_stands(connection)}", instrument) if run_id is None else ("run_id = ?", run_id)
+    )
+    rows = _rows(connection, _RECORD.format(which=which, lines=lines), value)
     return rows[0] if rows else None
+
+
+def _stands(connection: duckdb.DuckDBPyConnection) -> str:
+    """A condition on runs: that nobody has taken them back."""
+    return "undone IS NOT TRUE" if _has(connection, "dask_validator_runs", "undone") else "TRUE"
 
 
 def _has(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
@@ -133,15 +141,15 @@ def _has(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool
 
 
 def last_run(connection: duckdb.DuckDBPyConnection, instrument: str) -> LastRun | None:
-    """The latest run of the instrument; None when there is none, or nobody knows when it was."""
-    rows = _rows(connection, _LAST, instrument)
+    """The latest run of the instrument that stands; None when there is none, or nobody knows when it was."""
+    rows = _rows(connection, _LAST.format(stands=_stands(connection)), instrument)
     with suppress(InputError):  # it is only told
         return LastRun(rows[0][0], _moment(*rows[0])) if rows else None
     return None
 
 
 def past_runs(path: str | Path, instrument: str, judged: str | None = None) -> Iterator[PastRun]:
-    """The runs of an instrument, the latest first, each read when it is asked for.
+    """The runs of an instrument that stand, the latest first, each read when it is asked for.
 
     Parameters
     ----------
@@ -150,7 +158,7 @@ def past_runs(path: str | Path, instrument: str, judged: str | None = None) -> I
     """
     with reading(path) as connection:
         which, parameters = _judging(connection, judged)
-        names = _rows(connection, _NAMES.format(which=which), instrument, *parameters)
+        names = _rows(connection, _NAMES.format(which=which, stands=_stands(connection)), instrument, *parameters)
     runs = (read_past_run(path, instrument, run_id) for (run_id,) in names)
     yield from (run for run in runs if run is not None)
 

@@ -296,6 +296,7 @@ def _our_table(table: str, columns: Mapping[str, str], there: Collection[str]) -
 def _recorded(record: RunRecord, there: Collection[str]) -> Statement:
     """The run's own row; where an earlier version has made the table, it demands lines, of which there are none."""
     values = {n: v.isoformat() if isinstance(v, datetime) else v for n, v in record._asdict().items()}
+    values |= {"undone": False}
     values |= {name: b"" for name in EARLIER["dask_validator_runs"] if name in there}
     marks = ", ".join("?::TIMESTAMPTZ" if name.endswith("_at") else "?" for name in values)
     return Statement(f"INSERT INTO dask_validator_runs ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))
