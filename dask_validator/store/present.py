@@ -7,14 +7,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+import numpy as np
+from numpy.typing import NDArray
 
 from dask_validator.model import TRADE_LOG, SeasonSplit
 from dask_validator.store.connection import read
 from dask_validator.store.contract import has_table, read_catalogue
+from dask_validator.store.fetched import plain_values
 from dask_validator.store.our_tables import SPLIT
 from dask_validator.store.trade_tables import TRADES
 
 _OF_STRATEGY = "WHERE strategy_id = e.strategy_id"
+# What a strategy trades: the names under which it is told, and whether they are text or numbers.
+PARAMETERS = {
+    **dict.fromkeys(("instrument", "session"), "VARCHAR"),
+    "orb_minutes": "BIGINT",
+    "rr_target": "DOUBLE",
+    "confirm_bars": "BIGINT",
+    **dict.fromkeys(("entry_model", "filter", "filter_params"), "VARCHAR"),
+    "stop_multiplier": "DOUBLE",
+    **dict.fromkeys(("symbol", "side"), "VARCHAR"),  # of imported trades, which have no more of these than instrument
+}
+_COLUMN = {"session": "orb_label", "filter": "filter_type"}
 REJECTED = "validation_status = 'REJECTED'"
 
 
@@ -62,13 +76,37 @@ def read_present(path: str | Path, strategy_ids: Sequence[str]) -> dict[str, Pre
     rows = read(
         path,
         lambda connection: connection.execute(
-            f"SELECT {names}, {_traded(connection)}, {_split(connection)} FROM experimental_strategies e "
+            f"SELECT {names}, {', '.join(_traded(connection))}, {_split(connection)} FROM experimental_strategies e "
             "WHERE strategy_id IN (SELECT unnest(?::VARCHAR[]))",
             [list(strategy_ids)],
         ).fetchall(),
     )
     own = Present._fields.index("split")
     return {row[0]: Present(*(*row[:own], SeasonSplit(*row[own + 2 :]), *row[own : own + 2])) for row in rows}
+
+
+def read_parameters(path: str | Path, instrument: str) -> dict[str, NDArray[np.object_]]:
+    """What the strategies of an instrument trade, as their rows say it now; None where they say nothing.
+
+    Columns by `strategy_id` and the names of PARAMETERS, each of shape (n_strategies,), in no order.
+    """
+    return read(path, lambda connection: _parameters(connection, instrument))
+
+
+def _parameters(connection: duckdb.DuckDBPyConnection, instrument: str) -> dict[str, NDArray[np.object_]]:
+    traded = dict(zip(("symbol", "side"), _traded(connection), strict=True))
+    there = read_catalogue(connection).tables["experimental_strategies"]
+    columns = {name: _COLUMN.get(name, name) for name in PARAMETERS}
+    plain = {name: f"TRY_CAST({of} AS {PARAMETERS[name]})" for name, of in columns.items() if of in there}
+    own = {name: f"CASE WHEN entry_model IS DISTINCT FROM '{TRADE_LOG}' THEN {sql} END" for name, sql in plain.items()}
+    wanted = dict.fromkeys(PARAMETERS, "NULL") | own | {name: f"nullif({sql}, '')" for name, sql in traded.items()}
+    wanted |= {"instrument": "instrument", "strategy_id": "strategy_id"}
+    found = connection.execute(
+        f"SELECT {', '.join(f'{sql} AS {name}' for name, sql in wanted.items())} FROM experimental_strategies e "
+        "WHERE instrument = ?",
+        [instrument],
+    ).fetchnumpy()
+    return {name: plain_values(column) for name, column in found.items()}
 
 
 def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
@@ -85,12 +123,12 @@ def count_seasons(path: str | Path, instrument: str) -> list[SeasonCount]:
     return [SeasonCount(*row) for row in rows]
 
 
-def _traded(connection: duckdb.DuckDBPyConnection) -> str:
-    """Symbols and sides of the imported trades of a strategy."""
+def _traded(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
+    """Symbols and sides of the imported trades of a strategy, in SQL."""
     if not has_table(connection, TRADES):
-        return "'', ''"
+        return "''", "''"
     one = f"(SELECT coalesce(string_agg(DISTINCT {{0}}, ', ' ORDER BY {{0}}), '') FROM {TRADES} {_OF_STRATEGY})"
-    return f"{one.format('symbol')}, {one.format('side')}"
+    return one.format("symbol"), one.format("side")
 
 
 def _split(connection: duckdb.DuckDBPyConnection) -> str:

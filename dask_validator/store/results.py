@@ -28,7 +28,7 @@ from dask_validator.rules.of_all import SHOWN
 from dask_validator.rules.promotion import Standing, pathway
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.contract import TABLES
-from dask_validator.store.fetched import doubles
+from dask_validator.store.fetched import doubles, plain_values
 from dask_validator.store.our_tables import GATE_NUMBERS, RESULTS, SPLIT, WINDOWS
 
 
@@ -137,7 +137,7 @@ def _read(connection: duckdb.DuckDBPyConnection, run_id: str, terms: Terms, stra
     found = connection.execute(
         f"SELECT {known} FROM dask_validator_results WHERE run_id = ? {one} ORDER BY strategy_id", parameters
     ).fetchnumpy()
-    columns = {name: _plain(column) for name, column in found.items()}
+    columns = {name: plain_values(column) for name, column in found.items()}
     count, ids = len(columns["strategy_id"]), _texts(columns["strategy_id"])
     status = np.array([CODE[Status(name)] for name in columns["verdict"]], dtype=np.int8)
     observed = np.array([doubles(found[gate.name]) for gate in GATES]).T.reshape(count, len(GATES))
@@ -180,13 +180,6 @@ def _is_empty(column: Any) -> bool:
 
 def _columns_there(connection: duckdb.DuckDBPyConnection, table: str) -> set[str]:
     return {name for name, *_ in connection.execute(f"DESCRIBE {table}").fetchall()}
-
-
-def _plain(column: Any) -> NDArray[Any]:
-    """Python's values, None where the table has NULL."""
-    plain = np.empty(len(column), dtype=object)
-    plain[:] = column.tolist()  # of a masked array, None stands for what is masked
-    return plain
 
 
 def _texts(column: NDArray[Any]) -> list[str]:
@@ -241,7 +234,7 @@ def _read_windows(
         for name in WINDOW_TABLE.names or ():
             table[name] = doubles(found[name])
     check_windows([table])
-    ids = _plain(found["strategy_id"])
+    ids = plain_values(found["strategy_id"])
     if not len(ids):
         return {}
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))

@@ -19,9 +19,9 @@ from dask_validator.model import SeasonSplit, TaskTiming
 from dask_validator.rules import notes
 from dask_validator.rules.fdr import Correction
 from dask_validator.views import funnel
+from dask_validator.views.frames import whole
 from dask_validator.views.report.misses import MOST_MISSES, Miss, Smallest, add_walkforward_miss
 from dask_validator.views.report.words import SEASONS
-from dask_validator.views.result import whole
 
 if TYPE_CHECKING:
     from dask_validator.store.past_runs import PastRun
