@@ -1,4 +1,4 @@
-"""Imported trades (docs/data-contract.md), a strategy one key: where they lie, and what they came to."""
+"""Imported trades (docs/tables.md), a strategy one key: where they lie, and what they came to."""
 
 from __future__ import annotations
 

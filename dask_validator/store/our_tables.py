@@ -1,4 +1,4 @@
-"""The tables and the view that runs make for themselves in the users' databases (docs/data-contract.md)."""
+"""The tables and the view that runs make for themselves in the users' databases (docs/tables.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves of every strategy, as tables for SQL and for us (docs/data-contract.md): written and read back."""
+"""What a run leaves of every strategy, as tables for SQL and for us (docs/tables.md): written and read back."""
 
 from __future__ import annotations
 

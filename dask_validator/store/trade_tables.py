@@ -1,4 +1,4 @@
-"""The tables that `import` makes: trades of any backtester, and what is said of each log (docs/data-contract.md)."""
+"""The tables that `import` makes: trades of any backtester, and what is said of each log (docs/tables.md)."""
 
 from __future__ import annotations
 

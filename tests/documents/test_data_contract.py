@@ -7,22 +7,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import pandas as pd
 import pytest
 
-from dask_validator import import_trades, validate
+from dask_validator import validate
 from dask_validator.rules.promotion import MODE
 from dask_validator.store.contract import LEFT, OPTIONAL, READ_WHERE_THERE, WRITTEN_WHERE_THERE
 from dask_validator.store.fingerprints import OF_SESSIONS
 from dask_validator.store.kinds import BOOLEAN, NUMBER, TEXT, TIMESTAMP
-from dask_validator.store.our_tables import OUR_TABLES
-from dask_validator.store.trade_tables import TRADE_TABLES
 from tests.documents.pages import code, page, rows, section
 from tests.mutations import TABLES
 from tests.support import tiny
 
 CONTRACT = page("docs/data-contract.md")
-HEADINGS = {line.rsplit(": ", 1)[1]: line for line in CONTRACT.splitlines() if line.startswith("## ")}
+HEADINGS = {line.rsplit(": ", 1)[1]: line for line in CONTRACT.splitlines() if line.startswith("## ") and ": " in line}
 SESSION = dict(zip(OF_SESSIONS, (NUMBER, NUMBER, BOOLEAN, TEXT, BOOLEAN), strict=True))
 
 OLD: dict[str, Any] = {
@@ -114,22 +111,3 @@ def test_what_is_never_touched_is_named(run: Run) -> None:
     never = section(CONTRACT, HEADINGS["validated_setups"]).split("Never touched", 1)[1].split("NOT NULL", 1)[0]
 
     assert set(run.setup[1]) - set(_columns("validated_setups")) == set(code(never))
-
-
-@pytest.fixture(scope="module")
-def imported(run: Run) -> Path:
-    """The same database with trades imported beside."""
-    trades = pd.DataFrame({"strategy_id": "S", "trading_day": ["2020-01-02"], "r": [1.0]})
-    import_trades(trades, run.database, "MGC")
-    return run.database
-
-
-@pytest.mark.parametrize("table", [*OUR_TABLES, *TRADE_TABLES])
-def test_our_own_tables_are_documented(imported: Path, table: str) -> None:
-    """The tables that runs and imports make have the columns and types that a reader is told, in that order."""
-    with duckdb.connect(str(imported), read_only=True) as connection:
-        made = connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [table]
-        ).fetchall()
-
-    assert [(name, row["kind"]) for name, row in _columns(table).items()] == made

@@ -120,9 +120,9 @@ def test_it_is_counted(gate: Gate) -> None:
 
 @by_name
 def test_it_is_recorded_and_documented(gate: Gate) -> None:
-    """Its number is a column of the results, which the data contract names; the rules name its flags."""
+    """Its number is a column of the results, which docs/tables.md names; the rules name its flags."""
     assert gate.name in RESULTS
-    assert f"| `{gate.name}` |" in page("docs/data-contract.md")
+    assert f"| `{gate.name}` |" in page("docs/tables.md")
     assert all(f"`{flag(name)}`" in page("docs/rules.md") for name in gate.flags)
 
 
