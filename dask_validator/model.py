@@ -244,6 +244,7 @@ def check_windows(tables: Sequence[NDArray[np.void]]) -> None:
 
 
 UNKNOWN = -1  # in place of a count
+NOWHERE = -1  # in place of a test window
 
 
 class Walked(NamedTuple):

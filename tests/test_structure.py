@@ -32,9 +32,11 @@ MAY_IMPORT = {
     "execution": GROUND,
     "journal": GROUND | {"__version__", "rules"},
     "work": GROUND | {"execution", "filters", "journal", "rules", "sources", "store", "universe"},
-    "run": GROUND | {"filters", "journal", "rules", "sources", "store", "trade_files", "universe", "work"},
+    "promoted": {"config", "model", "rules"},
+    "run": GROUND | {"filters", "journal", "promoted", "rules", "sources", "store", "trade_files", "universe", "work"},
     "explanation": GROUND | {"execution", "filters", "rules", "run", "sources", "store", "work"},
-    "views": GROUND | {"__version__", "explanation", "filters", "journal", "rules", "run", "store", "universe"},
+    "views": GROUND
+    | {"__version__", "explanation", "filters", "journal", "promoted", "rules", "run", "store", "universe"},
     "demo": GROUND | {"rules", "run", "sources", "store"},
 }
 MAY_IMPORT["api"] = {*MAY_IMPORT} - {"demo"}

@@ -41,16 +41,15 @@ from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.rules.window_gates import observe
 from dask_validator.run.instruments import costs_of, kept_costs
 from dask_validator.run.order import Order
+from dask_validator.run.taken import piece_of
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.connection import check_is_file, release
 from dask_validator.store.database import Database
 from dask_validator.store.filter_days import Reading, vocabulary_of
 from dask_validator.store.past_runs import PastRun, latest_runs, past_runs, read_past_run
 from dask_validator.store.reader import all_imported
-from dask_validator.system.same_file import identity
-from dask_validator.work.piece import Group, Piece
+from dask_validator.work.piece import Group
 from dask_validator.work.walkforward import TaskResult, WalkforwardTask, lost, rules_of, walkforward_task
-from dask_validator.work.work import filters_of
 
 if TYPE_CHECKING:
     from dask_validator.rules.costs import Costs
@@ -254,10 +253,8 @@ def _answer(
 
 def _computed(order: Order, strategy: Strategy, request: Request, reading: Reading, *, apart: bool) -> Answer:
     """Computed here, or `apart` in a child process."""
-    group, source = Group(strategy.outcome_key, (request,)), order.database.source
-    part = source.part(order.instrument, [None], identity(str(source.path)))
-    sessions = order.database.read_session_days(order.instrument, filters_of([group]), reading)
-    task = WalkforwardTask(*rules_of(order.config), Piece((group,), sessions, part, order.costs))
+    piece = piece_of(order, [Group(strategy.outcome_key, (request,))], reading)
+    task = WalkforwardTask(*rules_of(order.config), piece)
     if apart:
         [result] = alone(walkforward_task, [task], _lost, CHILD_TIMEOUT_S)
         return result.answers[0]

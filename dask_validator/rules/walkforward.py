@@ -12,14 +12,14 @@ import calendar
 import math
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.config import LAST_YEAR, WindowRules
 from dask_validator.errors import UnusableStrategy
-from dask_validator.model import EPOCH, OTHER, WIN, WINDOW_TABLE, Holdout, Outcomes, Walked
+from dask_validator.model import EPOCH, NOWHERE, OTHER, WIN, WINDOW_TABLE, Holdout, Outcomes, Walked
 
 MAX_R = 1e150  # sums of squares stay finite
 FIRST_DAY, LAST_DAY = (date.min - EPOCH).days, (date(LAST_YEAR, 12, 31) - EPOCH).days
@@ -105,13 +105,40 @@ def bounds_within(first_day: int, last_day: int, rules: WindowRules) -> NDArray[
     return np.array([(bound - EPOCH).days for bound in window_bounds(first_day, last_day, rules)], dtype=np.int32)
 
 
+class _Cut(NamedTuple):
+    """Which outcomes count in which window."""
+
+    counted: Counts  # their positions
+    window: Counts  # of each of them, from 0
+
+
+def membership(outcomes: Outcomes, rules: WindowRules) -> Counts:
+    """Of each outcome, in day order, the test window that counts it, from 0, or NOWHERE; shape (n_outcomes,)."""
+    found = np.full(outcomes.days.size, NOWHERE)
+    if rules.last_day is not None:
+        outcomes = outcomes.where(outcomes.days <= rules.last_day)  # the first of them
+    if outcomes.days.size:
+        by_trades = bool(rules.window_trades)
+        cut = _cut_by_trades(outcomes, rules) if by_trades else _cut_by_months(outcomes, _bounds_of(outcomes, rules))
+        found[cut.counted] = cut.window
+    return found
+
+
+def _bounds_of(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.int32]:
+    return bounds_within(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
+
+
+def _cut_by_months(outcomes: Outcomes, bounds: NDArray[np.int32]) -> _Cut:
+    counted = np.flatnonzero((outcomes.code != OTHER) & (outcomes.days >= bounds[0]))
+    return _Cut(counted, np.searchsorted(bounds, outcomes.days[counted], side="right") - 1)
+
+
 def _windows_of_months(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.void]:
-    bounds = bounds_within(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
+    bounds = _bounds_of(outcomes, rules)
     if bounds.size < 2:
         return _NO_WINDOWS
-    tested = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= bounds[0]))
-    window = np.searchsorted(bounds, tested.days, side="right") - 1
-    table = _tested(tested, window, bounds.size - 1)
+    cut = _cut_by_months(outcomes, bounds)
+    table = _tested(outcomes.take(cut.counted), cut.window, bounds.size - 1)
     table["start"], table["end"] = bounds[:-1], bounds[1:]
     if rules.in_sample_min is not None:
         traded = outcomes.where(outcomes.code != OTHER)
@@ -121,19 +148,27 @@ def _windows_of_months(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.voi
     return table
 
 
-def _windows_of_trades(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.void]:
-    size, training = rules.window_trades or 0, rules.train_trades or 0
+def _cut_by_trades(outcomes: Outcomes, rules: WindowRules) -> _Cut:
+    size, training = rules.window_trades or 1, rules.train_trades or 0
     since = _anchor(int(outcomes.days[0]), rules)
-    traded = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= since))
-    count = max(0, (traded.days.size - training) // size)
+    tested = np.flatnonzero((outcomes.code != OTHER) & (outcomes.days >= since))[training:]
+    count = tested.size // size
+    return _Cut(tested[: size * count], np.arange(count).repeat(size))
+
+
+def _windows_of_trades(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.void]:
+    size, training = rules.window_trades or 1, rules.train_trades or 0
+    cut = _cut_by_trades(outcomes, rules)
+    count = cut.counted.size // size
     if count == 0:
         return _NO_WINDOWS
-    starts = training + size * np.arange(count)
-    order = np.arange(traded.days.size)
-    inside = (order >= training) & (order < training + size * count)
-    table = _tested(traded.where(inside), np.arange(count).repeat(size), count)
-    table["start"], table["end"] = traded.days[starts], traded.days[starts + size - 1] + 1
+    tested = outcomes.take(cut.counted)
+    table = _tested(tested, cut.window, count)
+    table["start"], table["end"] = tested.days[::size], tested.days[size - 1 :: size] + 1
     if rules.in_sample_min is not None:
+        since = _anchor(int(outcomes.days[0]), rules)
+        traded = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= since))
+        starts = training + size * np.arange(count)
         table["is_exp_r"] = np.where(starts >= rules.in_sample_min, _rounded(_trained(traded, starts)), np.nan)
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -42,6 +43,7 @@ _WHERE = f"""
     WHERE strategy_id IN (SELECT unnest(?::VARCHAR[])) GROUP BY strategy_id
 """
 _SCATTERED = f"SELECT {_WANTED} FROM {TRADES} WHERE strategy_id = ? ORDER BY row"
+_TOLD = "side, symbol, entry_time, exit_time"
 NOTHING = Outcomes(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint8), np.empty(0))
 
 
@@ -91,3 +93,22 @@ def as_they_lie(trades: Outcomes) -> Outcomes:
     if (np.diff(trades.days) >= 0).all():
         return trades
     return trades.take(np.argsort(trades.days, kind="stable"))
+
+
+def read_told(connection: duckdb.DuckDBPyConnection, strategy_id: str) -> dict[str, NDArray[Any]]:
+    """What the log says of each trade beside its result, in the order of `read_trades`; no column for other strategies.
+
+    None or NaT where the log says nothing.
+    """
+    if not has_table(connection, TRADES):
+        return {}
+    day = f"SELECT (trading_day - DATE '1970-01-01')::INTEGER AS day, {_TOLD} FROM {TRADES}"
+    columns = connection.execute(f"{day} WHERE strategy_id = ? ORDER BY rowid", [strategy_id]).fetchnumpy()
+    by_day = np.argsort(columns.pop("day"), kind="stable")
+    return {name: _plain(column)[by_day] for name, column in columns.items()} if by_day.size else {}
+
+
+def _plain(column: Any) -> NDArray[Any]:
+    if np.issubdtype(column.dtype, np.datetime64):
+        return np.ma.filled(column, np.datetime64("NaT"))
+    return np.ma.filled(np.ma.asarray(column, dtype=object), None)

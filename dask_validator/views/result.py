@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bokeh.plotting import figure
 
     from dask_validator.explanation.words import Explanation
+    from dask_validator.promoted.trades import Trades
+    from dask_validator.run.order import Order
 
 
 class RunResult(Outcome):
@@ -121,14 +123,60 @@ class RunResult(Outcome):
             raise InputError("plot_speedup() has no task to replay: this run computed none (none was needed, or left)")
         return plots.speedup_figure(self.forecasts, self.summary["walkforward"]["workers"], self.summary["total_s"])
 
-    def _windows_of(self, strategy_id: str) -> tuple[Sequence[WindowResult], int]:
-        """And the trades that make them valid."""
-        verdicts, position = self.verdicts, self.verdicts.find(strategy_id)
+    def trades(self, strategy_id: str) -> pd.DataFrame:
+        """The trades of a strategy: the outcomes on days that its filter takes, as this run applied it.
+
+        Read from the database when asked for, and only as long as they are those of the run.
+
+        Returns
+        -------
+        DataFrame
+            One row a trade, in day order: `trading_day`; `result`, in the unit of the results; `counts_as`, win, loss
+            or scratch; `cumulative`, the sum of wins and losses until then; `window`, the number from 1 of the test
+            window that counts it, with its `window_start` and, exclusive, `window_end`: missing where none does, as of
+            every scratch. Of imported trades also `side`, `symbol`, `entry_time` and `exit_time`.
+
+        Raises
+        ------
+        InputError
+            This run did not process such a strategy, its trades cannot be used or are no longer those of the run, or
+            the database cannot be read.
+        """
+        from dask_validator.run.taken import told
+        from dask_validator.views.promoted import trades_frame
+
+        with self._order.database.kept_open():
+            trades = self._taken(strategy_id)
+            return trades_frame(trades, told(self._order, strategy_id, trades))
+
+    def _taken(self, strategy_id: str) -> Trades:
+        """The trades of one strategy."""
+        from dask_validator.run.taken import taken
+
+        position = self._position(strategy_id)
+        [(_, trades)] = taken(self._order, [strategy_id], {strategy_id: self.verdicts.walked[position]})
+        if isinstance(trades, str):
+            raise InputError(f"{strategy_id!r} has no trades to be shown: {trades}")
+        return trades
+
+    @property
+    def _order(self) -> Order:
+        if self.order is None:
+            raise InputError("this result does not say what the run was asked to do; use that of validate()")
+        return self.order
+
+    def _position(self, strategy_id: str) -> int:
+        position = self.verdicts.find(strategy_id)
         if position is None:
             raise InputError(
                 f"strategy_id got {strategy_id!r}, which is not in this run; "
-                f"known are {_some(verdicts.ids, like=strategy_id)}"
+                f"known are {_some(self.verdicts.ids, like=strategy_id)}"
             )
+        return position
+
+    def _windows_of(self, strategy_id: str) -> tuple[Sequence[WindowResult], int]:
+        """And the trades that make them valid."""
+        verdicts, position = self.verdicts, self._position(strategy_id)
         facts = verdicts.walked[position]
         if facts is None or not len(facts.windows):
             known = _some([verdicts.ids[i] for i, facts in verdicts.windowed() if len(facts.windows)])

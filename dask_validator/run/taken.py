@@ -1,0 +1,107 @@
+"""The trades that strategies take, read again from the database: by the filters and flags of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dask_validator.errors import UnusableStrategy
+from dask_validator.model import UNKNOWN, OutcomeKey, Request, Walked
+from dask_validator.promoted.trades import Trades, trades_of
+from dask_validator.rules.candidates import request_of, unusable_days
+from dask_validator.sources.trade_log import read_told
+from dask_validator.store.connection import read
+from dask_validator.store.filter_days import Reading, vocabulary_of
+from dask_validator.system.same_file import identity
+from dask_validator.work.piece import Group, GroupDays, Piece
+from dask_validator.work.walkforward import rules_of
+from dask_validator.work.work import filters_of
+
+if TYPE_CHECKING:
+    from dask_validator.run.order import Order
+
+AT_ONCE = 256  # outcome keys that are in memory together
+GONE = "its row is no longer there"
+CHANGED = "its outcomes, its row, or the days of its filter are no longer those of the run"
+
+
+def piece_of(order: Order, groups: Sequence[Group], reading: Reading) -> Piece:
+    """These groups, to be read in this process or another one of this machine."""
+    source = order.database.source
+    part = source.part(order.instrument, [None] * len(groups), identity(str(source.path)))
+    sessions = order.database.read_session_days(order.instrument, filters_of(groups), reading)
+    return Piece(tuple(groups), sessions, part, order.costs)
+
+
+def taken(order: Order, ids: Iterable[str], walked: Mapping[str, Walked | None]) -> Iterator[tuple[str, Trades | str]]:
+    """The trades of each strategy, in no order; a text says why there are none to be had.
+
+    Parameters
+    ----------
+    walked
+        What the run has made of them, by `strategy_id`, as far as it has: trades of which walk-forward makes something
+        else are not those of the run.
+
+    Raises
+    ------
+    InputError
+        The database cannot be read.
+    """
+    ids = set(ids)
+    with order.database.kept_open():
+        facts = order.database.read_facts(order.instrument)
+        known = vocabulary_of(order.config, facts.catalogue)
+        requests: dict[OutcomeKey, list[Request]] = {}
+        named = replace(order.database, waiting=f"strategy_id IN ({', '.join(map(_quoted, ids))})")
+        with closing(named.read_waiting(order.instrument, facts.catalogue)) as rows:
+            for row in rows:
+                ids.remove(row.strategy_id)
+                if (reason := unusable_days(row, known, replays=facts.replays_stops)) is not None:
+                    yield row.strategy_id, reason
+                else:
+                    request = request_of(row, order.config, known, None, walkforward=True)
+                    requests.setdefault(row.outcome_key, []).append(request)
+        yield from ((strategy_id, GONE) for strategy_id in ids)
+        groups = [Group(key, tuple(of_key)) for key, of_key in requests.items()]
+        reading = Reading(known, facts.catalogue, order.costs, order.config.seasons)
+        for first in range(0, len(groups), AT_ONCE):
+            for group, days in piece_of(order, groups[first : first + AT_ONCE], reading).read():
+                yield from ((r.strategy_id, _of_run(order, r, days, walked)) for r in group.requests)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _of_run(order: Order, request: Request, days: GroupDays, walked: Mapping[str, Walked | None]) -> Trades | str:
+    usual, of_small = rules_of(order.config)
+    rules, windows = of_small if request.is_small else usual, not order.config.no_walkforward
+    try:
+        [selecting] = request.filters()
+        mask = days.taken(request.strategy_id, selecting)
+        trades = trades_of(days.outcomes, mask, rules, windows=windows)
+    except UnusableStrategy as error:
+        return str(error)
+    then = walked.get(request.strategy_id)
+    return trades if then is None or _same(trades.walked, then) else CHANGED
+
+
+def _same(now: Walked, then: Walked) -> bool:
+    """As far as the run has kept it."""
+    if then.trade_days == UNKNOWN or then.outcomes == UNKNOWN:
+        now = now._replace(trade_days=then.trade_days, first_day=then.first_day, last_day=then.last_day)
+        now = now._replace(outcomes=then.outcomes)
+    names = now.windows.dtype.names or ()
+    columns = ((now.windows[name], then.windows[name]) for name in names)
+    return now._replace(windows=then.windows) == then and all(np.array_equal(*of, equal_nan=True) for of in columns)
+
+
+def told(order: Order, strategy_id: str, trades: Trades) -> dict[str, NDArray[Any]]:
+    """What an imported log says of each trade beside its result, side, symbol, entry and exit time; else nothing."""
+    columns = read(order.database.path, lambda connection: read_told(connection, strategy_id))
+    return {name: column[trades.rows] for name, column in columns.items()}
