@@ -21,12 +21,13 @@ from dask_validator.errors import InputError
 from dask_validator.events import Listener, Said, ignore
 from dask_validator.execution.serial import NoExecutor, SerialExecutor
 from dask_validator.run import outputs
-from dask_validator.run.commit import finish_append, refuse_other_output
+from dask_validator.run.commit import finish_append, refuse_other_output, selection_left
 from dask_validator.run.instruments import checked_costs
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
 from dask_validator.store.connection import check_is_file
+from dask_validator.store.selection import WAITING
 
 if TYPE_CHECKING:
     pass
@@ -62,21 +63,22 @@ def commit_kept(
             raise InputError(
                 f"{journal.path} has nothing to commit; {unfinished if left.inputs else f'start with {run}'}"
             )
-        safeguards = replace(safeguards, resume=left.settings["resume"])
-        database = database_at(db, instrument, safeguards, listener, to_write=True)
+        selection = selection_left(left.settings, as_found=True)
+        status = selection._replace(ids=None) if selection.is_known else WAITING  # who is gone by now is left alone
+        database = database_at(db, instrument, safeguards, listener, to_write=True, selection=status)
         if said := finish_append(database, journal, instrument, wf_output):
             listener(Said(said))
             return None
         commit_wait_s = patience_s(safeguards)
         try:
             config, costs = RunConfig(**left.settings["config"]), checked_costs(left.settings["costs"])
+            database = replace(database, promotion=config.promotion, selection=selection.checked())
         except (TypeError, ValueError, InputError):
             raise InputError(f"{journal.path} is of another version of dask_validator; run again: {run}") from None
         if not config.no_walkforward:
             refuse_other_output(journal, wf_output)
         config = replace(config, wf_output=wf_output)
-        database = replace(database, promotion=config.promotion)
         blocks = blocks_path(db, instrument)
-        order = Order(database, instrument, config, costs, safeguards.resume, commit_wait_s, blocks)
+        order = Order(database, instrument, config, costs, left.settings["resume"], commit_wait_s, blocks)
         worlds_on = SerialExecutor(safeguards.task_timeout)
         return run_validation(order, NoExecutor(), listener, journal, only_commits=True, worlds_on=worlds_on)

@@ -27,6 +27,7 @@ from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
 from dask_validator.store.reader import all_imported
 from dask_validator.store.ruled import NOTHING_ASKED
+from dask_validator.store.selection import CANONICAL, WAITING, Selection
 
 if TYPE_CHECKING:
     from dask_validator.rules.costs import Costs
@@ -46,6 +47,7 @@ def prepared(
     listener: Listener = ignore,
     *,
     source: Source | None = None,
+    selection: Selection = WAITING,
 ) -> Iterator[tuple[Order, Journal]]:
     """What to validate, and the journal, locked for the block: everything that can be refused before any work is.
 
@@ -53,12 +55,14 @@ def prepared(
     ----------
     source
         Where the outcomes are. Default: the table of the database.
+    selection
+        Which strategies of the instrument.
 
     Raises
     ------
     InputError
-        Unknown or absent instrument, unusable database, somebody holds it, another run is on it, an output cannot be
-        written, or an earlier run's lines belong into another JSONL.
+        Unknown or absent instrument, ids that it does not have, unusable database, somebody holds it, another run is on
+        it, an output cannot be written, or an earlier run's lines belong into another JSONL.
     NotCommitted
         An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
@@ -70,8 +74,16 @@ def prepared(
     if safeguards.discard and writes:
         _discard(db, instrument, safeguards, listener)
     with journal_of(db, instrument, safeguards, keeps=writes) as journal:
-        asked = config.promotion
-        database = database_at(db, instrument, safeguards, listener, to_write=writes, source=source, promotion=asked)
+        database = database_at(
+            db,
+            instrument,
+            safeguards,
+            listener,
+            to_write=writes,
+            source=source,
+            promotion=config.promotion,
+            selection=selection.retrying if safeguards.resume else selection,
+        )
         if said := finish_append(database, journal, instrument, config.wf_output):
             listener(Said(said))
         commit_wait_s = patience_s(safeguards)
@@ -91,7 +103,7 @@ def prepared_calibration(
     counts_only: bool = False,
 ) -> Iterator[tuple[CalibrationOrder, Blocks]]:
     """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
-    from dask_validator.run.all_strategies import CANONICAL, CalibrationOrder
+    from dask_validator.run.all_strategies import CalibrationOrder
 
     for setting in settings:
         setting.check_worlds()
@@ -103,7 +115,7 @@ def prepared_calibration(
         discard_blocks(path)
     with Blocks(path, Path(db).absolute()) as blocks:
         database = database_at(db, instrument, safeguards, listener, to_write=False)
-        database = replace(database, waiting=CANONICAL, promotion=settings[0].promotion)
+        database = replace(database, selection=CANONICAL, promotion=settings[0].promotion)
         yield CalibrationOrder(database, instrument, settings, costs, companions, counts_only), blocks
         blocks.forget()
 
@@ -171,6 +183,7 @@ def database_at(
     to_write: bool,
     source: Source | None = None,
     promotion: Promotion = NOTHING_ASKED,
+    selection: Selection = WAITING,
 ) -> Database:
     """The instrument in this file, looked at and, for who writes, found free. Raises InputError, DatabaseHeld."""
     database = Database.at(
@@ -178,7 +191,7 @@ def database_at(
         source or source_of(db),
         to_write=to_write,
         instrument=instrument,
-        retry_failed=safeguards.resume,
+        selection=selection,
         promotion=promotion,
         wait_s=safeguards.wait_for_lock,
         say=lambda text: listener(Said(text)),

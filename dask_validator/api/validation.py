@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from dask_validator.config.rules_file import located
 from dask_validator.errors import Incomplete, NotCommitted
 from dask_validator.events import Listeners
 from dask_validator.run.run import run_validation
+from dask_validator.store.selection import Selection
 from dask_validator.system.surroundings import settle
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor.notebook import Notebook
@@ -31,9 +33,10 @@ def validate(
     client: Client | None = None,
     progress: bool = True,
     rules: str | Path | None = None,
+    strategies: str | Sequence[str] = "waiting",
     **flags: Any,
 ) -> RunResult:
-    """Validate the waiting strategies of one instrument and write the verdicts.
+    """Validate strategies of one instrument and write the verdicts.
 
     Parameters
     ----------
@@ -50,6 +53,9 @@ def validate(
         Whether to show progress beside warnings: on stderr, in a notebook below the cell.
     rules
         A TOML file of rules, or the name of a profile, in place of `config`; flags win over it.
+    strategies
+        Which: `"waiting"`, `"passed"`, `"rejected"`, `"failed"`, `"all"`, or a list of their ids. Those that were
+        judged before are judged again; with `dry_run=True` that is what other rules would have made of them.
     flags
         Fields of RunConfig, and `resume`, `discard`, `journal`, `task_timeout`, `wait_for_lock` (seconds),
         `memory_limit` and `allow_external_views` as the command has them.
@@ -62,11 +68,12 @@ def validate(
         Carry `.result`; `validate(..., resume=True)` goes on.
     """
     settle()
+    selection = Selection.of(strategies)
     config, safeguards = with_flags(rules_of(config, rules, instrument), flags)
     with (
         display_of(f"{instrument} in {Path(db).name}", progress, client) as display,
         located(rules),
-        prepared(db, instrument, config, safeguards, display.listen) as (order, journal),
+        prepared(db, instrument, config, safeguards, display.listen, selection=selection) as (order, journal),
         open_executor(workers, client, say=display.say, task_timeout_s=safeguards.task_timeout) as executor,
     ):
         if isinstance(display, Notebook):

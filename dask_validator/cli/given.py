@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +11,9 @@ from click.core import ParameterSource
 
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.config.rules_file import load_rules
+from dask_validator.errors import InputError
 from dask_validator.run.outcome import Outcome
+from dask_validator.store.selection import Selection
 
 SOME_FAILED = 3
 
@@ -35,6 +38,29 @@ def fields_of(kind: type[RunConfig] | type[Safeguards], flags: dict[str, Any]) -
     """Those that are fields of it."""
     names = {field.name for field in fields(kind)}
     return {name: value for name, value in flags.items() if name in names}
+
+
+def selection_of(flags: dict[str, Any]) -> Selection:
+    """Which strategies the flags say, if they say any. Raises InputError for a list that is none."""
+    which, path = flags["which"], flags["ids"]
+    if path is None:
+        return Selection.of(which)
+    if said({"which": which}):
+        raise click.UsageError("--strategies and --ids exclude each other: give one of them")
+    return Selection.of(_listed(path))
+
+
+def _listed(path: Path) -> list[str]:
+    """The lines of a file, without blank ones."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise InputError(f"--ids got {path}, which cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"--ids got {path}, which is not text in UTF-8; needed one strategy_id a line") from None
+    if not (ids := [stripped for line in lines if (stripped := line.strip())]):
+        raise InputError(f"--ids got {path}, which has no strategy_id; needed one a line")
+    return ids
 
 
 def refuse_both(workers: int | None, scheduler: str | None) -> None:

@@ -10,7 +10,7 @@ import click
 
 from dask_validator.api.preparing import costs_in, grant_access
 from dask_validator.cli import options
-from dask_validator.cli.given import config_of, safeguards_of
+from dask_validator.cli.given import config_of, safeguards_of, selection_of
 from dask_validator.cli.group import cli
 from dask_validator.config.rules_file import as_toml, located
 from dask_validator.journal.blocks import calibration_path, left_behind
@@ -26,6 +26,7 @@ from dask_validator.views.monitor.terminal import Terminal, echo
 @click.argument("sources", metavar="[SOURCE...]", nargs=-1)
 @options.db
 @options.instrument
+@options.selection
 @options.rules_file
 @options.instruments
 @options.strict_filters
@@ -38,6 +39,8 @@ def check(
     """Say what a run would meet, or an import of SOURCE, without computing or changing anything."""
     from dask_validator.store.checkup import examine
 
+    selection, ids = selection_of(flags), flags["ids"]
+    flags = {name: value for name, value in flags.items() if name not in ("which", "ids")}
     access = {name: flags.pop(name) for name in ("memory_limit", "allow_external_views")}
     rules = {name: flags.pop(name) for name in ("rules_file", "instruments")} | {"strict_filters": strict_filters}
     if sources:
@@ -46,10 +49,10 @@ def check(
         raise click.UsageError(f"--{given[0].replace('_', '-')} is about a trade log: name its file after check")
     config = config_of(rules, instrument)
     costs = costs_in(db, instrument, config)
-    outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"]))
+    outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"], ids=ids))
     grant_access(db, safeguards_of(access))
     with located(rules["rules_file"]):
-        echo(summary.checkup(examine(db, instrument, source_of(db), config, costs)), err=False)
+        echo(summary.checkup(examine(db, instrument, source_of(db), config, costs, selection)), err=False)
     path = journal or default_path(db, instrument)
     if line := summary.left_over(path, left_in(path)):
         echo(line, err=False)

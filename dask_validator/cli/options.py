@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from dask_validator.config import DEFAULT_WF_OUTPUT, FDR_METHODS, GATES_OF_ALL, RunConfig, choices_of
+from dask_validator.store.selection import CHOICES
 
 UNTIL_INTERRUPT = float("inf")
 ONE_AT_A_TIME = {"instrument", "gate", "fdr_instruments", "fdr_group_by", "touch_entry_models"}
@@ -72,6 +73,21 @@ instrument = click.option(
     metavar="SYM",
     help="Symbol to validate.",
 )
+_SELECTION = [
+    click.option(
+        "--strategies",
+        "which",
+        type=click.Choice(CHOICES),
+        default="waiting",
+        help="Which to validate, those judged before once more.",
+    ),
+    click.option(
+        "--ids",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Which to validate, one strategy_id a line, whatever their status.",
+    ),
+]
 instrument_of_import = click.option(
     "--instrument", required=True, metavar="NAME", help="What to validate these strategies as."
 )
@@ -224,6 +240,11 @@ _RULES = [
     instruments,
     click.option("--dry-run", is_flag=True, help="Compute and report everything, write nothing."),
 ]
+
+
+def selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which strategies of the instrument."""
+    return _apply(_SELECTION, command)
 
 
 def rules(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,7 +18,7 @@ from dask_validator.api.executors import default_workers, open_executor
 from dask_validator.api.preparing import prepared
 from dask_validator.cli import going_on, options
 from dask_validator.cli.endings import close, keep_dashboard
-from dask_validator.cli.given import code_of, config_of, refuse_both, safeguards_of
+from dask_validator.cli.given import code_of, config_of, refuse_both, safeguards_of, selection_of
 from dask_validator.cli.group import cli
 from dask_validator.config.rules_file import located
 from dask_validator.errors import Incomplete, InputError, NotCommitted
@@ -30,6 +30,7 @@ from dask_validator.run import outputs
 from dask_validator.run.instruments import costs_of
 from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
+from dask_validator.store.selection import WAITING, Selection
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor import calibrated, summary
 from dask_validator.views.monitor.terminal import Terminal, echo
@@ -38,6 +39,7 @@ from dask_validator.views.monitor.terminal import Terminal, echo
 @cli.command(cls=options.ListFlags)
 @options.db
 @options.instrument
+@options.selection
 @options.workers
 @options.scheduler
 @options.rules
@@ -47,10 +49,11 @@ from dask_validator.views.monitor.terminal import Terminal, echo
 def run(
     ctx: click.Context, /, db: Path, instrument: str, workers: int | None, scheduler: str | None, **flags: Any
 ) -> None:
-    """Validate one instrument's waiting strategies."""
+    """Validate one instrument's strategies: those that are waiting, or others once more."""
     refuse_both(workers, scheduler)
+    selection = selection_of(flags)
     with certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))):
-        ctx.exit(code_of(_run(ctx, db, instrument, workers, flags, scheduler=scheduler)))
+        ctx.exit(code_of(_run(ctx, db, instrument, workers, flags, scheduler=scheduler, selection=selection)))
 
 
 @cli.command(cls=options.ListFlags)
@@ -144,6 +147,7 @@ def _run(
     appendix: Callable[[Outcome], str] | None = None,
     scheduler: str | None = None,
     always: Mapping[str, Any] | None = None,
+    selection: Selection = WAITING,
 ) -> Outcome:
     """Validate and report; `always` is asked for whatever the flags say."""
     config, safeguards = replace(config_of(flags, instrument), **always or {}), safeguards_of(flags)
@@ -152,7 +156,7 @@ def _run(
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
         located(flags["rules_file"]),
-        prepared(db, instrument, config, safeguards, terminal.listen) as (order, journal),
+        prepared(db, instrument, config, safeguards, terminal.listen, selection=selection) as (order, journal),
         open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
         _explained(ctx, terminal, journal, flags),
     ):

@@ -93,5 +93,9 @@ def settings(value: Any) -> dict[str, Any]:
     """As `commit.settings` makes them; the rules themselves are checked by whoever goes by them."""
     text(value["config"]["wf_output"])
     flag(value["resume"])
+    if selection := value.get("selection"):
+        text(selection["which"])
+        for ids in (selection.get("ids"), selection.get("found")):
+            check_types(str, ids or [])
     check_types((float, int), value["costs"])
     return dict(value)

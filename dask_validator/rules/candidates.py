@@ -1,4 +1,4 @@
-"""From the rows of waiting strategies to what is decided at once, and to the questions that decide the rest.
+"""From the rows of strategies to what is decided at once, and to the questions that decide the rest.
 
 The order is that of rules.md, section 1: screening first, then what walk-forward, season split and promotion need.
 """

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from dask_validator.store.database import Database
     from dask_validator.store.reader import Facts, Survey
 
-CANONICAL = "is_canonical"  # in SQL: as for the false discovery rate
-
 
 class CalibrationOrder(NamedTuple):
     """One instrument, the settings that share the worlds, and the worlds."""

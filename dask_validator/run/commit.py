@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict
@@ -23,6 +23,7 @@ from dask_validator.rules.jsonl import compressed
 from dask_validator.run import results_file
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
+from dask_validator.store.selection import WAITING, WAITING_OR_FAILED, Selection
 from dask_validator.system.interrupts import held_back
 from dask_validator.work.stopwatch import Stopwatch
 
@@ -34,10 +35,22 @@ if TYPE_CHECKING:
     from dask_validator.store.writer import RunRecord
 
 
-def settings(order: Order) -> Mapping[str, Any]:
-    """All that `dask-validator commit` needs to end the run as the run itself would have done."""
+def settings(order: Order, ids: Sequence[str]) -> Mapping[str, Any]:
+    """All that `dask-validator commit` needs to end the run, which has found these, as the run would have done."""
     config = asdict(order.config) | {"wf_output": str(Path(order.config.wf_output).absolute()), "instruments": None}
-    return {"config": json.loads(json.dumps(config, default=str)), "costs": order.costs, "resume": order.resume}
+    selection: dict[str, Any] = {"which": order.selection.which, "ids": order.selection.ids}
+    if order.selection not in (WAITING, WAITING_OR_FAILED):  # others may come to be of that status, or leave it
+        selection["found"] = ids
+    plain = json.loads(json.dumps(config, default=str))
+    return {"config": plain, "costs": order.costs, "resume": order.resume, "selection": selection}
+
+
+def selection_left(left: Mapping[str, Any], *, as_found: bool = False) -> Selection:
+    """What the run was asked for that left these settings, or what it found; an earlier version knew but one."""
+    usual = {"which": (WAITING_OR_FAILED if left["resume"] else WAITING).which}
+    kept = left.get("selection", usual)
+    ids = (as_found and kept.get("found")) or kept.get("ids")
+    return Selection(kept["which"], None if ids is None else tuple(ids))
 
 
 def write(

@@ -16,6 +16,7 @@ from dask_validator.rules.families import corrected, doubts_about_tests
 from dask_validator.rules.of_all import COLUMNS, NOTHING, OfAll
 from dask_validator.run.order import Order
 from dask_validator.store.families import read_tests
+from dask_validator.store.selection import CANONICAL
 from dask_validator.work.compute import Computer
 from dask_validator.work.stopwatch import Stopwatch
 
@@ -33,10 +34,10 @@ def in_worlds(
 
     None where nothing can be calibrated: then gates fail closed.
     """
-    from dask_validator.run.all_strategies import CANONICAL, Calibrating, CalibrationOrder
+    from dask_validator.run.all_strategies import Calibrating, CalibrationOrder
     from dask_validator.run.calibrate import calibrated  # which plain runs need not load
 
-    database = replace(order.database, waiting=CANONICAL)
+    database = replace(order.database, selection=CANONICAL)
     of_all = CalibrationOrder(database, order.instrument, [order.config], order.costs, survey=survey)
     computer = Computer(executor, _beside(listener), Stopwatch(), f"{run_id}-all")
     try:

@@ -11,15 +11,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dask_validator.store.database import Database
+    from dask_validator.store.selection import Selection
 
 
 class Order(NamedTuple):
-    """One instrument's waiting strategies, validated by these rules."""
+    """Strategies of one instrument, validated by these rules."""
 
     database: Database
     instrument: str
     config: RunConfig
     costs: Costs
-    resume: bool = False  # FAILED strategies are waiting too
+    resume: bool = False  # what has failed in an earlier run is computed again
     commit_wait_s: float = 10.0  # for somebody else's lock
     blocks: Path | None = None  # the journal of null worlds; None: nothing is kept
+
+    @property
+    def selection(self) -> Selection:
+        """Which strategies."""
+        return self.database.selection

@@ -39,9 +39,9 @@ class Outcome:
     order
         What the run was asked to do.
     waiting
-        How many strategies were waiting; None for a run of the past.
+        How many strategies there were to validate; None for a run of the past.
     last_run
-        The run before this one; known only when nothing was waiting.
+        The run before this one; known only when there were none.
     cores
         That the workers had between them; None where they are this machine's, and nobody has counted.
     calibration
@@ -69,7 +69,14 @@ class Outcome:
     def kept(self) -> dict[str, Any]:
         """What is recorded of the run beside the summary."""
         costs = {} if self.order is None else {"costs": self.order.costs._asdict()}
-        return {**self.measured, **costs, "waives": self.verdicts.terms.waives, "unit": self.verdicts.terms.unit}
+        selection = {} if self.order is None else {"selection": self.order.selection.said}
+        return {
+            **self.measured,
+            **costs,
+            **selection,
+            "waives": self.verdicts.terms.waives,
+            "unit": self.verdicts.terms.unit,
+        }
 
     @property
     def measured(self) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Files(NamedTuple):
     wf_output: Path | None = None  # None: the command has no JSONL
     report: Path | None = None
     instruments: Path | None = None
+    ids: Path | None = None
     report_flag: str = "--report"
 
     @property
@@ -59,9 +60,10 @@ def check(files: Files, *, appends: bool = False) -> None:
 
 def check_flags(flags: Mapping[str, Any], database: Path, instrument: str) -> None:
     """The same for the outputs that the flags of a command name. Raises InputError."""
-    journal, wf_output, report, instruments = map(flags.get, ("journal", "wf_output", "report", "instruments"))
+    names = ("journal", "wf_output", "report", "instruments", "ids")
+    journal, wf_output, report, instruments, ids = map(flags.get, names)
     appends = not (flags.get("dry_run") or flags.get("no_walkforward"))
-    check(Files(database, instrument, journal, wf_output, report, instruments), appends=appends)
+    check(Files(database, instrument, journal, wf_output, report, instruments, ids), appends=appends)
 
 
 def _check_apart(flag: str, files: Files) -> None:
@@ -69,8 +71,8 @@ def _check_apart(flag: str, files: Files) -> None:
     others = {f"the {'journal' if other == '--journal' else other}": of for other, of in files.written.items()}
     others.pop("the journal" if flag == "--journal" else f"the {flag}")
     others |= {"the database": files.database, "the log of the database": Path(log_of(files.database))}
-    if files.instruments is not None:
-        others["the --instruments"] = files.instruments
+    read = {"the --instruments": files.instruments, "the --ids": files.ids}
+    others |= {kind: path for kind, path in read.items() if path is not None}
     for kind, other in others.items():
         if _is_same(path, other):
             raise InputError(f"{flag} got {path}, which is {kind}; {OWN}")

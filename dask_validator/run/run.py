@@ -1,4 +1,4 @@
-"""One run, from the waiting rows to the commit: read, screen, ask, judge, write."""
+"""One run, from the rows to validate to the commit: read, screen, ask, judge, write."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dask_validator.rules.of_all import OfAll
 from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.run import totals
-from dask_validator.run.commit import settings, write
+from dask_validator.run.commit import selection_left, settings, write
 from dask_validator.run.ending import ending_told
 from dask_validator.run.of_all import facts_of_phase_7, in_worlds, of_family
 from dask_validator.run.order import Order
@@ -66,7 +66,7 @@ def run_validation(
     only_commits: bool = False,
     worlds_on: Executor | None = None,
 ) -> Outcome:
-    """Validate the waiting strategies of one instrument and, unless it is a dry run, write the verdicts.
+    """Validate strategies of one instrument and, unless it is a dry run, write the verdicts.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class _Look(NamedTuple):
 
 def _validated(run: _Run) -> Outcome:
     """Look and judge, again when others were faster at the commit."""
-    left_by_others = _expected(run)
+    goes_on, left_by_others = _goes_on(run), _expected(run)
     for attempt in range(ATTEMPTS):
         outcome, seen = _decided(run, first=attempt == 0)
         left_by_others -= set(outcome.verdicts.ids)
@@ -146,16 +146,22 @@ def _validated(run: _Run) -> Outcome:
             run.say(f"{change}; looking again")
             left_by_others |= set(outcome.verdicts.ids)
             run.journal.reread()
-    if not outcome.waiting:  # a journal of strategies that no longer wait is of no use to anybody
+    if goes_on and not outcome.waiting:  # a journal of strategies that no longer wait is of no use to anybody
         run.journal.forget()
     return outcome
 
 
+def _goes_on(run: _Run) -> bool:
+    """Whether all that the run before was to validate is validated now, as far as the journal has any of it."""
+    left = run.journal.recovered.settings
+    return run.only_commits or not left or run.order.selection.covers(selection_left(left))
+
+
 def _expected(run: _Run) -> set[str]:
-    """Strategies that must be waiting still, unless somebody else has seen to them since they were computed."""
-    left = run.journal.recovered
-    retried = left.settings.get("resume", False) and not run.order.resume  # FAILED ones do not wait now
-    return set() if retried else set(left.answers)
+    """Strategies that must be there still, unless somebody else has seen to them since they were computed, or named."""
+    if run.order.selection.ids is not None:
+        return set(run.order.selection.ids)
+    return set(run.journal.recovered.answers) if _goes_on(run) else set()
 
 
 def _decided(run: _Run, *, first: bool) -> tuple[Outcome, Seen]:
@@ -240,7 +246,12 @@ def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> 
     """What is still to be computed, and how."""
     order, journal, source = run.order, run.journal, run.order.database.source
     dependencies = inputs_of(order.config, look.survey.fingerprints, source.name, order.costs)
-    run.say(journal.begin(dependencies, settings(order), run.id, must_hold=run.only_commits))
+    if not _goes_on(run):
+        run.say(
+            totals.given_up(journal.path, selection_left(journal.recovered.settings), order.selection), warning=True
+        )
+    asked = journal.recovered.settings if run.only_commits else settings(order, look.candidates.ids)
+    run.say(journal.begin(dependencies, asked, run.id, must_hold=run.only_commits))
     with run.watch.stage("grouping"):
         # What fails in this run has failed.
         retries_failed = order.resume and first and not run.only_commits
@@ -317,7 +328,7 @@ def _of_worlds(calibration: Calibration | None) -> dict[str, Any]:
 def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> list[str]:
     return [
         *unset_defaults(look.facts.catalogue.unset_defaults() if look.facts.waiting else {}),
-        *totals.unknown_filters(look.candidates),
+        *totals.unknown_filters(look.candidates, run.order.selection.strategies),
         *totals.looks_at_holdout(run.order.config),
         *totals.without_effect(run.order.config),
         *totals.still_active(verdicts, look.facts.active_setups),

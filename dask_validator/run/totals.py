@@ -16,6 +16,7 @@ from dask_validator.rules.counting import CODE
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.gates import HELD, OF_WINDOWS, POSITION
 from dask_validator.rules.verdicts import Verdicts
+from dask_validator.store.selection import Selection
 from dask_validator.wording.harmless import plain
 from dask_validator.wording.sentences import listed
 
@@ -90,8 +91,8 @@ def count_retired(verdicts: Verdicts, unretired_setups: Set[str]) -> int:
     return sum(verdicts.ids[i] in unretired_setups for status in RETIRING for i in verdicts.of(status))
 
 
-def unknown_filters(candidates: Candidates) -> list[str]:
-    """A sentence that names every filter that is not known, with the number of waiting strategies that use it."""
+def unknown_filters(candidates: Candidates, strategies: str) -> list[str]:
+    """A sentence that names every filter that is not known, with the number of strategies that use it."""
     counts, known = dict(sorted(candidates.unknown.items())), candidates.vocabulary
     if known.unknown == "fail" or not counts:  # each is FAILED and says so itself
         return []
@@ -101,7 +102,7 @@ def unknown_filters(candidates: Candidates) -> list[str]:
     else:
         instead = "--unknown-filters fail fails them" if known.by_params else _STRICTLY
         taken = f"every day ({instead})"
-    return [f"{sum(counts.values()):,} waiting strategies use unknown filters, which are taken as {taken}: {named}"]
+    return [f"{sum(counts.values()):,} {strategies} use unknown filters, which are taken as {taken}: {named}"]
 
 
 def looks_at_holdout(config: RunConfig) -> list[str]:
@@ -142,6 +143,11 @@ def left_waiting(unanswered: int) -> list[str]:
 def not_kept(reason: str | None) -> list[str]:
     """A sentence about a journal that cannot be written."""
     return [f"{reason}: if this run is interrupted, nothing can be taken over"] if reason else []
+
+
+def given_up(journal: Path | None, left: Selection, now: Selection) -> str:
+    """A sentence about a run whose end this one does not bring."""
+    return f"{journal} was of a run of other strategies ({left.said}), which this run ({now.said}) gives up"
 
 
 def taken_over(reused: int, changed: int, journal: Path | None) -> str | None:

@@ -17,7 +17,8 @@ from dask_validator.store.findings import findings
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
-from dask_validator.store.reader import WAITING, refuse_absent, refuse_nameless, refuse_repeated_features
+from dask_validator.store.reader import count_selected, refuse_absent, refuse_nameless, refuse_repeated_features
+from dask_validator.store.selection import WAITING, Selection, refuse_foreign
 from dask_validator.store.trade_tables import LOG_KEY
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Checkup(NamedTuple):
     path: Path
     instrument: str
     statuses: list[tuple[str, int]]
-    waiting: int
+    selection: Selection
+    waiting: int  # of the selection
     outcome_keys: int
     findings: list[str]  # about sessions, filters and stops
     columns_to_add: list[str]
@@ -38,8 +40,10 @@ class Checkup(NamedTuple):
     doubts: list[str]  # about its locks
 
 
-def examine(path: Path, instrument: str, source: Source, config: RunConfig, costs: Costs) -> Checkup:
-    """Look, read-only.
+def examine(
+    path: Path, instrument: str, source: Source, config: RunConfig, costs: Costs, selection: Selection = WAITING
+) -> Checkup:
+    """Look, read-only, at what a run of this selection would meet.
 
     Raises
     ------
@@ -48,38 +52,49 @@ def examine(path: Path, instrument: str, source: Source, config: RunConfig, cost
     """
     check_is_file(path)
     refuse_if_held(path, to_write=False)
-    found = read(path, lambda connection: _examined(connection, path, instrument, source, config, costs))
+    looking = _Looking(path, instrument, source, config, costs, selection)
+    found = read(path, lambda connection: _examined(connection, looking))
     return found._replace(held_by=_holder(path), doubts=doubts(path))  # closed, or we would hold it ourselves
 
 
-def _examined(
-    connection: duckdb.DuckDBPyConnection, path: Path, instrument: str, source: Source, config: RunConfig, costs: Costs
-) -> Checkup:
+class _Looking(NamedTuple):
+    path: Path
+    instrument: str
+    source: Source
+    config: RunConfig
+    costs: Costs
+    selection: Selection
+
+
+def _examined(connection: duckdb.DuckDBPyConnection, asked: _Looking) -> Checkup:
+    path, instrument, source, config, costs, selection = asked
     refuse_truncated(connection, path)
     refuse_macros(connection)
     catalogue = read_catalogue(connection, source.tables, config.promotion)
     refuse_absent(connection, path, instrument)
-    refuse_obstacles(connection, catalogue, Waiting(instrument, WAITING))
+    refuse_foreign(connection, path, instrument, selection)
+    refuse_obstacles(connection, catalogue, Waiting(instrument, selection))
     refuse_repeated_features(connection, catalogue, instrument)
-    refuse_nameless(connection, instrument)
-    of_instrument = f"FROM experimental_strategies WHERE instrument = $1 AND {WAITING}"
+    refuse_nameless(connection, instrument, selection)
     statuses = connection.execute(
-        f"SELECT CASE WHEN {WAITING} THEN 'waiting' ELSE validation_status END AS status, count(*) "
+        "SELECT coalesce(nullif(validation_status, ''), 'waiting') AS status, count(*) "
         "FROM experimental_strategies WHERE instrument = ? GROUP BY status ORDER BY status",
         [instrument],
     ).fetchall()
     keys = connection.execute(
-        f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(PLAN)}, {LOG_KEY} {of_instrument})",
-        [instrument],
+        f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(PLAN)}, {LOG_KEY} FROM experimental_strategies "
+        f"WHERE {selection.condition})",
+        selection.parameters(instrument),
     ).fetchone()
     reading = Reading(vocabulary_of(config, catalogue), catalogue, costs, config.seasons)
     return Checkup(
         path,
         instrument,
         statuses,
-        dict(statuses).get("waiting", 0),
+        selection,
+        count_selected(connection, instrument, selection),
         keys[0] if keys else 0,
-        findings(connection, instrument, config, reading),
+        findings(connection, instrument, selection, config, reading),
         [f"{table}.{name}" for table in OPTIONAL for name in catalogue.lacking(table)],
         held_by=None,
         doubts=[],

@@ -25,8 +25,6 @@ from dask_validator.store.gated import read_ungated
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
 from dask_validator.store.past_runs import PastRun, read_past_run
 from dask_validator.store.reader import (
-    OR_FAILED,
-    WAITING,
     Facts,
     Stored,
     Survey,
@@ -37,6 +35,7 @@ from dask_validator.store.reader import (
     survey,
 )
 from dask_validator.store.ruled import NOTHING_ASKED
+from dask_validator.store.selection import WAITING, Selection, refuse_foreign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,7 +57,7 @@ class Database:
 
     path: Path
     source: Source  # of the outcomes
-    waiting: str = WAITING  # the condition of the strategies to validate, in SQL
+    selection: Selection = WAITING  # the strategies to validate
     promotion: Promotion = NOTHING_ASKED  # what the rules ask of its tables
 
     @classmethod
@@ -69,7 +68,7 @@ class Database:
         *,
         to_write: bool,
         instrument: str | None = None,
-        retry_failed: bool = False,
+        selection: Selection = WAITING,
         promotion: Promotion = NOTHING_ASKED,
         wait_s: float = 0.0,
         say: Callable[[str], None] = lambda text: None,
@@ -87,15 +86,14 @@ class Database:
         lock.wait_until_free(path, wait_s, say, passing, to_write=to_write)
         if to_write:
             _refuse_unwritable(path)
-        waiting = OR_FAILED if retry_failed else WAITING
-        database = cls(Path(path).absolute(), source, waiting, promotion)
+        database = cls(Path(path).absolute(), source, selection, promotion)
         look = partial(_look, database=database, path=path, instrument=instrument, to_write=to_write)
         connection.read(path, look)
         return database
 
     def read_facts(self, instrument: str) -> Facts:
-        """What a run needs to know beside the waiting strategies."""
-        facts = read_facts(self.path, instrument, self.waiting, self.promotion)
+        """What a run needs to know beside the strategies to validate."""
+        facts = read_facts(self.path, instrument, self.selection, self.promotion)
         return facts._replace(replays_stops=connection.read(self.path, self.source.replays))
 
     def read_family(self, instrument: str, catalogue: Catalogue, config: RunConfig) -> Family:
@@ -109,8 +107,8 @@ class Database:
         return connection.read(self.path, lambda opened: read_ungated(opened, catalogue, instrument, only))
 
     def read_waiting(self, instrument: str, catalogue: Catalogue) -> Generator[Strategy]:
-        """Waiting strategies in no order; the database stays open until the last one was taken."""
-        return read_waiting(self.path, instrument, self.waiting, catalogue)
+        """The strategies to validate, in no order; the database stays open until the last one was taken."""
+        return read_waiting(self.path, instrument, self.selection, catalogue)
 
     def read_strategy(self, strategy_id: str) -> Stored:
         """One row, waiting or not."""
@@ -180,8 +178,9 @@ def _look(
     catalogue = read_catalogue(opened, database.source.tables, database.promotion)
     if instrument is not None:
         refuse_absent(opened, path, instrument)
+        refuse_foreign(opened, path, instrument, database.selection)
         if to_write:
-            refuse_obstacles(opened, catalogue, Waiting(instrument, database.waiting))
+            refuse_obstacles(opened, catalogue, Waiting(instrument, database.selection))
 
 
 def _refuse_unwritable(path: str | Path) -> None:

@@ -10,12 +10,17 @@ from dask_validator.config import GatesOnly
 from dask_validator.errors import InputError
 from dask_validator.store.contract import Catalogue
 from dask_validator.store.kinds import quoted
+from dask_validator.store.selection import EVERY, Selection
 
 TABLE, MADE = "experimental_strategies", "created_at"
 
 
 def read_ungated(
-    connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str, only: GatesOnly, which: str = "TRUE"
+    connection: duckdb.DuckDBPyConnection,
+    catalogue: Catalogue,
+    instrument: str,
+    only: GatesOnly,
+    which: Selection = EVERY,
 ) -> frozenset[str]:
     """The strategies of the instrument that the gates are not for: no value in the column, too old, or of no date.
 
@@ -30,8 +35,8 @@ def read_ungated(
     kind = "TIMESTAMPTZ" if "ZONE" in catalogue.tables[TABLE][MADE].kind else "TIMESTAMP"
     after = only.created_after.astimezone(UTC).replace(tzinfo=None if kind == "TIMESTAMP" else UTC)
     found = connection.execute(
-        f"SELECT strategy_id FROM {TABLE} WHERE instrument = ? AND strategy_id IS NOT NULL AND {which} "
-        f"AND ({quoted(only.not_null)} IS NOT NULL AND {MADE}::{kind} > ?::{kind}) IS NOT TRUE",
-        [instrument, after.isoformat()],
+        f"SELECT strategy_id FROM {TABLE} WHERE {which.condition} AND strategy_id IS NOT NULL "
+        f"AND ({quoted(only.not_null)} IS NOT NULL AND {MADE}::{kind} > $after::{kind}) IS NOT TRUE",
+        which.parameters(instrument) | {"after": after.isoformat()},
     )
     return frozenset(strategy_id for (strategy_id,) in found.fetchall())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -16,6 +16,7 @@ from dask_validator.rules.seasons import SEASON_VERDICTS
 from dask_validator.store.contract import KEPT_ON_CONFLICT, Catalogue, Constraint, constraints
 from dask_validator.store.kinds import quoted
 from dask_validator.store.ruled import ruled_texts
+from dask_validator.store.selection import Selection
 
 MOST_NAMED = 3
 # All that we write to columns of text that is neither free nor copied.
@@ -39,12 +40,17 @@ class Waiting(NamedTuple):
     """Which strategies a run would update."""
 
     instrument: str
-    condition: str  # in SQL
+    selection: Selection
 
     @property
     def ids(self) -> str:
-        """A query of their strategy_ids, with the instrument as its parameter."""
-        return f"SELECT strategy_id FROM experimental_strategies WHERE instrument = ? AND {self.condition}"
+        """A query of their strategy_ids, with these parameters."""
+        return f"SELECT strategy_id FROM experimental_strategies WHERE {self.selection.condition}"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Values of the query, by name."""
+        return self.selection.parameters(self.instrument)
 
 
 def refuse_obstacles(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, waiting: Waiting) -> None:
@@ -120,7 +126,7 @@ def _unknown_copies(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue,
             f"SELECT DISTINCT {source}::VARCHAR FROM experimental_strategies WHERE strategy_id IN ({waiting.ids}) "
             f"AND {source} IS NOT NULL AND TRY_CAST({source}::VARCHAR AS {kind}) IS NULL "
             f"ORDER BY ALL LIMIT {MOST_NAMED}",
-            [waiting.instrument],
+            waiting.parameters,
         ).fetchall()
         if lacking:
             yield f"validated_setups.{name} is an ENUM and lacks {', '.join(value for (value,) in lacking)}"
@@ -138,7 +144,7 @@ def _pinned(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, table: 
         f"{kind} ({', '.join(names)})" for kind, _, names, _ in found if kind in _INDEXED and updated & set(names)
     ]
     if indexes and (tables := _referring(connection, table, waiting)):
-        yield f"{table} has {' and '.join(indexes)}, and {', '.join(tables)} refers to waiting strategies"
+        yield f"{table} has {' and '.join(indexes)}, and {', '.join(tables)} refers to {waiting.selection.strategies}"
 
 
 def _touched(catalogue: Catalogue, table: str, found: Iterable[Constraint]) -> set[str]:
@@ -180,6 +186,6 @@ def _referring(connection: duckdb.DuckDBPyConnection, table: str, waiting: Waiti
             f"ON ({', '.join(f't.{quoted(column)}' for column in referenced)}) "
             f"= ({', '.join(f'c.{quoted(column)}' for column in columns)}) "
             f"WHERE t.strategy_id IN ({waiting.ids}) LIMIT 1",
-            [waiting.instrument],
+            waiting.parameters,
         ).fetchone()
     ]

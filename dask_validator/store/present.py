@@ -29,7 +29,6 @@ PARAMETERS = {
     **dict.fromkeys(("symbol", "side"), "VARCHAR"),  # of imported trades, which have no more of these than instrument
 }
 _COLUMN = {"session": "orb_label", "filter": "filter_type"}
-REJECTED = "validation_status = 'REJECTED'"
 
 
 class Present(NamedTuple):

@@ -21,6 +21,7 @@ from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, r
 from dask_validator.store.kinds import quoted
 from dask_validator.store.past_runs import LastRun, last_run
 from dask_validator.store.ruled import NOTHING_ASKED
+from dask_validator.store.selection import EVERY, WAITING, Selection
 from dask_validator.store.trade_tables import LOGS, ONLY_LOGS
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ DOUBLES = {
     "avg_risk_points",
     "sharpe_ann",
 }
-WAITING = "(validation_status IS NULL OR validation_status = '')"
-OR_FAILED = f"({WAITING} OR validation_status = 'FAILED')"
 BATCH = 100  # rows, each of which may have a megabyte
 COLUMNS, TEXT = 5_000, 1 << 24  # strategies that are looked at together, and characters of them
 MOST_NAMED = 20
@@ -51,7 +50,7 @@ UNAVAILABLE = "its trades are not in the database: import them again"
 
 
 class Facts(NamedTuple):
-    """What a run needs to know of an instrument beside its waiting strategies."""
+    """What a run needs to know of an instrument beside the strategies to validate."""
 
     waiting: int
     atr_by_year: Mapping[int, float]  # mean atr_20 in points
@@ -79,23 +78,23 @@ class Survey(NamedTuple):
 
 
 def read_facts(
-    path: str | Path, instrument: str, waiting: str = WAITING, promotion: Promotion = NOTHING_ASKED
+    path: str | Path, instrument: str, selection: Selection = WAITING, promotion: Promotion = NOTHING_ASKED
 ) -> Facts:
-    """Read what is small; `waiting` is the condition of the strategies to validate.
+    """Read what is small; the selection says which strategies wait to be validated.
 
     Raises
     ------
     InputError
         The database cannot be read or does not keep docs/data-contract.md.
     """
-    return read(path, lambda connection: _facts(connection, instrument, waiting, promotion))
+    return read(path, lambda connection: _facts(connection, instrument, selection, promotion))
 
 
-def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str, promotion: Promotion) -> Facts:
+def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, selection: Selection, promotion: Promotion) -> Facts:
     catalogue = read_catalogue(connection, promotion=promotion)
     refuse_repeated_features(connection, catalogue, instrument)
-    refuse_nameless(connection, instrument, waiting)
-    count = _count_waiting(connection, instrument, waiting)
+    refuse_nameless(connection, instrument, selection)
+    count = count_selected(connection, instrument, selection)
     p_values, expectancies = _tested(connection, instrument)
     return Facts(
         count,
@@ -112,19 +111,20 @@ def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str,
 
 
 def read_waiting(
-    path: str | Path, instrument: str, waiting: str = WAITING, catalogue: Catalogue | None = None
+    path: str | Path, instrument: str, selection: Selection = WAITING, catalogue: Catalogue | None = None
 ) -> Generator[Strategy]:
-    """Yield the waiting strategies in no order; the connection is open until the last one was taken.
+    """Yield the strategies to validate, in no order; the connection is open until the last one was taken.
 
     In no order, because sorting would hold a million rows at once.
     """
     with reading(path) as connection:
-        for rows in _fetched(connection, path, *_waiting(instrument, waiting, catalogue or read_catalogue(connection))):
+        query = _rows(selection, catalogue or read_catalogue(connection))
+        for rows in _fetched(connection, path, query, selection.parameters(instrument)):
             yield from map(Strategy._make, rows)
 
 
 def _fetched(
-    connection: duckdb.DuckDBPyConnection, path: str | Path, query: str, parameters: list[str]
+    connection: duckdb.DuckDBPyConnection, path: str | Path, query: str, parameters: dict[str, Any]
 ) -> Iterator[list[tuple[Any, ...]]]:
     """Rows of a query; begun again with more memory, after those that were taken, where they are too long."""
     taken, has_room = 0, False
@@ -192,9 +192,9 @@ def _stored(connection: duckdb.DuckDBPyConnection, path: str | Path, strategy_id
         hint = f"; the nearest are {', '.join(name for (name,) in alike)}" if alike else ""
         raise InputError(f"got the strategy {strategy_id!r}, which {path} does not have{hint}")
     catalogue = read_catalogue(connection, promotion=promotion)
-    query, parameters = _waiting(found[0], "strategy_id = ?", catalogue)
-    row = connection.execute(query, [*parameters, strategy_id]).fetchone()
     instrument, status, note = found
+    this = EVERY._replace(ids=(strategy_id,))
+    row = connection.execute(_rows(this, catalogue), this.parameters(instrument)).fetchone()
     canonical_id = _canonical_id(connection, catalogue, strategy_id)
     return Stored(Strategy._make(row or ()), instrument, status, note, canonical_id)
 
@@ -255,24 +255,25 @@ def refuse_absent(connection: duckdb.DuckDBPyConnection, path: str | Path, instr
     raise InputError(f"{path} has no strategies of {instrument}; {has}")
 
 
-def refuse_nameless(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str = WAITING) -> None:
-    """Raise InputError for waiting strategies without a strategy_id, which a UNIQUE column admits."""
-    count = _count_waiting(connection, instrument, f"strategy_id IS NULL AND {waiting}")
+def refuse_nameless(connection: duckdb.DuckDBPyConnection, instrument: str, selection: Selection = WAITING) -> None:
+    """Raise InputError for strategies to validate without a strategy_id, which a UNIQUE column admits."""
+    count = count_selected(connection, instrument, selection.where("strategy_id IS NULL"))
     if count:
+        kind = selection.strategies.removesuffix("strategies")
         raise InputError(
-            f"experimental_strategies has {count} waiting row(s) of {instrument} without a strategy_id; "
+            f"experimental_strategies has {count} {kind}row(s) of {instrument} without a strategy_id; "
             "delete them, or give each one"
         )
 
 
-def _count_waiting(connection: duckdb.DuckDBPyConnection, instrument: str, waiting: str) -> int:
-    [(count,)] = connection.execute(
-        f"SELECT count(*) FROM experimental_strategies WHERE instrument = ? AND {waiting}", [instrument]
-    ).fetchall()
+def count_selected(connection: duckdb.DuckDBPyConnection, instrument: str, selection: Selection) -> int:
+    """How many there are."""
+    query = f"SELECT count(*) FROM experimental_strategies WHERE {selection.condition}"
+    [(count,)] = connection.execute(query, selection.parameters(instrument)).fetchall()
     return int(count)
 
 
-def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, list[str]]:
+def _rows(selection: Selection, catalogue: Catalogue) -> str:
     lacking = catalogue.lacking("experimental_strategies")
     missing = ", ".join(f"CASE WHEN {name} IS NULL THEN '{name}' END" for name in catalogue.needed_to_promote())
     columns = {name: f"{name}::DOUBLE" if name in DOUBLES else name for name in Strategy._fields}
@@ -288,8 +289,7 @@ def _waiting(instrument: str, waiting: str, catalogue: Catalogue) -> tuple[str, 
         table += f" LEFT JOIN (SELECT strategy_id, unit AS log_unit, {_OF_LOGS} FROM {LOGS}) l USING (strategy_id)"
         columns |= {name: f"l.{name}" for name in ("mean_result", "mean_cost", "log_remark")}
         columns["log_refused"] = f"CASE WHEN l.log_unit IS NULL THEN {columns['log_refused']} ELSE l.log_refused END"
-    query = f"SELECT {', '.join(columns.values())} FROM {table} WHERE instrument = ? AND {waiting}"
-    return query, [instrument]
+    return f"SELECT {', '.join(columns.values())} FROM {table} WHERE {selection.condition}"
 
 
 def _where_there(catalogue: Catalogue) -> dict[str, str]:

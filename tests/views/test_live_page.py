@@ -341,7 +341,7 @@ def test_screening_can_be_watched(browser: Chrome, small: Path, tmp_path: Path) 
         page = Page(browser, running.link)
         said = running.stderr
         assert page.word("state") == "screening"
-        assert "screening the waiting strategies" in page.text()
+        assert "screening the strategies" in page.text()
         (running.folder / "go").touch()
         page.wait_for(lambda page: page.word("state") == "done · dry run")
         page.wait_for(lambda page: page.word("time").startswith("took "))

@@ -126,7 +126,7 @@ def test_nothing_waiting_is_one_line(called: Command, tmp_path: Path) -> None:
     assert again.stderr == ""
     [line] = again.stdout.splitlines()
     assert line.startswith(f"Nothing was waiting: the last run was {run_id} on ")
-    assert line.endswith("to validate strategies again, set their validation_status to NULL")
+    assert line.endswith("--strategies all validates them again")
 
 
 def test_nothing_waiting_and_no_run_of_ours(called: Command, tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def bar(view: View) -> str:
     elapsed = duration(columns.elapsed_s(view))
     took = f"took {elapsed}" if message["ended"] else f"{ends}{elapsed} since the start"
     answered = (
-        "screening the waiting strategies: which of them need their outcomes is not known yet"
+        "screening the strategies: which of them need their outcomes is not known yet"
         if message["state"] == State.SCREENING
         else f"<b data-key='done'>{done}</b> of <b data-key='to_compute'>{total}</b> strategies "
         f"that need their outcomes ({percent} %){taken_over}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dask_validator.events import Failures
 from dask_validator.run.forecast import USUAL_START_UP_S
 from dask_validator.run.outcome import Outcome
+from dask_validator.store.selection import WAITING, WAITING_OR_FAILED
 from dask_validator.views.funnel import funnel
 from dask_validator.wording import sentences
 from dask_validator.wording.harmless import plain
@@ -59,12 +60,15 @@ def ending(result: Outcome) -> str:
 def nothing_waiting(result: Outcome) -> str:
     """Instead of a verdict, in one line: who has judged the strategies, and how to have them judged again."""
     instrument, last = result.summary["instrument"], result.last_run
+    selection = result.order.selection if result.order else WAITING
+    if selection not in (WAITING, WAITING_OR_FAILED):
+        return f"Nothing to validate: {instrument} in {result.summary['db']} has no {selection.strategies}"
     by = (
         f"the last run was {last.run_id} on {last.finished_at:%Y-%m-%d %H:%M} UTC"
         if last
         else "no run of ours is recorded"
     )
-    again = "to validate strategies again, set their validation_status to NULL"
+    again = "--strategies all validates them again"
     return f"Nothing was waiting: {by} ({instrument} in {result.summary['db']}); {again}"
 
 
@@ -173,6 +177,6 @@ def checkup(found: Checkup) -> str:
     lines.append(
         f"A run would validate {found.waiting:,} strategies with {found.outcome_keys:,} outcome keys"
         if found.waiting
-        else "A run would do nothing: no strategy is waiting"
+        else f"A run would do nothing: there are no {found.selection.strategies}"
     )
     return "\n".join(map(plain, lines))

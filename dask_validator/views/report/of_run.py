@@ -25,8 +25,9 @@ from dask_validator.run.forecast import replay
 from dask_validator.run.instruments import costs_of, kept_costs
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
-from dask_validator.store.present import REJECTED, Present, SeasonCount, count_seasons, count_statuses, read_present
-from dask_validator.store.reader import WAITING, all_imported, batches, read_facts, read_waiting
+from dask_validator.store.present import Present, SeasonCount, count_seasons, count_statuses, read_present
+from dask_validator.store.reader import all_imported, batches, read_facts, read_waiting
+from dask_validator.store.selection import REJECTED, WAITING
 from dask_validator.views.report import tables
 from dask_validator.views.report.misses import Miss, evidence_misses, screening_misses
 from dask_validator.views.report.page import View, render, write
@@ -102,7 +103,7 @@ def _from_memory(result: Outcome, config: RunConfig) -> PastRun:
 class _Tables:
     """The users' tables as they are now, beside a committed run."""
 
-    condition = REJECTED  # of the strategies that the run has rejected
+    selection = REJECTED  # of the strategies that the run has rejected
 
     def __init__(self, path: Path, run: PastRun) -> None:
         self._path = path
@@ -110,7 +111,7 @@ class _Tables:
 
     def correction(self) -> tuple[Correction, Mapping[int, float]]:
         """Of all p-values, and mean ATR by year."""
-        facts = read_facts(self._path, self._run.instrument, self.condition)
+        facts = read_facts(self._path, self._run.instrument, self.selection)
         return facts.correction, facts.atr_by_year
 
     def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[Miss]]:
@@ -118,7 +119,7 @@ class _Tables:
         instrument = self._run.instrument
         imported = partial(all_imported, self._path, instrument)
         costs = kept_costs(self._run.summary) or costs_of(instrument, config.instruments, config.costs, imported)
-        may_miss = f"{self.condition} AND expectancy_r > 0"  # of the others, which are most, no flag helps any
+        may_miss = self.selection.where("expectancy_r > 0")  # of the others, which are most, no flag helps any
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
         return screening_misses(batches(rejected), config, Market(costs, atr_by_year, self._run.summary.get("unit", R)))
 
@@ -150,11 +151,12 @@ class _Tables:
 class _TablesBeforeCommit(_Tables):
     """The same where the verdicts are in memory only."""
 
-    condition = f"{WAITING} AND is_canonical IS NOT FALSE"
-
     def __init__(self, path: Path, run: PastRun, result: Outcome) -> None:
         super().__init__(path, run)
         self._verdicts = result.verdicts
+        self.selection = (result.order.database.selection if result.order else WAITING).where(
+            "is_canonical IS NOT FALSE"
+        )
 
     def records(self) -> Iterator[dict[str, Any]]:
         """One object per strategy that reached walk-forward."""

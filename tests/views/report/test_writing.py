@@ -24,8 +24,8 @@ from dask_validator.rules.screening import Market
 from dask_validator.run.instruments import costs_of
 from dask_validator.store import writer
 from dask_validator.store.past_runs import PastRun, read_past_run
-from dask_validator.store.present import REJECTED
 from dask_validator.store.reader import read_facts, read_waiting
+from dask_validator.store.selection import REJECTED
 from dask_validator.system.interrupts import ENDING
 from dask_validator.views.report import tables
 from dask_validator.views.report.misses import screening_misses
@@ -356,7 +356,7 @@ def test_a_run_that_had_nothing_to_do_leaves_the_last_report(called: Command, tm
     again = called(*words, "-q")
 
     assert again.code == 0
-    assert "nothing was waiting, no report written" in again.stderr
+    assert "nothing was validated, no report written" in again.stderr
     assert (tmp_path / "run.html").read_bytes() == before
 
 

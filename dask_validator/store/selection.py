@@ -1,0 +1,133 @@
+"""Which strategies of an instrument a run validates: those of a status, or those that are named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dask_validator.errors import InputError
+from dask_validator.model import Status
+from dask_validator.wording.harmless import plain
+from dask_validator.wording.sentences import listed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import duckdb
+
+MOST_NAMED = 5
+CHOICES = ("waiting", "passed", "rejected", "failed", "all")  # what a user may ask for
+_WAITING = "(validation_status IS NULL OR validation_status = '')"
+_CONDITIONS = {
+    "waiting": _WAITING,
+    "passed": f"validation_status = '{Status.PASSED}'",
+    "rejected": f"validation_status = '{Status.REJECTED}'",
+    "failed": f"validation_status = '{Status.FAILED}'",
+    "all": "TRUE",
+    "waiting or failed": f"({_WAITING} OR validation_status = '{Status.FAILED}')",
+    "canonical": "is_canonical",  # as for the false discovery rate
+}
+
+
+class Selection(NamedTuple):
+    """Rows of `experimental_strategies`, whatever their instrument.
+
+    Attributes
+    ----------
+    which
+        One of CHOICES, or what a run needs beside them.
+    ids
+        Only these of them; None: all.
+    also
+        What has to hold besides, in SQL.
+    """
+
+    which: str = "waiting"
+    ids: tuple[str, ...] | None = None
+    also: str = ""
+
+    @classmethod
+    def of(cls, strategies: str | Iterable[str]) -> Selection:
+        """By one of CHOICES, or by ids. Raises InputError."""
+        if isinstance(strategies, str):
+            if strategies not in CHOICES:
+                raise InputError(f"strategies got {strategies!r}; needed one of {', '.join(CHOICES)}, or a list of ids")
+            return cls(strategies)
+        ids = list(strategies)
+        if not ids or not all(isinstance(each, str) and each for each in ids):
+            raise InputError("strategies got a list that is empty or has more than texts in it; needed strategy_ids")
+        return EVERY._replace(ids=tuple(sorted(set(ids))))
+
+    @property
+    def condition(self) -> str:
+        """SQL that holds of a row of the instrument `$instrument`; `parameters` has the values."""
+        parts = ["instrument = $instrument", _CONDITIONS[self.which], self.also]
+        parts.append("" if self.ids is None else "strategy_id IN (SELECT unnest($ids::VARCHAR[]))")
+        return " AND ".join(filter(None, parts))
+
+    def parameters(self, instrument: str) -> dict[str, Any]:
+        """What the condition asks for, by name."""
+        return {"instrument": instrument} | ({} if self.ids is None else {"ids": list(self.ids)})
+
+    def where(self, also: str) -> Selection:
+        """Those of which that holds too."""
+        return self._replace(also=" AND ".join(filter(None, [self.also, also])))
+
+    @property
+    def retrying(self) -> Selection:
+        """With those that FAILED, where the waiting ones are meant."""
+        return WAITING_OR_FAILED if self == WAITING else self
+
+    def covers(self, other: Selection) -> bool:
+        """Whether a strategy of the other, not touched since, is one of these."""
+        wider = {self.which, "waiting"} if self == WAITING_OR_FAILED else {self.which}
+        return self == EVERY or (self.ids == other.ids and other.which in wider)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this version knows what is meant: a journal may be of another one."""
+        return self.which in _CONDITIONS
+
+    def checked(self) -> Selection:
+        """Itself. Raises InputError for one that this version does not know."""
+        if not self.is_known:
+            raise InputError(f"got strategies that are {self.which!r}; needed one of {', '.join(CHOICES)}")
+        return self
+
+    @property
+    def said(self) -> str:
+        """What the record of a run says of it."""
+        return self.which if self.ids is None else f"{len(self.ids)} ids"
+
+    @property
+    def strategies(self) -> str:
+        """What messages call them."""
+        if self.ids is not None:
+            return "chosen strategies"
+        return "strategies" if self == EVERY else f"{self.which} strategies"
+
+
+WAITING = Selection()
+WAITING_OR_FAILED = Selection("waiting or failed")
+EVERY = Selection("all")
+REJECTED = Selection("rejected")
+CANONICAL = Selection("canonical")
+
+
+def refuse_foreign(
+    connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str, selection: Selection
+) -> None:
+    """Raise InputError for ids that are no strategies of the instrument: most likely a slip."""
+    if selection.ids is None:
+        return
+    rows = connection.execute(
+        "SELECT id, instrument FROM (SELECT unnest($ids::VARCHAR[]) AS id) LEFT JOIN experimental_strategies "
+        "ON strategy_id = id WHERE instrument IS DISTINCT FROM $instrument ORDER BY id",
+        selection.parameters(instrument),
+    ).fetchall()
+    if rows:
+        named = [f"{name!r} ({'not there' if of is None else f'of {of}'})" for name, of in rows]
+        raise InputError(
+            f"got {len(rows):,} ids that are no strategies of {instrument} in {path}: "
+            f"{plain(listed(named, MOST_NAMED))}; leave them out, or give --instrument as they have it"
+        )
