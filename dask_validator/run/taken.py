@@ -17,6 +17,7 @@ from dask_validator.rules.candidates import request_of, unusable_days
 from dask_validator.sources.trade_log import read_told
 from dask_validator.store.connection import read
 from dask_validator.store.filter_days import Reading, vocabulary_of
+from dask_validator.store.selection import Selection
 from dask_validator.system.same_file import identity
 from dask_validator.work.piece import Group, GroupDays, Piece
 from dask_validator.work.walkforward import rules_of
@@ -57,7 +58,7 @@ def taken(order: Order, ids: Iterable[str], walked: Mapping[str, Walked | None])
         facts = order.database.read_facts(order.instrument)
         known = vocabulary_of(order.config, facts.catalogue)
         requests: dict[OutcomeKey, list[Request]] = {}
-        named = replace(order.database, waiting=f"strategy_id IN ({', '.join(map(_quoted, ids))})")
+        named = replace(order.database, selection=Selection("all", tuple(ids)))
         with closing(named.read_waiting(order.instrument, facts.catalogue)) as rows:
             for row in rows:
                 ids.remove(row.strategy_id)
@@ -72,10 +73,6 @@ def taken(order: Order, ids: Iterable[str], walked: Mapping[str, Walked | None])
         for first in range(0, len(groups), AT_ONCE):
             for group, days in piece_of(order, groups[first : first + AT_ONCE], reading).read():
                 yield from ((r.strategy_id, _of_run(order, r, days, walked)) for r in group.requests)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _of_run(order: Order, request: Request, days: GroupDays, walked: Mapping[str, Walked | None]) -> Trades | str:
