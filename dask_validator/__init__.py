@@ -18,6 +18,7 @@ from dask_validator.errors import (
 )
 
 if TYPE_CHECKING:
+    from dask_validator.api.load_run import load_run
     from dask_validator.api.luck import calibrate
     from dask_validator.api.trades import import_trades, validate_trades
     from dask_validator.api.validation import validate
@@ -40,6 +41,7 @@ __all__ = [
     "calibrate",
     "explain",
     "import_trades",
+    "load_run",
     "validate",
     "validate_trades",
 ]
@@ -47,6 +49,7 @@ __all__ = [
 _LATER = {
     "calibrate": "dask_validator.api.luck",
     "import_trades": "dask_validator.api.trades",
+    "load_run": "dask_validator.api.load_run",
     "validate": "dask_validator.api.validation",
     "validate_trades": "dask_validator.api.trades",
     "explain": "dask_validator.explanation.find",

@@ -86,6 +86,8 @@ def converted(kind: str, value: Any) -> Any:
         return Promotion.of(value)
     if kind.startswith("GatesOnly") and isinstance(value, Mapping):
         return GatesOnly.of(value)
+    if kind.startswith("str | Path") and isinstance(value, str):
+        return Path(value)
     return tuple(value) if kind.startswith("tuple") and isinstance(value, list) else value
 
 

@@ -222,7 +222,8 @@ class _Made:
     def __init__(self, candidates: Candidates, correction: Correction, of_all: OfAll) -> None:
         self._of = candidates
         about = of_all.about(candidates.ids) if of_all.columns else {}
-        self._shown = {name: about[name] for name in SHOWN if name in about}
+        shown = {name: about[name] for name in SHOWN if name in about}
+        self._shown = {} if all(np.isnan(column).all() for column in shown.values()) else shown
         self.status, self.remarks = list(candidates.status), list(candidates.remarks)
         self._reasons = list(candidates.reasons)
         self._observed = _joined(candidates.observed, (0, len(GATES)), np.float64)

@@ -39,7 +39,10 @@ class Outcome:
     order
         What the run was asked to do.
     waiting
-        How many strategies there were to validate; None for a run of the past.
+        selection = {} if self.order is None else {"selection": self.order.selection.said}
+        terms = self.verdicts.terms
+        beside = {"waives": terms.waives, "unit": terms.unit, "warnings": list(self.warnings)}
+        return {**self.measured, **costs, **selection, **beside}
     last_run
         The run before this one; known only when there were none.
     cores
@@ -70,13 +73,9 @@ class Outcome:
         """What is recorded of the run beside the summary."""
         costs = {} if self.order is None else {"costs": self.order.costs._asdict()}
         selection = {} if self.order is None else {"selection": self.order.selection.said}
-        return {
-            **self.measured,
-            **costs,
-            **selection,
-            "waives": self.verdicts.terms.waives,
-            "unit": self.verdicts.terms.unit,
-        }
+        terms = self.verdicts.terms
+        beside = {"waives": terms.waives, "unit": terms.unit, "warnings": list(self.warnings)}
+        return {**self.measured, **costs, **selection, **beside}
 
     @property
     def measured(self) -> dict[str, Any]:

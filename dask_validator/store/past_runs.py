@@ -122,6 +122,17 @@ def read_past_run(path: str | Path, instrument: str, run_id: str | None = None) 
     return _past_run(path, row) if row else None
 
 
+def needed_past_run(path: str | Path, instrument: str, run_id: str | None = None) -> PastRun:
+    """The same. Raises InputError also where there is none, naming those that there are."""
+    run = read_past_run(path, instrument, run_id)
+    if run is None:
+        latest = ", ".join(f"{name} ({of})" for name, of in latest_runs(path))
+        wanted = f"run {run_id!r}" if run_id is not None else f"run of {instrument}"
+        has = f"the latest are {latest}" if latest else "it has none at all"
+        raise InputError(f"{path} has no committed {wanted}; {has}")
+    return run
+
+
 def _recorded(connection: duckdb.DuckDBPyConnection, instrument: str, run_id: str | None) -> tuple[Any, ...] | None:
     lines = "results" if _has(connection, "dask_validator_runs", "results") else "NULL"
     which, value = (

@@ -21,6 +21,8 @@ LATER = {
     "calibration",
     "stages",
     "unit",
+    "warnings",
+    "selection",
     "cost_stress_not_judged",
     "start_up_s",
     "cores",
@@ -62,6 +64,8 @@ SUMMARY = {
     "start_up_s": NUMBER | NOTHING,
     "cores": WHOLE | NOTHING,
     "costs": dict.fromkeys(Costs._fields, NUMBER),
+    "warnings": [TEXT],
+    "selection": TEXT,
 }
 WALKFORWARD = {
     **dict.fromkeys(("strategies", "passed", "workers", "tasks", "reused", "passed_on_unknown_filters"), WHOLE),

@@ -56,9 +56,9 @@ class Setting(NamedTuple):
 
     def to_dict(self, design: Design, last_day: str) -> dict[str, Any]:
         """As `--json` prints it; `last_day` is that of the outcomes."""
-        of_count = self.numbers._asdict()
+        of_count, flags = self.numbers._asdict(), flags_of(self.config)
         return {
-            "settings": flags_of(self.config),
+            "settings": {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()},
             "worlds": design.worlds,
             "seed": design.seed,
             "block_days": design.block_days,

@@ -151,8 +151,12 @@ def names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """By setting, the flags in which it differs from another one, as one types them."""
     settings = [numbers["settings"] for numbers in rows]
     varied = [name for name in settings[0] if len({str(of.get(name)) for of in settings}) > 1]
-    spelled = [" ".join(f"--{name.replace('_', '-')} {of.get(name)}" for name in varied) for of in settings]
+    spelled = [" ".join(f"--{name.replace('_', '-')} {_typed(of.get(name))}" for name in varied) for of in settings]
     return [name or "as asked" for name in spelled]
+
+
+def _typed(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def one_decimal(number: float) -> str:

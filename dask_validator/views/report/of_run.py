@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +21,9 @@ from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.screening import Market
 from dask_validator.run.forecast import replay
-from dask_validator.run.instruments import costs_of, kept_costs
+from dask_validator.run.loading import costs_of_past
 from dask_validator.run.outcome import Outcome
-from dask_validator.store.past_runs import PastRun, latest_runs, read_past_run
+from dask_validator.store.past_runs import PastRun, needed_past_run
 from dask_validator.store.present import Present, SeasonCount, count_seasons, count_statuses, read_present
 from dask_validator.store.reader import all_imported, batches, read_facts, read_waiting
 from dask_validator.store.selection import REJECTED, WAITING
@@ -48,18 +47,10 @@ def report_past_run(database: Database, instrument: str, run_id: str | None, out
         There is no such run, the database cannot be read, or the file cannot be written.
     """
     with database.kept_open():
-        run = read_past_run(database.path, instrument, run_id)
-        if run is None:
-            raise InputError(_no_such_run(database.path, instrument, run_id))
+        run = needed_past_run(database.path, instrument, run_id)
         view = _view(run, _Tables(database.path, run))
     write(output, render(view))
     return run.run_id
-
-
-def _no_such_run(path: Path, instrument: str, run_id: str | None) -> str:
-    latest = ", ".join(f"{run} ({of})" for run, of in latest_runs(path))
-    wanted = f"run {run_id!r}" if run_id is not None else f"run of {instrument}"
-    return f"{path} has no committed {wanted}; " + (f"the latest are {latest}" if latest else "it has none at all")
 
 
 def report_result(result: Outcome, config: RunConfig, output: Path) -> None:
@@ -72,9 +63,7 @@ def report_result(result: Outcome, config: RunConfig, output: Path) -> None:
     """
     path = Path(result.summary["db"])
     if result.summary["committed"]:
-        run = read_past_run(path, result.summary["instrument"], result.summary["run_id"])
-        if run is None:
-            raise InputError(f"{path} has no run {result.summary['run_id']}, which was committed just now")
+        run = needed_past_run(path, result.summary["instrument"], result.summary["run_id"])
         view = _view(run, _Tables(path, run))
     else:
         run = _from_memory(result, config)
@@ -116,9 +105,7 @@ class _Tables:
 
     def misses(self, config: RunConfig, atr_by_year: Mapping[int, float]) -> dict[int, list[Miss]]:
         """The nearest ones of phases 1-5."""
-        instrument = self._run.instrument
-        imported = partial(all_imported, self._path, instrument)
-        costs = kept_costs(self._run.summary) or costs_of(instrument, config.instruments, config.costs, imported)
+        costs = costs_of_past(self._run, config)
         may_miss = self.selection.where("expectancy_r > 0")  # of the others, which are most, no flag helps any
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
         return screening_misses(batches(rejected), config, Market(costs, atr_by_year, self._run.summary.get("unit", R)))

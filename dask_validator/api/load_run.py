@@ -1,0 +1,31 @@
+"""`load_run()`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dask_validator.run.loading import load_outcome
+from dask_validator.views.result import RunResult
+
+
+def load_run(db: str | Path, run_id: str | None = None, instrument: str = "MGC") -> RunResult:
+    """A committed run, as `validate` had returned it.
+
+    Parameters
+    ----------
+    db
+        The DuckDB file; nothing is written.
+    run_id
+        Of whatever instrument. Default: the latest of the instrument that was not taken back.
+
+    Not recorded, and hence not as `validate` had it: `calibration` is None, what it came to is in the summary and in
+    `strategies`; `total_s`, `stages` and `forecasts` end before the commit; `order` does not say whether FAILED
+    strategies were waiting too. `summary["db"]` is where the file is now.
+
+    Raises
+    ------
+    InputError
+        There is no such run, its rows are no longer there, an earlier version made it and kept none, or the database
+        cannot be read.
+    """
+    return RunResult.of(load_outcome(db, instrument, run_id))
