@@ -18,10 +18,12 @@ from dask_validator.errors import (
 )
 
 if TYPE_CHECKING:
+    from dask_validator.api.comparing import compare
     from dask_validator.api.load_run import load_run
     from dask_validator.api.luck import calibrate
     from dask_validator.api.trades import import_trades, validate_trades
     from dask_validator.api.validation import validate
+    from dask_validator.explanation.comparison import Comparison
     from dask_validator.explanation.find import explain
     from dask_validator.explanation.words import Explanation
     from dask_validator.views.calibration_result import CalibrationResult
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "CalibrationResult",
+    "Comparison",
     "DatabaseHeld",
     "Explanation",
     "Incomplete",
@@ -39,6 +42,7 @@ __all__ = [
     "RunResult",
     "ValidatorError",
     "calibrate",
+    "compare",
     "explain",
     "import_trades",
     "load_run",
@@ -48,12 +52,14 @@ __all__ = [
 
 _LATER = {
     "calibrate": "dask_validator.api.luck",
+    "compare": "dask_validator.api.comparing",
     "import_trades": "dask_validator.api.trades",
     "load_run": "dask_validator.api.load_run",
     "validate": "dask_validator.api.validation",
     "validate_trades": "dask_validator.api.trades",
     "explain": "dask_validator.explanation.find",
     "CalibrationResult": "dask_validator.views.calibration_result",
+    "Comparison": "dask_validator.explanation.comparison",
     "Explanation": "dask_validator.explanation.words",
     "RunResult": "dask_validator.views.result",
 }

@@ -119,6 +119,11 @@ class OutcomeKey(NamedTuple):
         return self.stop < 1
 
     @property
+    def tightest(self) -> OutcomeKey:
+        """One that stands for all tight stops of this key."""
+        return self._replace(stop=0.0)
+
+    @property
     def stored(self) -> OutcomeKey:
         """The key of the outcomes as they lie in their source."""
         return self._replace(stop=1.0) if self.is_tight else self
@@ -150,7 +155,7 @@ class Outlook(NamedTuple):
 
     fingerprint: str  # equal as long as none of them changes
     extents: Mapping[OutcomeKey, Extent]  # a key that is not in it may have outcomes all the same
-    hashes: Mapping[OutcomeKey, int]  # of the outcomes of each key, 64 bits
+    hashes: Mapping[OutcomeKey, int]  # of the outcomes of each key, 64 bits; for tight stops under `tightest`
 
 
 class Judged(NamedTuple):

@@ -65,7 +65,7 @@ def _write_report(terminal: Terminal, result: Outcome, path: Path) -> None:
     if not result.summary["rows"]:
         terminal.warn([f"nothing was validated, no report written; {later}"])
         return
-    with _writing(terminal, path, later):
+    with writing(terminal, "Report", path, later):
         report_result(result, result.order.config if result.order else RunConfig(), path)
 
 
@@ -73,21 +73,21 @@ def write_calibration(terminal: Terminal, found: Calibration, database: Path, pa
     """The page of a calibration."""
     from dask_validator.views.report.of_calibration import report_calibration
 
-    with _writing(terminal, path, "the numbers are above"):
+    with writing(terminal, "Report", path):
         report_calibration(found, database, path)
 
 
 @contextmanager
-def _writing(terminal: Terminal, path: Path, later: str) -> Iterator[None]:
-    """Say what becomes of a report; an error of it is a warning, as all else is done."""
-    terminal.begin("Writing the report")
+def writing(terminal: Terminal, what: str, path: Path, later: str = "the numbers are above") -> Iterator[None]:
+    """Say what becomes of a file; an error of it is a warning, as all else is done."""
+    terminal.begin(f"Writing the {what.lower()}")
     try:
         yield
-        terminal.say(f"Report: {path}")
+        terminal.say(f"{what}: {path}")
     except InputError as error:
         terminal.warn([f"{error}; {later}"])
     except Exception as error:
-        terminal.warn([f"the report could not be made ({type(error).__name__}: {error}); {later}"])
+        terminal.warn([f"the {what.lower()} could not be made ({type(error).__name__}: {error}); {later}"])
     finally:
         terminal.end_progress()
 

@@ -14,6 +14,7 @@ from dask_validator.work.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from dask_validator.run.order import Order
+    from dask_validator.store.fingerprints import Seen
     from dask_validator.store.past_runs import LastRun
     from dask_validator.universe.calibration import Calibration
 
@@ -49,6 +50,8 @@ class Outcome:
         That the workers had between them; None where they are this machine's, and nobody has counted.
     calibration
         What null worlds say, where the run was asked for them.
+    seen
+        What it was made of; None where that is recorded.
     """
 
     summary: Mapping[str, Any]
@@ -62,11 +65,12 @@ class Outcome:
     last_run: LastRun | None = None
     cores: int | None = None
     calibration: Calibration | None = None
+    seen: Seen | None = field(default=None, repr=False, compare=False)
 
     def ended(self, watch: Stopwatch, *, committed: bool) -> Self:
         """The same run some seconds later, with what the commit has come to."""
         summary = {**self.summary, "total_s": round(watch.total_s, 3), "committed": committed}
-        return replace(self, summary=summary, stages=dict(watch.stages))
+        return replace(self, summary=summary, stages=dict(watch.stages), seen=None if committed else self.seen)
 
     @property
     def kept(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from dask_validator.errors import InputError
 from dask_validator.journal.journal import default_path
-from dask_validator.run.report_file import check_report
+from dask_validator.run.report_file import check_place_of, check_report
 from dask_validator.run.results_file import check_writable
 from dask_validator.store.connection import check_place, log_of
 from dask_validator.system.files import check_kind, check_name
@@ -29,12 +29,14 @@ class Files(NamedTuple):
     instruments: Path | None = None
     ids: Path | None = None
     report_flag: str = "--report"
+    table: Path | None = None  # CSV
 
     @property
     def written(self) -> dict[str, Path]:
         """By flag."""
         journal = self.journal or default_path(self.database.absolute(), self.instrument)
-        named = {self.report_flag: self.report, "--journal": self.journal, "--wf-output": self.wf_output}
+        named = {self.report_flag: self.report, "--csv": self.table}
+        named |= {"--journal": self.journal, "--wf-output": self.wf_output}
         found = {flag: path for flag, path in named.items() if path is not None}
         return found | {"--journal": journal}
 
@@ -53,6 +55,9 @@ def check(files: Files, *, appends: bool = False) -> None:
     if files.report is not None:
         check_kind(files.report_flag, files.report)
         check_report(files.report_flag, files.report)
+    if files.table is not None:
+        check_kind("--csv", files.table)
+        check_place_of("--csv", files.table)
     if files.wf_output is not None and appends:
         check_kind("--wf-output", files.wf_output, devices=True)
         check_writable(files.wf_output)

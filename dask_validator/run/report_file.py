@@ -16,6 +16,15 @@ def check_report(flag: str, path: Path) -> None:
     try:
         if path.exists():
             _check_is_ours(flag, path)
+    except OSError as error:
+        raise InputError(f"{flag} got {path}, which cannot be written ({error.strerror})") from None
+    check_place_of(flag, path)
+
+
+def check_place_of(flag: str, path: Path) -> None:
+    """Raise InputError when a file cannot be written there; leaves no trace."""
+    try:
+        if path.exists():
             with path.open("ab"):
                 pass
         tempfile.TemporaryFile(dir=path.resolve().parent).close()

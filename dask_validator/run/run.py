@@ -177,7 +177,7 @@ def _decided(run: _Run, *, first: bool) -> tuple[Outcome, Seen]:
     # Closed here, before anything is written: a reader would lock the commit out.
     whole = look.candidates.vocabulary.may_read_all
     seen = Seen(state, look.survey.fingerprints, database.source, look.survey.outcomes.hashes, whole)
-    return _judged(run, look, answers, calibration), seen
+    return replace(_judged(run, look, answers, calibration), seen=seen), seen
 
 
 def _looked(run: _Run) -> _Look:

@@ -66,10 +66,10 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _survey(extent: str, columns: Sequence[str]) -> str:
-    """By key: first and last row, how many there are, a hash of what they say, and the sum of hashes of all of it."""
+    """By key: first and last row, how many there are, hashes of what they say, and of all that tight stops read too."""
     return f"""
         SELECT orb_minutes, orb_label, entry_model, rr_target::DOUBLE AS rr_target, confirm_bars, {extent}, count(*),
-               hash(sum(hash(trading_day, outcome, pnl_r))), sum(hash({", ".join(columns)}))
+               hash(sum(hash(trading_day, outcome, pnl_r))), sum(hash({", ".join(columns)})) AS rows, hash(rows)
         FROM {TABLE} WHERE symbol = ? GROUP BY ALL
     """
 
@@ -93,9 +93,11 @@ class OrbOutcomes:
         if rows is None:
             rows = connection.execute(_survey("NULL, NULL", columns), [instrument]).fetchall()
         extents, hashes, total = {}, {}, 0
-        for *parts, first, last, count, key_hash, row_hashes in rows:
+        replays = EXCURSIONS.keys() <= described
+        for *parts, first, last, count, key_hash, row_hashes, replayed_hash in rows:
             key = OutcomeKey(*parts)
             hashes[key] = key_hash
+            hashes |= {key.tightest: replayed_hash} if replays else {}
             total += row_hashes
             if first is not None:
                 extents[key] = Extent(first, last, count)

@@ -93,10 +93,10 @@ class PastRun(NamedTuple):
 
     def verdicts(self, strategy_id: str = "") -> Verdicts:
         """As they were made, all or that of one strategy; none of a run that an earlier version made."""
-        return read(self.path, lambda connection: read_verdicts(connection, self.run_id, self._terms, strategy_id))
+        return read(self.path, lambda connection: read_verdicts(connection, self.run_id, self.terms, strategy_id))
 
     @property
-    def _terms(self) -> Terms:
+    def terms(self) -> Terms:
         """As far as this version knows the parameters: what was judged is read, not judged again."""
         known = {field.name for field in fields(RunConfig)}
         config = RunConfig(**{name: value for name, value in self.parameters.items() if name in known})

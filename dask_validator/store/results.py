@@ -72,16 +72,34 @@ def windows(verdicts: Verdicts) -> dict[str, NDArray[Any]]:
 _TRADE_DAYS = ("trade_days", "first_trade_day", "last_trade_day")
 _OF_PASSED = ("years_tested", "all_years_positive", "regime_waivers", "year_share", "mode", "family")
 _ROW = [name for name in TABLES["experimental_strategies"] if not name.startswith("validation_")]
-_HASHED_ROWS = f"""
-    CREATE TEMP TABLE hashed_rows AS
-    SELECT v.row AS row, hash({", ".join(f"e.{name}" for name in _ROW)}) AS row_hash, outcomes_hash
-    FROM computed_verdicts v JOIN experimental_strategies e USING (strategy_id)
-    LEFT JOIN hashed_outcomes o ON {" AND ".join(f"e.{name} IS NOT DISTINCT FROM o.{name}" for name in PLAN)}
-        AND CASE WHEN e.entry_model = '{TRADE_LOG}' THEN e.strategy_id END IS NOT DISTINCT FROM o.strategy_id
-"""
 
 
-def insert_results(run_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+def hashing(of: str, *, has_stops: bool) -> str:
+    """SQL for the hashes of rows and outcomes, of the strategies in a table with `row` and `strategy_id`.
+
+    The outcomes' are those in the table `hashed_outcomes`. A tight stop is part of the row, and what it reads of the
+    outcomes part of these.
+
+    Parameters
+    ----------
+    has_stops
+        Whether the users' strategies have the column.
+    """
+    row = ", ".join(f"e.{name}" for name in _ROW)
+    imported = f"e.entry_model IS NOT DISTINCT FROM '{TRADE_LOG}'"
+    tight = f"coalesce(e.stop_multiplier < 1 AND NOT {imported}, FALSE)" if has_stops else "FALSE"
+    row_hash = (
+        f"CASE WHEN {tight} THEN hash({row}, e.stop_multiplier) ELSE hash({row}) END" if has_stops else f"hash({row})"
+    )
+    return f"""
+        SELECT v.row AS row, {row_hash} AS row_hash, outcomes_hash
+        FROM {of} v JOIN experimental_strategies e USING (strategy_id)
+        LEFT JOIN hashed_outcomes o ON {" AND ".join(f"e.{name} IS NOT DISTINCT FROM o.{name}" for name in PLAN)}
+            AND CASE WHEN {imported} THEN e.strategy_id END IS NOT DISTINCT FROM o.strategy_id AND o.tight = {tight}
+    """
+
+
+def insert_results(run_id: str, *, has_stops: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
     """SQL and its parameters, from the computed tables; before any row of the user's is changed."""
     columns = {name: f"n.{name}" for name in (*GATE_NUMBERS, *SHOWN, "p_value", "adjusted_p")}
     columns = {name: f"CASE WHEN NOT isnan({source}) THEN {source} END" for name, source in columns.items()}
@@ -94,7 +112,7 @@ def insert_results(run_id: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     of_all = ("strategy_id", "phase", "gate", "reason", "remark", "holdout", "dst_verdict")
     columns |= {name: f"v.{name}" for name in of_all}
     columns |= {"run_id": "?", "verdict": "v.status", "row_hash": "h.row_hash", "outcomes_hash": "h.outcomes_hash"}
-    yield _HASHED_ROWS, ()
+    yield f"CREATE TEMP TABLE hashed_rows AS {hashing('computed_verdicts', has_stops=has_stops)}", ()
     query = f"""
         INSERT INTO dask_validator_results ({", ".join(RESULTS)})
         SELECT {", ".join(columns[name] for name in RESULTS)}

@@ -103,7 +103,7 @@ class Computed(NamedTuple):
 def computed(verdicts: Verdicts, hashes: Mapping[OutcomeKey, int]) -> Computed:
     """All that was computed, and what it was computed from."""
     columns = {"computed_numbers": numbers(verdicts), "computed_windows": windows(verdicts)}
-    return Computed([_of_all(verdicts), _of_seasons(verdicts), _of_promoted(verdicts), _of_outcomes(hashes)], columns)
+    return Computed([_of_all(verdicts), _of_seasons(verdicts), _of_promoted(verdicts), of_outcomes(hashes)], columns)
 
 
 def _of_all(verdicts: Verdicts) -> ComputedTable:
@@ -149,12 +149,14 @@ def _of_promoted(verdicts: Verdicts) -> ComputedTable:
     return ComputedTable("computed_promoted", columns)
 
 
-def _of_outcomes(hashes: Mapping[OutcomeKey, int]) -> ComputedTable:
+def of_outcomes(hashes: Mapping[OutcomeKey, int]) -> ComputedTable:
+    """What outcomes are known by."""
     kinds = ("DOUBLE", "VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE", "VARCHAR")
     columns = {
         name: Column(kind, [key[i] for key in hashes])
         for i, (name, kind) in enumerate(zip((*PLAN, "strategy_id"), kinds, strict=True))
     }
+    columns["tight"] = Column("BOOLEAN", [key.is_tight for key in hashes])
     return ComputedTable("hashed_outcomes", {**columns, "outcomes_hash": Column("UBIGINT", list(hashes.values()))})
 
 
@@ -211,7 +213,7 @@ def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts
     connection.execute("BEGIN TRANSACTION")
     try:
         for table in made.tables:
-            _fill(connection, table)
+            fill(connection, table)
         for name, columns in made.columns.items():
             connection.register(name, dict(columns))
         for sql, parameters in _statements(connection, record, verdicts):
@@ -222,7 +224,7 @@ def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts
         raise
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
+def fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
     """Handed over as arrays: lists of parameters take many times as long."""
     arrays: dict[str, NDArray[Any]] = {}
     wanted = []
@@ -261,7 +263,8 @@ def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdic
     yield from _missing_columns(catalogue)
     for table, columns in OUR_TABLES.items():
         yield from _our_table(table, columns, catalogue.tables[table])
-    for sql, parameters in insert_results(record.run_id):
+    has_stops = catalogue.has("experimental_strategies", "stop_multiplier")
+    for sql, parameters in insert_results(record.run_id, has_stops=has_stops):
         yield Statement(sql, parameters)
     yield Statement(INSERT_WINDOWS, (record.run_id,))
     yield Statement(_IN_TABLE_ORDER.format(row=row))

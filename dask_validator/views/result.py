@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from bokeh.plotting import figure
 
+    from dask_validator.explanation.comparison import Comparison
     from dask_validator.explanation.words import Explanation
     from dask_validator.promoted.trades import Trades
     from dask_validator.run.order import Order
@@ -54,6 +55,19 @@ class RunResult(Outcome):
         if position is None or self.order is None:
             raise InputError(f"got the strategy {strategy_id!r}; needed one that this run has processed (.strategies)")
         return explain_verdict(self.order, self.verdicts, position, self.summary["run_id"])
+
+    def compare(self, other: Outcome) -> Comparison:
+        """What has changed from this run to the other one, and why.
+
+        Raises
+        ------
+        InputError
+            The other one is of another instrument, or the database cannot be read.
+        """
+        from dask_validator.explanation.compared import of_outcome
+        from dask_validator.explanation.comparison import Comparison
+
+        return Comparison.of(of_outcome(self), of_outcome(other))
 
     @cached_property
     def strategies(self) -> pd.DataFrame:

@@ -84,6 +84,21 @@ def test_hashes_tell_what_has_changed(database: Path, statement: str, expected: 
     assert changed(first, run(database)) == expected
 
 
+def test_hashes_of_tight_stops_tell_what_they_read(tmp_path: Path) -> None:
+    """The stop is part of the row, and how far trades went against it part of the outcomes; of others neither is."""
+    rows = [{**row, "stop_multiplier": 0.75 if row.get("rr_target") else 1.0} for row in ROWS]
+    excursions = {"TRUE": {"mae_r": 0.2, "entry_price": 100.0, "stop_price": 99.0}}
+    extra = {"experimental_strategies": "stop_multiplier DOUBLE"}
+    database = tiny_database(tmp_path / "tiny.duckdb", rows, outcomes=excursions, extra=extra)
+    first = run(database)
+    change(database, f"UPDATE orb_outcomes SET mae_r = 0.9 WHERE trading_day IN {tuple(TWO_DAYS)}")
+    second = run(database)
+    change(database, "UPDATE experimental_strategies SET stop_multiplier = stop_multiplier / 2 WHERE rr_target = 3")
+
+    assert changed(first, second) == {"MGC_OTHER": {"outcomes_hash"}}
+    assert changed(second, run(database)) == {"MGC_OTHER": {"row_hash"}}
+
+
 def test_a_target_that_equals_itself_in_sql_only_has_a_hash(database: Path) -> None:
     """NaN equals NaN in DuckDB: the outcomes of such a strategy are hashed like any."""
     for table in ("orb_outcomes", "experimental_strategies"):

@@ -1,0 +1,115 @@
+"""Two runs compared, for the terminal: totals first, then why, then strategy by strategy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from textwrap import wrap
+
+from dask_validator.explanation.changes import Change, costs_changed, flag_change, verdict_text
+from dask_validator.explanation.comparison import Comparison
+from dask_validator.rules.gates import GATES, POSITION
+from dask_validator.wording.harmless import plain
+
+WIDTH = 80
+MOST = {"gained": 5, "lost": 5, "moved": 3, "shifted": 3}  # strategies that are shown
+REASONS = 10
+_KINDS = {
+    "gained": "gained: pass now",
+    "lost": "lost: passed before",
+    "moved": "moved to another phase",
+    "shifted": "moved to another gate of their phase",
+}
+
+
+def render(found: Comparison) -> str:
+    """The whole comparison, 80 columns wide but for names that are longer."""
+    lines = [*_head(found), "", *_table(found), *_why(found.changed)]
+    for kind, of_kind in groupby(found.changed, key=lambda change: change.kind):
+        lines += _strategies(kind, list(of_kind))
+    return "\n".join(map(plain, lines))
+
+
+def _head(found: Comparison) -> Iterator[str]:
+    yield f"{found.before.instrument}: before, {found.before.name};"
+    yield f"  after, {found.after.name}"
+    inputs = found.found.inputs
+    flags = [flag_change(name, pair) for name, pair in inputs.flags.items()]
+    yield from _wrapped(f"Flags that differ: {', '.join(flags) or 'none'}")
+    if inputs.costs:
+        yield from _wrapped(f"Costs that differ: {', '.join(costs_changed(inputs.costs))}")
+    rows, outcomes = (_number_of(found.inputs[name]) for name in ("rows", "outcomes"))
+    features = {True: "changed", False: "unchanged", None: "not known"}[inputs.features]
+    yield from _wrapped(f"Data that differ: rows of {rows}, outcomes of {outcomes}, daily_features {features}")
+    for text in found.untold:
+        yield from _wrapped(text)
+
+
+def _number_of(count: int | None) -> str:
+    return "an unknown number of strategies" if count is None else f"{count:,} strategies"
+
+
+def _table(found: Comparison) -> Iterator[str]:
+    totals = found.totals
+    yield f"  {'':<38}{'before':>12}{'after':>12}"
+    for name in ("strategies", "passed"):
+        yield f"  {name:<38}{totals['before'][name]:>12,}{totals['after'][name]:>12,}"
+    for side, name in (("only_before", "only in the run before"), ("only_after", "only in the run after")):
+        if count := totals[side]["strategies"]:
+            cells = ("", f"{count:,}") if side == "only_after" else (f"{count:,}", "")
+            yield f"  {name:<38}{cells[0]:>12}{cells[1]:>12}, {totals[side]['passed']:,} passed"
+    if not totals["in_both"]:
+        yield "  no strategy is in both: a run takes those that wait. --dry-run in place of the"
+        yield "  second run judges those of the first anew"
+        return
+    yield f"  {'in both':<38}{totals['in_both']:>24,}"
+    for kind, name in _KINDS.items():
+        yield f"    {name:<36}{totals[kind]:>24,}"
+    yield f"    {'as before':<36}{totals['same']:>24,}"
+    if others := totals["same_with_other_numbers"]:
+        yield f"      {'of them with other numbers':<34}{others:>24,}"
+
+
+def _why(changed: Sequence[Change]) -> Iterator[str]:
+    """What has changed how many verdicts."""
+    counts = Counter((change.kind, change.why) for change in changed)
+    if counts:
+        yield ""
+        yield "Why"
+    shown = counts.most_common(REASONS)
+    for (kind, why), count in shown:
+        yield from _wrapped(f"{count:,} {kind}: {why}", first="  ", then="    ")
+    if len(counts) > len(shown):
+        yield f"  and {len(counts) - len(shown):,} more reasons"
+
+
+def _strategies(kind: str, changed: Sequence[Change]) -> Iterator[str]:
+    yield ""
+    yield f"{_KINDS[kind][0].upper()}{_KINDS[kind][1:]}"
+    for change in changed[: MOST[kind]]:
+        yield f"  {change.strategy_id}"
+        yield from _wrapped(f"{_way(change)}: {change.why}", first="    ", then="      ")
+        yield from _wrapped(change.decided, first="    ", then="      ")
+    if len(changed) > MOST[kind]:
+        yield f"  and {len(changed) - MOST[kind]:,} more; --csv PATH has all"
+
+
+def _way(change: Change) -> str:
+    if change.kind == "shifted":
+        gates = (GATES[POSITION[name]].label for name in (change.before_gate, change.after_gate) if name)
+        return f"phase {change.after_phase}, {' -> '.join(gates)}"
+    ends = ((change.before, change.before_phase), (change.after, change.after_phase))
+    return " -> ".join(verdict_text(*end) for end in ends)
+
+
+def _wrapped(text: str, first: str = "", then: str = "  ") -> Iterable[str]:
+    """Lines of words; what is not seen has been spelled out before, as wrapping takes it for blanks."""
+    return wrap(
+        plain(text),
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
