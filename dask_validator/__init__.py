@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dask_validator.api.comparing import compare
     from dask_validator.api.load_run import load_run
     from dask_validator.api.luck import calibrate
+    from dask_validator.api.runs import runs
     from dask_validator.api.trades import import_trades, validate_trades
     from dask_validator.api.validation import validate
     from dask_validator.explanation.comparison import Comparison
@@ -46,6 +47,7 @@ __all__ = [
     "explain",
     "import_trades",
     "load_run",
+    "runs",
     "validate",
     "validate_trades",
 ]
@@ -55,6 +57,7 @@ _LATER = {
     "compare": "dask_validator.api.comparing",
     "import_trades": "dask_validator.api.trades",
     "load_run": "dask_validator.api.load_run",
+    "runs": "dask_validator.api.runs",
     "validate": "dask_validator.api.validation",
     "validate_trades": "dask_validator.api.trades",
     "explain": "dask_validator.explanation.find",

@@ -88,6 +88,7 @@ _SELECTION = [
         help="Which to validate, one strategy_id a line, whatever their status.",
     ),
 ]
+any_instrument = click.option("--instrument", metavar="SYM", help="Only runs of this symbol.")
 instrument_of_import = click.option(
     "--instrument", required=True, metavar="NAME", help="What to validate these strategies as."
 )

@@ -19,6 +19,7 @@ from dask_validator.config.run_config import (
     RunConfig,
     WindowRules,
     combinations,
+    unusual,
 )
 from dask_validator.config.safeguards import Safeguards
 
@@ -46,4 +47,5 @@ __all__ = [
     "choices_of",
     "combinations",
     "flag",
+    "unusual",
 ]

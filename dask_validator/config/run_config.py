@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from functools import cached_property
 from itertools import product
@@ -311,6 +312,12 @@ class RunConfig:
 
 def _day(of: date | None) -> int | None:
     return None if of is None else (of - EPOCH).days
+
+
+def unusual(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the recorded settings of a run, those that are not as they are when nothing is said."""
+    usual = json.loads(json.dumps(asdict(RunConfig()), default=str))
+    return {name: value for name, value in parameters.items() if name not in usual or value != usual[name]}
 
 
 def combinations(config: RunConfig, values: Mapping[str, Sequence[Any]]) -> list[RunConfig]:

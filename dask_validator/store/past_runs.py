@@ -42,6 +42,10 @@ _NAMES = (
     "SELECT run_id FROM dask_validator_runs WHERE instrument = ? AND {stands} AND {which} "
     "ORDER BY finished_at DESC, run_id DESC"
 )
+_LISTED = (
+    "SELECT run_id, instrument, started_at, finished_at, {undone}, parameters, summary FROM dask_validator_runs "
+    "WHERE {which} ORDER BY finished_at DESC, run_id DESC"
+)
 _LATEST = "SELECT run_id, instrument FROM dask_validator_runs ORDER BY finished_at DESC, run_id DESC LIMIT ?"
 
 
@@ -50,6 +54,18 @@ class LastRun(NamedTuple):
 
     run_id: str
     finished_at: datetime
+
+
+class Listed(NamedTuple):
+    """What a list of runs says of one."""
+
+    run_id: str
+    instrument: str
+    started_at: datetime
+    finished_at: datetime
+    undone: bool
+    parameters: dict[str, Any]
+    summary: dict[str, Any]
 
 
 class PastRun(NamedTuple):
@@ -182,6 +198,21 @@ def _judging(connection: duckdb.DuckDBPyConnection, judged: str | None) -> tuple
     return f"({earlier} OR run_id IN (SELECT run_id FROM dask_validator_results WHERE strategy_id = ?))", [judged]
 
 
+def list_runs(path: str | Path, instrument: str | None = None) -> list[Listed]:
+    """All runs, of one instrument if it is named, also those that were taken back; the latest first.
+
+    Raises
+    ------
+    InputError
+        The database cannot be read, or a record is damaged.
+    """
+    which, values = ("TRUE", []) if instrument is None else ("instrument = ?", [instrument])
+    with reading(path) as connection:
+        undone = "undone IS TRUE" if _has(connection, "dask_validator_runs", "undone") else "FALSE"
+        rows = _rows(connection, _LISTED.format(undone=undone, which=which), *values)
+    return [_listed(*row) for row in rows]
+
+
 def latest_runs(path: str | Path) -> list[tuple[str, str]]:
     """Run and instrument of the latest few runs, the last one first."""
     with reading(path) as connection:
@@ -247,6 +278,19 @@ def _past_run(path: str | Path, row: tuple[Any, ...]) -> PastRun:
         path,
         bytes(lines or b""),
     )
+
+
+def _listed(
+    run_id: str, instrument: str, started_at: datetime, finished_at: datetime, undone: bool, *texts: str
+) -> Listed:
+    try:
+        parameters, summary = map(json.loads, texts)
+        shape.check(parameters, shape.PARAMETERS)
+        shape.check_summary(summary)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _unreadable(run_id, error) from error
+    moments = _moment(run_id, started_at), _moment(run_id, finished_at)
+    return Listed(run_id, instrument, *moments, undone, parameters, summary)
 
 
 def _moment(run_id: str, value: datetime | None) -> datetime:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dask_validator.config import ALPHA, RunConfig
+from dask_validator.config import ALPHA, RunConfig, unusual
 from dask_validator.filters.shipped import vocabulary
 from dask_validator.filters.vocabulary import Vocabulary
 from dask_validator.model import SeasonSplit, TaskTiming
@@ -295,11 +295,8 @@ class Setting(NamedTuple):
 
 def settings(run: PastRun, spelled: Callable[[str], str]) -> list[Setting]:
     """All parameters in the order of the record; `spelled` makes a flag of a field."""
-    default = RunConfig()
-    return [
-        Setting(spelled(name), _shown(value), _shown(value) != _shown(getattr(default, name, None)))
-        for name, value in run.parameters.items()
-    ]
+    changed = unusual(run.parameters)
+    return [Setting(spelled(name), _shown(value), name in changed) for name, value in run.parameters.items()]
 
 
 def _shown(value: Any) -> str:
