@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.promoted.equity import deepest_fall
+
 Doubles = NDArray[np.float64]
 DAYS_PER_YEAR, SHORTEST_YEARS = 365.25, 0.25  # a few weeks of trades say little of a year
 LEAST_TESTED = 5  # trades
@@ -129,9 +131,7 @@ def _drawdowns(own: NDArray[np.int64], result: Doubles, count: int) -> Doubles:
     edges = np.searchsorted(own, np.arange(count + 1)).tolist()
     found = np.zeros(count)
     for strategy, (start, end) in enumerate(pairwise(edges)):
-        if end > start:
-            equity = np.cumsum(result[start:end])
-            found[strategy] = max(0.0, float((np.maximum.accumulate(np.maximum(equity, 0.0)) - equity).max()))
+        found[strategy] = deepest_fall(result[start:end])
     return found
 
 

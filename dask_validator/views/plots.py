@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from dask_validator.model import R, WindowResult
+from dask_validator.model import NOWHERE, OTHER, R, WindowResult
+from dask_validator.promoted.equity import deepest_fall
 from dask_validator.views.palette import LIGHT
 from dask_validator.wording.harmless import plain
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bokeh.plotting import figure
     from numpy.typing import NDArray
 
+    from dask_validator.promoted.trades import Trades
     from dask_validator.run.forecast import Forecast
 
 Columns = dict[str, Any]  # lists of one length, by name
@@ -149,6 +151,61 @@ def _label_windows(plot: figure, columns: Mapping[str, Sequence[Any]]) -> None:
             y_offset=offset,
             text_font_size="8pt",
         )
+
+
+def equity_columns(trades: Trades) -> Columns:
+    """Wins and losses one after the other: day, result, what they come to, and the number of their test window."""
+    import numpy as np
+
+    counts = trades.outcomes.code != OTHER
+    window = trades.window[counts]
+    return {
+        "day": _moments(trades.outcomes.days[counts]),
+        "total": trades.cumulative[counts],
+        "result": trades.outcomes.pnl_r[counts],
+        "window": np.where(window == NOWHERE, "none", (window + 1).astype(str)),
+    }
+
+
+def equity_figure(strategy_id: str, trades: Trades, unit: str = R) -> figure:
+    """The sum of wins and losses over time; test windows are shaded, every other one darker."""
+    from bokeh.models import ColumnDataSource
+
+    columns, fall = equity_columns(trades), deepest_fall(trades.counted.pnl_r)
+    total = columns["total"]
+    low, high = min(0.0, float(total.min())), max(0.0, float(total.max()))
+    room = 0.05 * (high - low) or 1.0
+    plot = _figure(
+        f"{strategy_id}: {total[-1]:+,.1f} {unit} in {total.size:,} trades, deepest fall {fall:,.1f} {unit}",
+        height=330,
+        x_axis_type="datetime",
+        y_range=(low - room, high + room),
+        tooltips=[
+            ("day", "@day{%F}"),
+            ("result", f"@result{{+0.0000}} {unit}"),
+            ("until then", f"@total{{+0,0.0}} {unit}"),
+            ("test window", "@window"),
+        ],
+    )
+    _shade(plot, trades.walked.windows if (trades.window != NOWHERE).any() else [], low - room, high + room)
+    source = ColumnDataSource(columns)
+    line = plot.step("day", "total", mode="after", color=LIGHT.passed, line_width=2, source=source)
+    plot.hover.formatters, plot.hover.renderers, plot.hover.mode = {"@day": "datetime"}, [line], "vline"
+    plot.line([columns["day"][0], columns["day"][-1]], [0, 0], color=LIGHT.soft)
+    plot.xaxis.axis_label = "test windows are shaded"
+    plot.yaxis.axis_label = f"cumulative {unit}"
+    return plot
+
+
+def _shade(plot: figure, windows: Any, bottom: float, top: float) -> None:
+    for first, alpha in ((0, 0.10), (1, 0.22)):
+        if len(part := windows[first::2]):
+            left, right = (_moments(part[name]) for name in ("start", "end"))
+            plot.quad(left, right, bottom=bottom, top=top, color=LIGHT.second, alpha=alpha, line_color=None)
+
+
+def _moments(days: NDArray[np.int32]) -> NDArray[np.datetime64]:
+    return days.astype("datetime64[D]").astype("datetime64[ms]")
 
 
 def luck_figure(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> figure:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dask_validator.errors import InputError
 from dask_validator.model import LOSS, NOWHERE, OTHER, WIN
+from dask_validator.promoted.correlation import correlation
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from dask_validator.model import Outcomes
     from dask_validator.promoted.trades import Trades
+    from dask_validator.promoted.twins import Twins
 
+MOST_CORRELATED = 3_000  # strategies: 72 MB
 _TEXTS = ("counts_as", "side", "symbol")
 COUNTS_AS = {WIN: "win", LOSS: "loss", OTHER: "scratch"}
 
@@ -37,6 +42,29 @@ def trades_frame(trades: Trades, told: Mapping[str, NDArray[Any]]) -> pd.DataFra
     }
     frame = pd.DataFrame(columns).astype({name: "string" for name in _TEXTS if name in columns})
     return frame.assign(window=frame["window"].mask(trades.window == NOWHERE))
+
+
+def twins_frame(groups: Sequence[Twins]) -> pd.DataFrame:
+    """One row a group, as `RunResult.twins` says."""
+    import pandas as pd
+
+    rows = [
+        (number, len(of.members), of.representative, of.trades, list(of.members)) for number, of in enumerate(groups, 1)
+    ]
+    frame = pd.DataFrame(rows, columns=["group", "size", "representative", "trades", "members"])
+    return frame.astype({"group": "int64", "size": "int64", "trades": "int64"})
+
+
+def correlation_frame(counted: Mapping[str, Outcomes], days: NDArray[np.int32]) -> pd.DataFrame:
+    """Rows and columns by `strategy_id`, as `RunResult.correlation` says. Raises InputError for too many."""
+    import pandas as pd
+
+    if len(counted) > MOST_CORRELATED:
+        raise InputError(
+            f"correlation() got {len(counted):,} strategies; needed at most {MOST_CORRELATED:,} (strategy_ids=)"
+        )
+    ids = list(counted)
+    return pd.DataFrame(correlation(list(counted.values()), days), index=ids, columns=ids)
 
 
 def _of_window(trades: Trades, name: str) -> NDArray[np.datetime64]:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from dask_validator.explanation.comparison import Comparison
     from dask_validator.explanation.words import Explanation
+    from dask_validator.model import Outcomes
     from dask_validator.promoted.trades import Trades
+    from dask_validator.promoted.twins import Twins
     from dask_validator.run.order import Order
 
 
@@ -162,6 +164,91 @@ class RunResult(Outcome):
         with self._order.database.kept_open():
             trades = self._taken(strategy_id)
             return trades_frame(trades, told(self._order, strategy_id, trades))
+
+    def plot_equity(self, strategy_id: str) -> figure:
+        """Bokeh figure: the sum of wins and losses of one strategy, trade by trade, with its test windows shaded.
+
+        Raises
+        ------
+        InputError
+            As `trades`, or it has neither a win nor a loss.
+        """
+        from dask_validator.views import plots
+
+        trades = self._taken(strategy_id)
+        if not trades.counted.days.size:
+            raise InputError(f"{strategy_id!r} has neither a win nor a loss: there is nothing to draw")
+        return plots.equity_figure(strategy_id, trades, self.verdicts.terms.unit)
+
+    def twins(self) -> pd.DataFrame:
+        """Groups of promoted strategies that win and lose the same on the same days: one result under several names.
+
+        Returns
+        -------
+        DataFrame
+            One row a group, the largest first; a strategy without a twin is a group of its own, so that the rows count
+            the distinct results. `group`, a number from 1; `size`; `representative`, the first member by name;
+            `trades`, wins and losses; `members`, a list.
+
+        Raises
+        ------
+        InputError
+            The trades of a promoted strategy cannot be had, as of `trades`.
+        """
+        from dask_validator.views.promoted import twins_frame
+
+        return twins_frame(self._twins)
+
+    def correlation(self, strategy_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """How promoted strategies go together: Pearson's correlation of what they win and lose by day.
+
+        On a day without a trade a strategy has won nothing: it counts as 0, as whoever trades all of them would see it.
+        Days are those with any outcome of the instrument.
+
+        Parameters
+        ----------
+        strategy_ids
+            Promoted strategies. Default: the representative of each group of `twins()`, as twins correlate by 1.
+
+        Returns
+        -------
+        DataFrame
+            Rows and columns by `strategy_id`; NaN where all days of a strategy are alike.
+
+        Raises
+        ------
+        InputError
+            A strategy that this run did not promote, more than 3,000 of them, or as of `trades`.
+        """
+        from dask_validator.views.promoted import correlation_frame
+
+        ids = [group.representative for group in self._twins] if strategy_ids is None else list(strategy_ids)
+        if unknown := [name for name in ids if name not in self._counted]:
+            promoted = _some(list(self._counted), like=unknown[0])
+            raise InputError(f"strategy_ids got {unknown[0]!r}, which this run did not promote; known are {promoted}")
+        days = self._order.database.read_days(self._order.instrument)
+        return correlation_frame({name: self._counted[name] for name in ids}, days)
+
+    @cached_property
+    def _twins(self) -> Sequence[Twins]:
+        from dask_validator.promoted.twins import twins
+
+        return twins(self._counted.items())
+
+    @cached_property
+    def _counted(self) -> Mapping[str, Outcomes]:
+        """Wins and losses of each promoted strategy, by `strategy_id`."""
+        from dask_validator.run.taken import taken
+
+        walked = {self.verdicts.ids[i]: self.verdicts.walked[i] for i in self.verdicts.of(Status.PASSED)}
+        found = dict(taken(self._order, walked, walked))
+        if lost := {strategy_id: text for strategy_id, text in found.items() if isinstance(text, str)}:
+            first = min(lost)
+            raise InputError(
+                f"{len(lost):,} of {len(found):,} promoted strategies have no trades to be shown, the first of them "
+                f"{first!r}: {lost[first]}; validate again"
+            )
+        return {name: found[name].counted for name in walked}  # type: ignore[union-attr]
 
     def _taken(self, strategy_id: str) -> Trades:
         """The trades of one strategy."""

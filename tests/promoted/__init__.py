@@ -1,0 +1,1 @@
+"""What was promoted, looked at: the pure part."""
