@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from dask_validator.filters.conditions import Filter, conditions
 from dask_validator.filters.shipped import shipped
@@ -13,9 +14,10 @@ from dask_validator.filters.vocabulary import Vocabulary
 _WORD = re.compile(r"[A-Za-z_][\w{}]*")  # in quotes too, where columns of another symbol stand
 
 
+@lru_cache(maxsize=10_000)
 def look_ahead(
-    vocabulary: Vocabulary, selecting: Filter, label: str, entry_model: str | None, touch: Collection[str]
-) -> list[str]:
+    vocabulary: Vocabulary, selecting: Filter, label: str, entry_model: str | None, touch: tuple[str, ...]
+) -> tuple[str, ...]:
     """Sentences about what the filter of a strategy reads too early.
 
     Parameters
@@ -35,7 +37,7 @@ def look_ahead(
         and (entry_model in touch or not rule.get("touch", False))
         and label in rule.get("sessions", [label])
     ]
-    return [*found, *_later(others, label, known["sessions"]["order"])]
+    return (*found, *_later(others, label, known["sessions"]["order"]))
 
 
 def _read(vocabulary: Vocabulary, selecting: Filter, label: str) -> tuple[set[str], set[str]]:

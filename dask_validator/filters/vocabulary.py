@@ -27,7 +27,7 @@ class Chosen(NamedTuple):
     failed: bool = False  # whether the strategy must not be validated then
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
     """All that filters can be called, and what becomes of those that are called otherwise.
 
@@ -51,7 +51,7 @@ class Vocabulary:
     by_params: bool
     unknown: str
     sessions: Set[str]
-    _chosen: dict[tuple[str, str | None], Chosen] = field(default_factory=dict, compare=False, repr=False)
+    _chosen: dict[tuple[str, str | None], Chosen] = field(default_factory=dict, repr=False)
 
     @property
     def entries(self) -> Entries:

@@ -9,6 +9,8 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +26,7 @@ from dask_validator.rules import notes
 from dask_validator.rules.costs import NO_COSTS
 from dask_validator.rules.counting import CODE, counted
 from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
-from dask_validator.rules.judging import why
+from dask_validator.rules.judging import whys
 from dask_validator.rules.promotion import mode_of, not_promotable
 from dask_validator.rules.screening import Market, Screened, screen, warnings
 from dask_validator.rules.seasons import known_split, split_filter, split_rule
@@ -53,7 +55,7 @@ class Candidates:
     Attributes
     ----------
     status
-        None while it is open.
+        None while nothing has decided it; who is REJECTED may still have a question.
     observed, gate
         Chunks of shape (n, n_gates) and (n,), as `screening.Screened` has them.
     reasons, remarks
@@ -91,18 +93,13 @@ class Candidates:
 
     def add(self, rows: Sequence[Strategy]) -> None:
         """Screen these rows too."""
-        self.unknown.update(str(row.filter_type) for row in rows if _is_unknown(row, self.vocabulary))
-        for row in rows:
-            if row.is_canonical is False:
-                self._append(row, Status.SKIPPED, remark=notes.ALIAS)
-        aliases = len(rows) - len(canonical := [row for row in rows if row.is_canonical is not False])
-        self.observed.append(np.full((aliases, len(GATES)), np.nan))
-        self.gate.append(np.full(aliases, HELD, dtype=np.int8))
-        screened = screen(canonical, self.terms, self.market)
-        for position, row in enumerate(canonical):
-            self._consider(row, position, screened)
-        self.observed.append(screened.observed)
-        self.gate.append(screened.gate)
+        self._count_unknown(rows)
+        aliases = [row for row in rows if row.is_canonical is False]
+        self._append(aliases, Status.SKIPPED, [None] * len(aliases), notes.ALIAS)
+        self.observed.append(np.full((len(aliases), len(GATES)), np.nan))
+        self.gate.append(np.full(len(aliases), HELD, dtype=np.int8))
+        self.reasons += [""] * len(aliases)
+        self._screen([row for row in rows if row.is_canonical is not False])
 
     def counts(self) -> dict[str, Any]:
         """What is decided so far, counted; a strategy whose season split is open may be rejected already."""
@@ -114,21 +111,45 @@ class Candidates:
         failed = (i for i, status in enumerate(self.status) if status is Status.FAILED)
         return [(self.ids[i], self.remarks[i]) for i in failed]
 
-    def _consider(self, row: Strategy, position: int, screened: Screened) -> None:
+    def _count_unknown(self, rows: Sequence[Strategy]) -> None:
+        of_name = attrgetter("filter_type", "filter_params") if self.vocabulary.by_params else attrgetter("filter_type")
+        alike = {of_name(row): row for row in rows}
+        unknown = {of for of, row in alike.items() if _is_unknown(row, self.vocabulary)}
+        self.unknown.update(str(row.filter_type) for row in rows if of_name(row) in unknown)
+
+    def _screen(self, rows: Sequence[Strategy]) -> None:
+        """Most are rejected by their own row and have their season split: only the others are looked at one by one."""
+        config, start = self.terms.config, len(self.ids)
+        screened = screen(rows, self.terms, self.market)
+        splits = [split_of(row, config.seasons) for row in rows]
+        closer = screened.gate == HELD
+        closer[list(screened.unusable)] = True
+        closer |= np.array([not isinstance(split, SeasonSplit) for split in splits], dtype=np.bool_)
+        closer |= np.array([row.is_trade_log or row.log_remark is not None for row in rows], dtype=np.bool_)
+        closer |= config.holdout_from is not None or self.market.costs == NO_COSTS
+        self._append(rows, Status.REJECTED, splits)
+        for position in np.flatnonzero(closer).tolist():
+            self._consider(start + position, rows[position], position, screened)
+        self.observed.append(screened.observed)
+        self.gate.append(screened.gate)
+        self.reasons += whys(screened.gate, screened.observed, self.terms, partial(screened.texts, config=config))
+
+    def _consider(self, i: int, row: Strategy, position: int, screened: Screened) -> None:
         if (refused := self._refused(row)) is not None:
             screened.gate[position] = HELD
-            return self._append(row, Status.FAILED, remark=refused)
-        split, held_out = split_of(row, self.terms.config.seasons), self._held_out(row, position, screened)
+            return self._fail(i, row, refused)
+        held_out = self._held_out(row, position, screened)
         unreadable = screened.unusable.get(position)
         unknown = screened.gate[position] == POSITION["holdout_filter"]
         if unknown or (unreadable is None and screened.gate[position] != HELD):
-            return self._reject(row, position, screened, split, held_out)
+            return self._reject(i, row, int(screened.gate[position]), held_out)
         screened.gate[position] = HELD
-        error = unreadable or self._unusable(row)
-        if error is not None or isinstance(split, str):
-            return self._fail(row, error or str(split), split, held_out)
+        split = self.splits[i]
+        error = unreadable or self._unusable(row) or (split if isinstance(split, str) else None)
+        if error is not None:
+            return self._fail(i, row, error, held_out)
         years = screened.years[position]
-        self.survivors[len(self.ids)] = Survivor(
+        self.survivors[i] = Survivor(
             row.missing,
             unknown_filter(row, self.terms.config, self.vocabulary) is not None and self.vocabulary.unknown == "all",
             doubts(row, self.terms.config, self.vocabulary),
@@ -137,7 +158,8 @@ class Candidates:
             notes.of_log(row, stressed=True),
             mode_of(row, self.terms.config.promotion),
         )
-        return self._leave_open(row, split, held_out, walkforward=not self.terms.config.no_walkforward)
+        self.status[i] = None
+        return self._ask(i, row, held_out, walkforward=not self.terms.config.no_walkforward)
 
     def _refused(self, row: Strategy) -> str | None:
         """Why nothing can be said of it, whatever its numbers are."""
@@ -162,65 +184,46 @@ class Candidates:
         screened.observed[position, POSITION["holdout_filter"]] = 1
         return self.vocabulary.chosen(str(row.filter_type), row.filter_params).filter
 
-    def _reject(
-        self,
-        row: Strategy,
-        position: int,
-        screened: Screened,
-        split: SeasonSplit | SplitRule | str,
-        held_out: Filter | None,
-    ) -> None:
+    def _reject(self, i: int, row: Strategy, gate: int, held_out: Filter | None) -> None:
         """Stays rejected even when its season split cannot be computed: then five NULLs and the reason."""
-        gate = int(screened.gate[position])
-        reason = why(gate, screened.observed[position], self.terms, screened.texts(position, self.terms.config))
         remarks = list(notes.of_log(row, stressed=GATES[gate].phase > GATES[STRESS].phase))
-        if isinstance(split, str):
-            remarks, split = [notes.no_split(split)], SeasonSplit()
-        if isinstance(split, SplitRule) or held_out is not None:
-            return self._leave_open(row, split, held_out, reason=reason, remark="; ".join(remarks))
-        return self._append(row, Status.REJECTED, split, reason, "; ".join(remarks))
+        if isinstance(split := self.splits[i], str):
+            remarks, self.splits[i] = [notes.no_split(split)], SeasonSplit()
+        self.remarks[i] = "; ".join(remarks)
+        self._ask(i, row, held_out)
 
-    def _fail(self, row: Strategy, error: str, split: SeasonSplit | SplitRule | str, held_out: Filter | None) -> None:
+    def _fail(self, i: int, row: Strategy, error: str, held_out: Filter | None = None) -> None:
         """FAILED, unless the holdout rejects it before."""
         if held_out is None:
-            return self._append(row, Status.FAILED, remark=error)
-        self.doomed[len(self.ids)] = error
-        return self._leave_open(row, SeasonSplit() if isinstance(split, str) else split, held_out)
+            self.status[i], self.splits[i], self.remarks[i] = Status.FAILED, None, error
+            return
+        self.status[i], self.doomed[i] = None, error
+        if isinstance(self.splits[i], str):
+            self.splits[i] = SeasonSplit()
+        self._ask(i, row, held_out)
 
-    def _leave_open(
-        self,
-        row: Strategy,
-        split: SeasonSplit | SplitRule,
-        held_out: Filter | None,
-        *,
-        reason: str = "",
-        remark: str = "",
-        walkforward: bool = False,
-    ) -> None:
-        rule = split if isinstance(split, SplitRule) else None
+    def _ask(self, i: int, row: Strategy, held_out: Filter | None, *, walkforward: bool = False) -> None:
+        """What only workers can say of it, if there is anything."""
+        rule = split if isinstance(split := self.splits[i], SplitRule) else None
         if walkforward or rule is not None or held_out is not None:
             question = request_of(row, self.terms.config, self.vocabulary, rule, walkforward=walkforward)
             self.questions.setdefault(row.outcome_key, []).append(question._replace(holdout=held_out))
-            self.asked.append(len(self.ids))
-        self._append(row, None, split, reason, remark)
+            self.asked.append(i)
 
     def _append(
         self,
-        row: Strategy,
-        status: Status | None,
-        split: SeasonSplit | SplitRule | None = None,
-        reason: str = "",
+        rows: Sequence[Strategy],
+        status: Status,
+        splits: Sequence[SeasonSplit | SplitRule | str | None],
         remark: str = "",
     ) -> None:
-        if not row.is_gated:
-            self.ungated.add(len(self.ids))
-        self.ids.append(row.strategy_id)
-        self.status.append(status)
-        self.reasons.append(reason)
-        self.remarks.append(remark)
-        self.splits.append(split)
-        self.keeps_split.append(row.dst_verdict is not None)
-        self.p_values.append(corrected_p_value(row))
+        self.ungated.update(i for i, row in enumerate(rows, len(self.ids)) if not row.is_gated)
+        self.ids += [row.strategy_id for row in rows]
+        self.status += [status] * len(rows)
+        self.remarks += [remark] * len(rows)
+        self.splits += splits
+        self.keeps_split += [row.dst_verdict is not None for row in rows]
+        self.p_values += [corrected_p_value(row) for row in rows]
 
 
 def split_of(strategy: Strategy, zones: Mapping[str, str]) -> SeasonSplit | SplitRule | str:

@@ -5,8 +5,7 @@ Judging is comparing columns of what gates observe, as the register has them.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from string import Formatter
 
@@ -78,27 +77,72 @@ def every_judged(
     return [judged(position, observed, terms, why(position, observed, terms, texts)) for position in on]
 
 
+def whys(
+    gates: NDArray[np.int8],
+    observed: NDArray[np.float64],
+    terms: Terms,
+    texts: Callable[[int], Mapping[str, str]] = lambda row: {},
+) -> list[str]:
+    """Why each strategy is rejected by its gate; empty where none rejects.
+
+    Parameters
+    ----------
+    gates
+        Shape (n_strategies,): positions in the register, or HELD.
+    observed
+        Shape (n_strategies, n_gates).
+    texts
+        Of a row, what the words name beside numbers.
+    """
+    found = [""] * len(gates)
+    for position in np.unique(gates[gates != HELD]).tolist():
+        unknown = np.isnan(observed[:, position]) & bool(GATES[position].unknown)
+        for template, some in ((GATES[position].words, ~unknown), (GATES[position].unknown, unknown)):
+            rows = np.flatnonzero((gates == position) & some).tolist()
+            beside = [{"unknown": NOT_CALIBRATED, **texts(row)} for row in rows]
+            for row, words in zip(rows, _said(template, position, observed[rows], terms, beside), strict=True):
+                found[row] = words
+    return found
+
+
 def why(position: int, observed: NDArray[np.float64], terms: Terms, texts: Mapping[str, str]) -> str:
-    """The reason of a gate that does not hold; `texts` is what its words name beside numbers."""
-    gate = GATES[position]
-    template = gate.unknown if gate.unknown and math.isnan(observed[position]) else gate.words
-    return said(template, position, observed, terms, {"unknown": NOT_CALIBRATED, **texts})
+    """The reason of a gate that does not hold for one strategy; `texts` is what its words name beside numbers."""
+    return whys(np.array([position], dtype=np.int8), observed[None], terms, lambda _: texts)[0]
 
 
 def said(template: str, position: int, observed: NDArray[np.float64], terms: Terms, texts: Mapping[str, str]) -> str:
     """A template of the register, filled in for one strategy."""
-    words: dict[str, object] = {**texts}
-    for name in _named(template) - texts.keys():
-        if name == "threshold":
-            words[name] = GATES[position].threshold(terms_of(observed, terms))
-        elif name == "unit":
-            words[name] = terms.unit
-        elif name == "value":
-            words[name] = _valued(GATES[position], float(observed[position]), terms.unit)
-        else:
-            of = POSITION.get(name, position)  # another gate's, or its own, which is called `observed`
-            words[name] = _shown(GATES[of], float(observed[of]))
-    return template.format_map(words)
+    return _said(template, position, observed[None], terms, [texts])[0]
+
+
+def _said(
+    template: str,
+    position: int,
+    observed: NDArray[np.float64],
+    terms: Terms,
+    texts: Sequence[Mapping[str, str]],
+) -> list[str]:
+    """A template, filled in for each strategy."""
+    columns = {name: _words(name, position, observed, terms) for name in _named(template)}
+    return [
+        template.format_map({**{name: column[row] for name, column in columns.items()}, **of})
+        for row, of in enumerate(texts)
+    ]
+
+
+def _words(name: str, position: int, observed: NDArray[np.float64], terms: Terms) -> Sequence[object]:
+    """What a name in a template stands for, strategy by strategy."""
+    gate, count = GATES[position], len(observed)
+    if name == "threshold":
+        if not terms.config.small_sample:
+            return [gate.threshold(terms)] * count
+        return [gate.threshold(terms_of(of_one, terms)) for of_one in observed]
+    if name == "unit":
+        return [terms.unit] * count
+    if name == "value":
+        return [_valued(gate, value, terms.unit) for value in observed[:, position].tolist()]
+    of = POSITION.get(name, position)  # another gate's, or its own, which is called `observed`
+    return [_shown(GATES[of], value) for value in observed[:, of].tolist()]
 
 
 @lru_cache

@@ -94,6 +94,7 @@ def split_rule(filter_type: str | None, filter_params: str | None) -> SplitRule:
     return SplitRule(min_size, max_size, _weekdays(skip_days))
 
 
+@lru_cache(maxsize=10_000)
 def split_filter(rule: SplitRule, vocabulary: Vocabulary) -> Filter:
     """The rule as a filter: the kinds that have its fields."""
     bounds = {"min_size": rule.min_size, "max_size": rule.max_size}

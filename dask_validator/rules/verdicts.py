@@ -20,7 +20,7 @@ from dask_validator.rules.counting import CODE, STATUSES, counted
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.gates import GATES, HELD, NOT_CALIBRATED, OF_HOLDOUT, OF_UNIVERSE, OF_WINDOWS, POSITION, Terms
 from dask_validator.rules.holdout import holdout_numbers, holdout_word
-from dask_validator.rules.judging import first_failing, judged, why
+from dask_validator.rules.judging import first_failing, judged, whys
 from dask_validator.rules.of_all import ASKED, NOTHING, SHOWN, TESTS, WEAK, OfAll
 from dask_validator.rules.promotion import Forward, Standing, pathway, ruled_columns, setup_columns
 from dask_validator.rules.window_gates import least_trades, observe, result_of
@@ -273,10 +273,21 @@ class _Made:
                 self._observed[position, POSITION[name]] = number
             self.holdout[position] = holdout_word(holdout, expectancy_r, terms.config)
         rows = list(found)
-        gates = first_failing(self._observed[rows], terms, OF_HOLDOUT)
-        for position, gate in compress(zip(rows, gates.tolist(), strict=True), (gates != HELD).tolist()):
-            self.status[position], self._gate[position] = Status.REJECTED, gate
-            self._reasons[position] = why(gate, self._observed[position], terms, {})
+        self._judge(rows, OF_HOLDOUT)
+
+    def _judge(self, rows: Sequence[int], positions: Sequence[int]) -> None:
+        """By these gates; whom one of them rejects is rejected, whatever was said before."""
+        gates = first_failing(self._observed[rows], self._of.terms, positions)
+        fallen = [*compress(rows, gates != HELD)]
+        self._gate[fallen] = gates[gates != HELD]
+        reasons = whys(
+            self._gate[fallen],
+            self._observed[fallen],
+            self._of.terms,
+            lambda row: {"unknown": self._unknown(fallen[row])},
+        )
+        for position, reason in zip(fallen, reasons, strict=True):
+            self.status[position], self._reasons[position] = Status.REJECTED, reason
             if (survivor := self._of.survivors.get(position)) is not None:
                 self.remarks[position] = self._doubt(survivor)
 
@@ -308,24 +319,14 @@ class _Made:
 
     def judge_windows(self) -> None:
         """Phase 6."""
-        terms, rows = self._of.terms, list(self._walked)
-        observe(list(self._walked.values()), terms.config, self._observed, rows)
-        self._gate[rows] = first_failing(self._observed[rows], terms, OF_WINDOWS)
-        for position in compress(rows, self._gate[rows] != HELD):
-            self.status[position] = Status.REJECTED
-            self._reasons[position] = why(int(self._gate[position]), self._observed[position], terms, {})
-            self.remarks[position] = self._doubt(self._of.survivors[position])
+        rows = list(self._walked)
+        observe(list(self._walked.values()), self._of.terms.config, self._observed, rows)
+        self._judge(rows, OF_WINDOWS)
 
     def judge_against_all(self) -> None:
         """Phase 7: of those that all other phases let through."""
-        terms = self._of.terms
         rows = [p for p in self._of.survivors if self.status[p] is None and p not in self.unanswered]
-        self._gate[rows] = first_failing(self._observed[rows], terms, OF_UNIVERSE)
-        for position in compress(rows, self._gate[rows] != HELD):
-            self.status[position] = Status.REJECTED
-            texts = {"unknown": self._unknown(position)}
-            self._reasons[position] = why(int(self._gate[position]), self._observed[position], terms, texts)
-            self.remarks[position] = self._doubt(self._of.survivors[position])
+        self._judge(rows, OF_UNIVERSE)
 
     def _unknown(self, position: int) -> str:
         """Why a gate of phase 7 has no number of a strategy."""

@@ -26,7 +26,6 @@ from dask_validator.rules.costs import Costs
 from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.store.filter_days import Reading, vocabulary_of
-from dask_validator.store.reader import batches
 from dask_validator.system.same_file import Identity, identity
 from dask_validator.universe.calendars import Observed, joined
 from dask_validator.universe.companions import MOST_TRADES
@@ -164,7 +163,7 @@ def _screen(
     looks: dict[str, Look | str] = {}
     known, strictly = candidates[0].vocabulary, vocabulary(RunConfig(strict_filters=True), facts.catalogue.sessions)
     with closing(order.database.read_waiting(order.instrument, facts.catalogue)) as rows:
-        for batch in batches(rows):
+        for batch in rows:
             for of_setting in candidates:
                 of_setting.add(batch)
             strategies += [row._replace(yearly_results=None, filter_params=None) for row in batch]

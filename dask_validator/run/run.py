@@ -35,7 +35,6 @@ from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.filter_days import Reading, vocabulary_of
 from dask_validator.store.fingerprints import Seen
-from dask_validator.store.reader import batches
 from dask_validator.system import garbage
 from dask_validator.system.same_file import Identity, identity
 from dask_validator.wording.sentences import unset_defaults
@@ -52,7 +51,6 @@ if TYPE_CHECKING:
     from dask_validator.universe.calibration import Calibration
     from dask_validator.work.agenda import Agenda
 
-TOLD_EVERY = 10_000  # strategies
 ATTEMPTS = 3  # to commit before others change the database again
 
 
@@ -204,16 +202,18 @@ def _screen(order: Order, facts: Facts, known: Vocabulary, listener: Listener) -
     candidates = Candidates(market.terms(order.config), market, known)
     ungated = order.database.read_ungated(order.instrument, facts.catalogue, order.config.gates_only)
     with closing(order.database.read_waiting(order.instrument, facts.catalogue)) as waiting:
-        for rows in batches(_told(waiting, facts.waiting, listener)):
+        for rows in _told(waiting, facts.waiting, listener):
             candidates.add([row._replace(is_gated=row.strategy_id not in ungated) for row in rows] if ungated else rows)
     return candidates
 
 
-def _told(strategies: Iterable[Strategy], total: int, listener: Listener) -> Iterator[Strategy]:
-    """The strategies, and now and then how many have gone by: a million take a while."""
-    for done, strategy in enumerate(strategies, 1):
-        yield strategy
-        if done % TOLD_EVERY == 0:
+def _told(waiting: Iterable[list[Strategy]], total: int, listener: Listener) -> Iterator[list[Strategy]]:
+    """The strategies, and how many have gone by: a million take a while."""
+    done = 0
+    for rows in waiting:
+        yield rows
+        done += len(rows)
+        if done < total:
             listener(Progressed("Screening", done, total))
 
 

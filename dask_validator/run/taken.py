@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def taken(order: Order, ids: Iterable[str], walked: Mapping[str, Walked | None])
         requests: dict[OutcomeKey, list[Request]] = {}
         named = replace(order.database, selection=Selection("all", tuple(ids)))
         with closing(named.read_waiting(order.instrument, facts.catalogue)) as rows:
-            for row in rows:
+            for row in chain.from_iterable(rows):
                 ids.remove(row.strategy_id)
                 if (reason := unusable_days(row, known, replays=facts.replays_stops)) is not None:
                     yield row.strategy_id, reason

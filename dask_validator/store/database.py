@@ -106,8 +106,8 @@ class Database:
             return frozenset()
         return connection.read(self.path, lambda opened: read_ungated(opened, catalogue, instrument, only))
 
-    def read_waiting(self, instrument: str, catalogue: Catalogue) -> Generator[Strategy]:
-        """The strategies to validate, in no order; the database stays open until the last one was taken."""
+    def read_waiting(self, instrument: str, catalogue: Catalogue) -> Generator[list[Strategy]]:
+        """The strategies to validate, in no order, many at a time; the database stays open until the last one."""
         return read_waiting(self.path, instrument, self.selection, catalogue)
 
     def read_strategy(self, strategy_id: str) -> Stored:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -112,15 +112,24 @@ def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, selection: Se
 
 def read_waiting(
     path: str | Path, instrument: str, selection: Selection = WAITING, catalogue: Catalogue | None = None
-) -> Generator[Strategy]:
+) -> Generator[list[Strategy]]:
     """Yield the strategies to validate, in no order; the connection is open until the last one was taken.
 
-    In no order, because sorting would hold a million rows at once.
+    In no order, because sorting would hold a million rows at once; as many at a time as columns need to be fast, but
+    hardly more text than memory has room for.
     """
+    batch: list[Strategy] = []
+    size = 0
     with reading(path) as connection:
         query = _rows(selection, catalogue or read_catalogue(connection))
         for rows in _fetched(connection, path, query, selection.parameters(instrument)):
-            yield from map(Strategy._make, rows)
+            some = [*map(Strategy._make, rows)]
+            batch += some
+            size += sum(len(row.yearly_results or "") + len(row.filter_params or "") for row in some)
+            if len(batch) >= COLUMNS or size > TEXT:
+                yield batch
+                batch, size = [], 0
+    yield batch
 
 
 def _fetched(
@@ -141,19 +150,6 @@ def _fetched(
             if has_room or not make_room(connection, path):
                 raise
             has_room = True
-
-
-def batches(strategies: Iterable[Strategy]) -> Iterator[list[Strategy]]:
-    """As many at a time as columns need to be fast, but no more text than memory has room for."""
-    batch: list[Strategy] = []
-    size = 0
-    for strategy in strategies:
-        batch.append(strategy)
-        size += len(strategy.yearly_results or "") + len(strategy.filter_params or "")
-        if len(batch) == COLUMNS or size > TEXT:
-            yield batch
-            batch, size = [], 0
-    yield batch
 
 
 class Stored(NamedTuple):

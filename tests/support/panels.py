@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ def universe_of(path: Path, instrument: str) -> Universe:
 
 def _groups(database: Database, instrument: str, reading: Reading) -> list[Group]:
     by_key: dict[Any, list[Look]] = {}
-    for row in database.read_waiting(instrument, reading.catalogue):
+    for row in chain.from_iterable(database.read_waiting(instrument, reading.catalogue)):
         selecting = reading.vocabulary.chosen(str(row.filter_type), row.filter_params).filter
         by_key.setdefault(row.outcome_key, []).append(Look(row.strategy_id, selecting, None, row.sample_size))
     return [Group(key, tuple(looks)) for key, looks in by_key.items()]

@@ -131,7 +131,7 @@ def test_screening_is_told_in_a_log_file(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_run_tells_how_far_its_screening_is(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A million strategies are not screened in silence: every so many of them are an event."""
-    monkeypatch.setattr("dask_validator.run.run.TOLD_EVERY", 200)
+    monkeypatch.setattr("dask_validator.store.reader.COLUMNS", 200)
     heard: list[Event] = []
     with prepared(small, "MGC", RunConfig(dry_run=True)) as (order, journal):
         run_validation(order, SerialExecutor(), heard.append, journal)

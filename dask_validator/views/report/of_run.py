@@ -25,7 +25,7 @@ from dask_validator.run.loading import costs_of_past
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.past_runs import PastRun, needed_past_run
 from dask_validator.store.present import Present, SeasonCount, count_seasons, count_statuses, read_present
-from dask_validator.store.reader import all_imported, batches, read_facts, read_waiting
+from dask_validator.store.reader import all_imported, read_facts, read_waiting
 from dask_validator.store.selection import REJECTED, WAITING
 from dask_validator.views.report import tables
 from dask_validator.views.report.misses import Miss, evidence_misses, screening_misses
@@ -108,7 +108,7 @@ class _Tables:
         costs = costs_of_past(self._run, config)
         may_miss = self.selection.where("expectancy_r > 0")  # of the others, which are most, no flag helps any
         rejected = read_waiting(self._path, self._run.instrument, may_miss)
-        return screening_misses(batches(rejected), config, Market(costs, atr_by_year, self._run.summary.get("unit", R)))
+        return screening_misses(rejected, config, Market(costs, atr_by_year, self._run.summary.get("unit", R)))
 
     def imported(self) -> bool:
         """Whether all trades of the instrument were imported."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def records(result: RunResult) -> list[dict[str, Any]]:
 def misses(small_source: Path, config: RunConfig, records: list[dict[str, Any]]) -> dict[int, list[near.Miss]]:
     """The nearest misses of each phase."""
     atr = read_facts(small_source, "MGC").atr_by_year
-    waiting = [list(read_waiting(small_source, "MGC"))]
+    waiting = read_waiting(small_source, "MGC")
     found = near.screening_misses(waiting, config, Market(costs_of("MGC"), atr))
     return {**found, 6: tables.judge(records, config).misses}
 
@@ -100,7 +100,7 @@ def test_near_misses_are_those_of_an_exhaustive_search(
     atr = read_facts(small_source, "MGC").atr_by_year
     found: dict[int, list[tuple[float, float, str]]] = {phase: [] for phase in range(1, 7)}
     market = Market(costs_of("MGC"), atr)
-    for strategy in read_waiting(small_source, "MGC"):
+    for strategy in chain.from_iterable(read_waiting(small_source, "MGC")):
         screened = screen([strategy], market.terms(config), market)
         if screened.gate[0] != HELD and not screened.unusable:
             remedy = screening_remedy(strategy, config, market)

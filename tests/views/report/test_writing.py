@@ -329,7 +329,7 @@ def test_near_misses_are_sought_among_all_that_were_rejected(committed: Path) ->
     """No row that could be one is left unread."""
     database, html = committed / "small.duckdb", (committed / "run.html").read_text()
     config, atr = past_run(database).config, read_facts(database, "MGC").atr_by_year
-    found = screening_misses([list(read_waiting(database, "MGC", REJECTED))], config, Market(costs_of("MGC"), atr))
+    found = screening_misses(read_waiting(database, "MGC", REJECTED), config, Market(costs_of("MGC"), atr))
 
     shown = re.findall(r'<td class="long">([^<]*)</td><td>[^<]*</td><td><code>([^<]*)</code>', unbroken(html))
     expected = [(miss.strategy_id, miss.remedy.flags) for phase in range(1, 6) for miss in found[phase][:10]]
