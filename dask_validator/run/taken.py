@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from dask_validator.rules.candidates import request_of, unusable_days
 from dask_validator.sources.trade_log import read_told
 from dask_validator.store.connection import read
 from dask_validator.store.filter_days import Reading, vocabulary_of
+from dask_validator.store.results import read_outcomes_hashes
 from dask_validator.store.selection import Selection
 from dask_validator.system.same_file import identity
 from dask_validator.work.piece import Group, GroupDays, Piece
@@ -25,7 +27,10 @@ from dask_validator.work.walkforward import rules_of
 from dask_validator.work.work import filters_of
 
 if TYPE_CHECKING:
+    from dask_validator.filters.vocabulary import Vocabulary
+    from dask_validator.rules.verdicts import Verdicts
     from dask_validator.run.order import Order
+    from dask_validator.store.reader import Facts
 
 AT_ONCE = 256  # outcome keys that are in memory together
 GONE = "its row is no longer there"
@@ -40,43 +45,72 @@ def piece_of(order: Order, groups: Sequence[Group], reading: Reading) -> Piece:
     return Piece(tuple(groups), sessions, part, order.costs)
 
 
-def taken(order: Order, ids: Iterable[str], walked: Mapping[str, Walked | None]) -> Iterator[tuple[str, Trades | str]]:
-    """The trades of each strategy, in no order; a text says why there are none to be had.
+class Known(NamedTuple):
+    """What a run knows of its trades; other ones are not those of the run."""
 
-    Parameters
-    ----------
-    walked
-        What the run has made of them, by `strategy_id`, as far as it has: trades of which walk-forward makes something
-        else are not those of the run.
+    walked: Mapping[str, Walked | None]  # by `strategy_id`, what walk-forward made of them, as far as it looked
+    hashes: Mapping[str, int] = MappingProxyType({})  # of the outcomes of its key, of a run that is committed
+
+    @classmethod
+    def of(cls, order: Order, verdicts: Verdicts, positions: Iterable[int], run_id: str | None) -> Known:
+        """These strategies, in a run that is committed under that name, or in none."""
+        walked = {verdicts.ids[i]: verdicts.walked[i] for i in positions}
+        if run_id is None:
+            return cls(walked)
+        path = order.database.path
+        return cls(walked, read(path, lambda connection: read_outcomes_hashes(connection, run_id, list(walked))))
+
+
+def taken(order: Order, known: Known) -> Iterator[tuple[str, Trades | str]]:
+    """The trades of each strategy that is known, in no order; a text says why there are none to be had.
 
     Raises
     ------
     InputError
         The database cannot be read.
     """
-    ids = set(ids)
     with order.database.kept_open():
         facts = order.database.read_facts(order.instrument)
-        known = vocabulary_of(order.config, facts.catalogue)
-        requests: dict[OutcomeKey, list[Request]] = {}
-        named = replace(order.database, selection=Selection("all", tuple(ids)))
-        with closing(named.read_waiting(order.instrument, facts.catalogue)) as rows:
-            for row in chain.from_iterable(rows):
-                ids.remove(row.strategy_id)
-                if (reason := unusable_days(row, known, replays=facts.replays_stops)) is not None:
-                    yield row.strategy_id, reason
-                else:
-                    request = request_of(row, order.config, known, None, walkforward=True)
-                    requests.setdefault(row.outcome_key, []).append(request)
-        yield from ((strategy_id, GONE) for strategy_id in ids)
+        reading = Reading(
+            vocabulary_of(order.config, facts.catalogue), facts.catalogue, order.costs, order.config.seasons
+        )
+        requests, unusable = _requests(order, facts, reading.vocabulary, known.walked)
+        yield from unusable.items()
+        hashes = _hashes(order) if known.hashes else {}
         groups = [Group(key, tuple(of_key)) for key, of_key in requests.items()]
-        reading = Reading(known, facts.catalogue, order.costs, order.config.seasons)
         for first in range(0, len(groups), AT_ONCE):
             for group, days in piece_of(order, groups[first : first + AT_ONCE], reading).read():
-                yield from ((r.strategy_id, _of_run(order, r, days, walked)) for r in group.requests)
+                now = hashes.get(group.key.stored)
+                for request in group.requests:
+                    is_same = known.hashes.get(request.strategy_id) in (None, now)
+                    yield request.strategy_id, _of_run(order, request, days, known) if is_same else CHANGED
 
 
-def _of_run(order: Order, request: Request, days: GroupDays, walked: Mapping[str, Walked | None]) -> Trades | str:
+def _requests(
+    order: Order, facts: Facts, vocabulary: Vocabulary, ids: Iterable[str]
+) -> tuple[dict[OutcomeKey, list[Request]], dict[str, str]]:
+    """By key, what picks the days of each strategy; by `strategy_id`, why nobody knows them."""
+    requests: dict[OutcomeKey, list[Request]] = {}
+    unusable = dict.fromkeys(ids, GONE)
+    named = replace(order.database, selection=Selection("all", tuple(unusable)))
+    with closing(named.read_waiting(order.instrument, facts.catalogue)) as rows:
+        for row in chain.from_iterable(rows):
+            if (reason := unusable_days(row, vocabulary, replays=facts.replays_stops)) is not None:
+                unusable[row.strategy_id] = reason
+                continue
+            del unusable[row.strategy_id]
+            request = request_of(row, order.config, vocabulary, None, walkforward=True)
+            requests.setdefault(row.outcome_key, []).append(request)
+    return requests, unusable
+
+
+def _hashes(order: Order) -> Mapping[OutcomeKey, int]:
+    """Of the outcomes of each key as they are now."""
+    source, instrument = order.database.source, order.instrument
+    return read(order.database.path, lambda connection: source.survey(connection, instrument)).hashes
+
+
+def _of_run(order: Order, request: Request, days: GroupDays, known: Known) -> Trades | str:
     usual, of_small = rules_of(order.config)
     rules, windows = of_small if request.is_small else usual, not order.config.no_walkforward
     try:
@@ -85,7 +119,7 @@ def _of_run(order: Order, request: Request, days: GroupDays, walked: Mapping[str
         trades = trades_of(days.outcomes, mask, rules, windows=windows)
     except UnusableStrategy as error:
         return str(error)
-    then = walked.get(request.strategy_id)
+    then = known.walked.get(request.strategy_id)
     return trades if then is None or _same(trades.walked, then) else CHANGED
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from importlib.metadata import version
 from typing import Any
 
 import duckdb
@@ -27,7 +28,7 @@ from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
 from dask_validator.rules.of_all import SHOWN
 from dask_validator.rules.promotion import Standing, pathway
 from dask_validator.rules.verdicts import Verdicts
-from dask_validator.store.contract import TABLES
+from dask_validator.store.contract import TABLES, has_table
 from dask_validator.store.fetched import doubles, plain_values
 from dask_validator.store.our_tables import GATE_NUMBERS, RESULTS, SPLIT, WINDOWS
 
@@ -257,3 +258,16 @@ def _read_windows(
         return {}
     starts = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]))
     return {ids[start]: part for start, part in zip(starts.tolist(), np.split(table, starts[1:]), strict=True)}
+
+
+def read_outcomes_hashes(connection: duckdb.DuckDBPyConnection, run_id: str, ids: Sequence[str]) -> dict[str, int]:
+    """Of the outcomes of each strategy, by `strategy_id`; of a run that another DuckDB has hashed, nothing."""
+    if not has_table(connection, "dask_validator_results"):
+        return {}
+    rows = connection.execute(
+        "SELECT strategy_id, outcomes_hash FROM dask_validator_results JOIN dask_validator_runs USING (run_id) "
+        "WHERE run_id = ? AND outcomes_hash IS NOT NULL AND versions::JSON ->> 'duckdb' = ? "
+        "AND strategy_id IN (SELECT unnest(?::VARCHAR[]))",
+        [run_id, version("duckdb"), list(ids)],
+    ).fetchall()
+    return dict(rows)

@@ -238,27 +238,30 @@ class RunResult(Outcome):
     @cached_property
     def _counted(self) -> Mapping[str, Outcomes]:
         """Wins and losses of each promoted strategy, by `strategy_id`."""
-        from dask_validator.run.taken import taken
-
-        walked = {self.verdicts.ids[i]: self.verdicts.walked[i] for i in self.verdicts.of(Status.PASSED)}
-        found = dict(taken(self._order, walked, walked))
+        positions = self.verdicts.of(Status.PASSED)
+        found = self._of_run(positions)
         if lost := {strategy_id: text for strategy_id, text in found.items() if isinstance(text, str)}:
             first = min(lost)
             raise InputError(
                 f"{len(lost):,} of {len(found):,} promoted strategies have no trades to be shown, the first of them "
                 f"{first!r}: {lost[first]}; validate again"
             )
-        return {name: found[name].counted for name in walked}  # type: ignore[union-attr]
+        ids = (self.verdicts.ids[i] for i in positions)
+        return {name: found[name].counted for name in ids}  # type: ignore[union-attr]
 
     def _taken(self, strategy_id: str) -> Trades:
         """The trades of one strategy."""
-        from dask_validator.run.taken import taken
-
-        position = self._position(strategy_id)
-        [(_, trades)] = taken(self._order, [strategy_id], {strategy_id: self.verdicts.walked[position]})
+        [trades] = self._of_run([self._position(strategy_id)]).values()
         if isinstance(trades, str):
             raise InputError(f"{strategy_id!r} has no trades to be shown: {trades}")
         return trades
+
+    def _of_run(self, positions: Iterable[int]) -> Mapping[str, Trades | str]:
+        """Trades by `strategy_id`, or why there are none."""
+        from dask_validator.run.taken import Known, taken
+
+        run_id = self.summary["run_id"] if self.summary["committed"] else None
+        return dict(taken(self._order, Known.of(self._order, self.verdicts, positions, run_id)))
 
     @property
     def _order(self) -> Order:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from dask_validator import InputError, RunConfig, validate, validate_trades
-from dask_validator.run.taken import taken
+from dask_validator.run.taken import Known, taken
 from dask_validator.views.promoted import trades_frame
 from dask_validator.views.result import RunResult
 from tests.reference.walkforward import expectancy, trades
@@ -52,7 +52,8 @@ def test_windows_add_up(small: Path, flags: dict[str, Any]) -> None:
     walked = result.strategies[result.strategies["n_total_windows"] > 0]["strategy_id"]
     some = [*walked[::9], *walked[walked.str.endswith(("_W", "_S"))][:3], *walked[walked.str.contains("NODBL")][:2]]
 
-    found = dict(taken(result.order, some, dict(zip(result.verdicts.ids, result.verdicts.walked, strict=True))))
+    known = dict(zip(result.verdicts.ids, result.verdicts.walked, strict=True))
+    found = dict(taken(result.order, Known({strategy_id: known[strategy_id] for strategy_id in some})))
     assert len(found) > 8
     for strategy_id, of_one in found.items():
         assert windows(trades_frame(of_one, {})) == expected(result, strategy_id)
@@ -130,6 +131,17 @@ def test_other_trades_than_those_of_the_run(tmp_path: Path, changed: str) -> Non
     result = ran(database)
     assert not result.trades("MGC_GOOD").empty
     change(database, changed)
+
+    with pytest.raises(InputError, match="no longer those of the run"):
+        result.trades("MGC_GOOD")
+
+
+def test_changes_that_no_window_shows(tmp_path: Path) -> None:
+    """Of a committed run its hash of the outcomes tells also what has changed before the first test window."""
+    database = tiny_database(tmp_path / "tiny.duckdb")
+    result = validate(database, "MGC", RunConfig(wf_output=tmp_path / "wf.jsonl"), workers=1, progress=False)
+    assert not result.trades("MGC_GOOD").empty
+    change(database, "UPDATE orb_outcomes SET pnl_r = 9.0 WHERE trading_day < '2021-06-01' AND outcome = 'win'")
 
     with pytest.raises(InputError, match="no longer those of the run"):
         result.trades("MGC_GOOD")
