@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dask_validator.api.load_run import load_run
     from dask_validator.api.luck import calibrate
     from dask_validator.api.runs import runs
+    from dask_validator.api.sweeping import sweep
     from dask_validator.api.trades import import_trades, validate_trades
     from dask_validator.api.validation import validate
     from dask_validator.explanation.comparison import Comparison
@@ -48,6 +49,7 @@ __all__ = [
     "import_trades",
     "load_run",
     "runs",
+    "sweep",
     "validate",
     "validate_trades",
 ]
@@ -58,6 +60,7 @@ _LATER = {
     "import_trades": "dask_validator.api.trades",
     "load_run": "dask_validator.api.load_run",
     "runs": "dask_validator.api.runs",
+    "sweep": "dask_validator.api.sweeping",
     "validate": "dask_validator.api.validation",
     "validate_trades": "dask_validator.api.trades",
     "explain": "dask_validator.explanation.find",

@@ -128,7 +128,7 @@ def test_dask_is_behind_a_contract() -> None:
     }
 
     knowing = {name for name in knowing if not name.startswith("execution/dask/")}
-    assert knowing == {"api/executors.py", "cli/luck.py", "cli/validating.py"}
+    assert knowing == {"api/executors.py", "cli/luck.py", "cli/sweeping.py", "cli/validating.py"}
 
 
 def test_every_function_is_read_at_a_glance() -> None:
@@ -175,11 +175,12 @@ def test_a_worker_imports_only_what_it_needs() -> None:
     assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed", "IPython"}
 
 
-def test_a_run_without_null_worlds_does_not_load_them() -> None:
-    """Who does not ask how much is luck starts as fast as before."""
+def test_a_run_alone_loads_neither_null_worlds_nor_sweeps() -> None:
+    """Who does not ask how much is luck, or for other thresholds, starts as fast as before."""
     code = "import sys, dask_validator.cli.commands; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = [name for name in done.stdout.split() if name.startswith(("dask_validator.universe", "scipy"))]
+    only_of_others = ("dask_validator.universe", "scipy", "dask_validator.run.sw", "dask_validator.rules.si")
+    loaded = [name for name in done.stdout.split() if name.startswith(only_of_others)]
 
     assert loaded == []
 

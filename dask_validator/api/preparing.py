@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dask_validator.config import Promotion, RunConfig, Safeguards
+from dask_validator.config import Promotion, RunConfig, Safeguards, check_swept, combinations, one_at_a_time
 from dask_validator.errors import DatabaseHeld, InputError
 from dask_validator.events import Listener, Said, ignore
 from dask_validator.journal.blocks import Blocks, calibration_path, discard_blocks
@@ -27,11 +27,12 @@ from dask_validator.store.database import Database
 from dask_validator.store.lock import doubts
 from dask_validator.store.reader import all_imported
 from dask_validator.store.ruled import NOTHING_ASKED
-from dask_validator.store.selection import CANONICAL, WAITING, Selection
+from dask_validator.store.selection import CANONICAL, EVERY, WAITING, Selection
 
 if TYPE_CHECKING:
     from dask_validator.rules.costs import Costs
     from dask_validator.run.all_strategies import CalibrationOrder
+    from dask_validator.run.sweep import SweepOrder
     from dask_validator.sources.source import Source
 
 NO_SAFEGUARDS = Safeguards()
@@ -118,6 +119,35 @@ def prepared_calibration(
         database = replace(database, selection=CANONICAL, promotion=settings[0].promotion)
         yield CalibrationOrder(database, instrument, settings, costs, companions, counts_only), blocks
         blocks.forget()
+
+
+def prepared_sweep(
+    db: str | Path,
+    instrument: str,
+    now: RunConfig,
+    values: Mapping[str, Sequence[Any]],
+    safeguards: Safeguards = NO_SAFEGUARDS,
+    listener: Listener = ignore,
+    *,
+    alone: bool = False,
+    selection: Selection = EVERY,
+) -> SweepOrder:
+    """What to sweep: every combination of values, or each flag alone.
+
+    Raises InputError, as `prepared` does.
+    """
+    from dask_validator.run.sweep import SweepOrder, refuse_worlds  # which plain runs need not load
+
+    check_swept(values)
+    settings = one_at_a_time(now, values) if alone else combinations(now, values)
+    refuse_worlds(settings)
+    costs = costs_in(db, instrument, now)
+    check_is_file(db)
+    grant_access(db, safeguards)
+    database = database_at(
+        db, instrument, safeguards, listener, to_write=False, promotion=now.promotion, selection=selection
+    )
+    return SweepOrder(Order(database, instrument, now, costs), settings, tuple(values), alone)
 
 
 def costs_in(db: str | Path, instrument: str, config: RunConfig) -> Costs:

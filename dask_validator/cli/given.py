@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,19 @@ SOME_FAILED = 3
 def config_of(flags: dict[str, Any], instrument: str) -> RunConfig:
     """The rules of the file, if there is one, and what the user has said on the command line."""
     return load_rules(flags["rules_file"], instrument, **said(fields_of(RunConfig, flags)))
+
+
+def several_of(flags: dict[str, Any], instrument: str) -> tuple[RunConfig, dict[str, Sequence[Any]]]:
+    """The rules as they are without flags of several values, and these; a list of years is one value."""
+    lists = {field.name for field in fields(RunConfig) if str(field.type).startswith("tuple")}
+    several: dict[str, Sequence[Any]] = {}
+    fixed = said(fields_of(RunConfig, flags))
+    for name, values in list(fixed.items()):
+        if isinstance(values, tuple) and name not in lists:
+            fixed[name], *others = values
+            if others:
+                several[name] = fixed.pop(name), *others
+    return load_rules(flags["rules_file"], instrument, **fixed), several
 
 
 def said(flags: dict[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,9 @@ from dask_validator.api.executors import open_executor
 from dask_validator.api.preparing import prepared_calibration
 from dask_validator.cli import going_on, options
 from dask_validator.cli.endings import keep_dashboard, write_calibration
-from dask_validator.cli.given import fields_of, refuse_both, safeguards_of, said
+from dask_validator.cli.given import refuse_both, safeguards_of, several_of
 from dask_validator.cli.group import cli
-from dask_validator.config import RunConfig, combinations
-from dask_validator.config.rules_file import load_rules
+from dask_validator.config import combinations
 from dask_validator.events import Listeners
 from dask_validator.execution.dask.encryption import certified
 from dask_validator.run import outputs
@@ -43,7 +42,7 @@ def calibrate(
     """
     from dask_validator.run.calibrate import run_calibration
 
-    settings = _settings(flags, instrument)
+    settings = combinations(*several_of(flags, instrument))
     outputs.check(outputs.Files(db, instrument, flags["journal"], report=flags["report"]))
     safeguards, dashboard = safeguards_of(flags), None if flags["no_dashboard"] else flags["dashboard_address"]
     refuse_both(workers, scheduler)
@@ -74,18 +73,3 @@ def calibrate(
         if flags["as_json"]:
             echo(json.dumps(found.to_dict()), err=False)
         keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
-
-
-def _settings(flags: dict[str, Any], instrument: str) -> list[RunConfig]:
-    """Every combination of the values given."""
-    several = {
-        name: values
-        for name, values in flags.items()
-        if isinstance(values, tuple) and values and name != "exclude_years"
-    }
-    fixed = {
-        name: value
-        for name, value in said(fields_of(RunConfig, flags)).items()
-        if not isinstance(value, tuple) or name == "exclude_years"
-    }
-    return combinations(load_rules(flags["rules_file"], instrument, **fixed), several)

@@ -14,6 +14,7 @@ from dask_validator.config import DEFAULT_WF_OUTPUT, FDR_METHODS, GATES_OF_ALL, 
 from dask_validator.store.selection import CHOICES
 
 UNTIL_INTERRUPT = float("inf")
+DATE = "DATE"
 ONE_AT_A_TIME = {"instrument", "gate", "fdr_instruments", "fdr_group_by", "touch_entry_models"}
 
 
@@ -24,12 +25,25 @@ class ListFlags(click.Command):
         """Parse as click does, each list spelled out."""
         for param in self.params:
             if isinstance(param, click.Option) and param.multiple and param.name not in ONE_AT_A_TIME:
-                args = _repeat_flag(param.opts[0], args, _is_pair if param.name == "columns" else _is_number)
+                args = _repeat_flag(param.opts[0], args, _test_of(param))
         return super().parse_args(ctx, args)
 
 
+def _test_of(param: click.Option) -> Callable[[str], bool]:
+    """Whether an argument can be one more value of the flag."""
+    if isinstance(param.type, click.Choice):
+        return param.type.choices.__contains__
+    if (param.metavar or "").startswith(DATE):
+        return _is_day
+    return _is_pair if param.name == "columns" else _is_number
+
+
 def _is_number(arg: str) -> bool:
-    return re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", arg) is not None
+    return re.fullmatch(r"-?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?", arg) is not None
+
+
+def _is_day(arg: str) -> bool:
+    return re.fullmatch(r"[0-9]+-[0-9]+-[0-9]+", arg) is not None
 
 
 def _is_pair(arg: str) -> bool:
@@ -73,21 +87,26 @@ instrument = click.option(
     metavar="SYM",
     help="Symbol to validate.",
 )
-_SELECTION = [
-    click.option(
-        "--strategies",
-        "which",
-        type=click.Choice(CHOICES),
-        default="waiting",
-        help="Which to validate, those judged before once more.",
-    ),
-    click.option(
-        "--ids",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Which to validate, one strategy_id a line, whatever their status.",
-    ),
-]
+
+
+def _selection(default: str) -> list[Callable[..., Any]]:
+    return [
+        click.option(
+            "--strategies",
+            "which",
+            type=click.Choice(CHOICES),
+            default=default,
+            help="Which to validate, those judged before once more.",
+        ),
+        click.option(
+            "--ids",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Which to validate, one strategy_id a line, whatever their status.",
+        ),
+    ]
+
+
 any_instrument = click.option("--instrument", metavar="SYM", help="Only runs of this symbol.")
 instrument_of_import = click.option(
     "--instrument", required=True, metavar="NAME", help="What to validate these strategies as."
@@ -111,28 +130,23 @@ def _rule(name: str, kind: type, help: str, **more: Any) -> Callable[..., Any]:
     return click.option(name, type=kind, default=default, help=help, **more)
 
 
-def _several(name: str, kind: type, help: str) -> Callable[..., Any]:
+def _several(name: str, kind: Any, help: str, metavar: str = "X") -> Callable[..., Any]:
     """The same flag where each value given is a setting of its own."""
     default = getattr(RunConfig(), field_of(name))
     return click.option(
         name,
         type=kind,
         multiple=True,
-        metavar="X [X ...]",
+        metavar=f"{metavar} [{metavar} ...]",
         help=help,
         show_default=None if default is None else str(default),
     )
 
 
-def _choice(name: str, help: str) -> Callable[..., Any]:
-    """A flag whose values are those that the RunConfig field admits."""
-    kind = next(str(field.type) for field in fields(RunConfig) if field.name == field_of(name))
-    default = getattr(RunConfig(), field_of(name))
-    return click.option(name, type=click.Choice(choices_of(kind)), default=default, help=help)
-
-
-def _day(name: str, help: str) -> Callable[..., Any]:
-    return click.option(name, metavar="DATE", help=help)
+def _choices(field_name: str) -> click.Choice[str]:
+    """What the RunConfig field admits."""
+    kind = next(str(field.type) for field in fields(RunConfig) if field.name == field_name)
+    return click.Choice(choices_of(kind))
 
 
 def field_of(flag: str) -> str:
@@ -174,67 +188,107 @@ _WORLDS = [
     _rule("--block-days", float, "Mean length of the blocks of days that worlds are made of."),
     _rule("--null-seed", int, "The same seed draws the same worlds."),
 ]
-_GATES_OF_ALL = [
-    click.option(
-        "--gate",
-        type=click.Choice([*GATES_OF_ALL, "none"]),
-        multiple=True,
-        help="Phase 7: also ask for evidence that holds over all strategies; may be repeated.",
-    ),
-    _rule("--gate-alpha", float, "Level of the gates fdr and stepm.  [default: 0.05]"),
-    _rule("--gate-share", float, "Gate luck: largest share of luck among promotions as strong."),
-    click.option(
-        "--fdr-method", type=click.Choice(FDR_METHODS), help="Gate fdr: how p-values are corrected.  [default: bh]"
-    ),
-    click.option("--fdr-sides", type=click.IntRange(1, 2), help="Gate fdr: sides of the p-values.  [default: 1]"),
-    click.option("--calibrate", is_flag=True, help="Also count the promotions that luck would make."),
-    *_WORLDS,
-]
-_OPTIONS = [
-    _choice("--waived-years", "Phase 3: excuse waived years, or count them with the positive ones for the share."),
-    _choice("--years-counted", "Setups: years that they are said to be tested in; all, or of enough trades."),
-    _day("--wf-first-day", "Phase 6: windows start no earlier than training after this day."),
-    _day("--wf-last-day", "Phase 6: later outcomes are not looked at, as a holdout."),
-    _rule("--wf-window-trades", int, "Phase 6: windows of so many wins and losses in place of months."),
-    _rule("--wf-train-trades", int, "Phase 6: wins and losses before the first of them; default: as many."),
-    click.option("--wf-in-sample", is_flag=True, help="Phase 6: also what training windows earn, and efficiency."),
-    _rule("--wf-in-sample-min", int, "Phase 6: training outcomes that takes."),
-    _rule("--small-sample", int, "Strategies with fewer trades take the flags of small samples; 0: none."),
-    _rule("--small-min-trades-per-year", int, "--min-trades-per-year of small samples."),
-    _rule("--small-wf-min-trades", int, "--wf-min-trades of small samples."),
-    _rule("--small-wf-min-windows", int, "--wf-min-windows of small samples."),
-    _rule("--small-wf-window-trades", int, "--wf-window-trades of small samples."),
-    _rule("--small-wf-train-trades", int, "--wf-train-trades of small samples."),
-    _choice("--filters", "Where conditions come from: filters' names, or their JSON in filter_params."),
-    _choice("--unknown-filters", "A filter that nobody understands: every day, no day, or FAILED."),
-    click.option(
-        "--touch-entry-models", multiple=True, metavar="MODEL", help="Entry models that fill on touch; may be repeated."
-    ),
-    _rule("--era-starts", int, "Phase 10: years in which eras start; the last ends them.", multiple=True),
-    _rule("--era-min-trades", int, "Phase 10: trades that an era needs to be judged."),
-    _rule("--era-min-exp", float, "Phase 10: least expectancy of an era, in R."),
-    _day("--holdout-from", "Phase 9: first day of the holdout; off unless given."),
-    _rule("--holdout-min-trades", int, "Phase 9: trades that the holdout needs to be judged."),
-    _choice("--holdout-few", "Phase 9: what becomes of strategies with fewer."),
-    _rule("--holdout-min-exp", float, "Phase 9: least expectancy in the holdout, in R."),
-    _rule("--holdout-min-ratio", float, "Phase 9: least share of the expectancy before; off unless given."),
-    _rule(
-        "--min-wfe", float, "Phase 8: least efficiency, expectancy in tests over that in training; off unless given."
-    ),
-    click.option(
-        "--fdr-instruments", multiple=True, metavar="SYM", help="Gate fdr: whose p-values are corrected together."
-    ),
-    click.option("--fdr-group-by", multiple=True, metavar="COLUMN", help="Gate fdr: correct within each of these."),
-    click.option(
-        "--fdr-k-file", type=click.Path(path_type=Path), metavar="JSON", help="Gate fdr: number of tests of each group."
-    ),
-    _rule("--min-sharpe-ann", float, "Gate fdr: also more than this annual Sharpe ratio; off unless given."),
-    click.option("--provenance", metavar="TEXT", help="What promoted rows say of their origin."),
-]
+_GATE = click.option(
+    "--gate",
+    type=click.Choice([*GATES_OF_ALL, "none"]),
+    multiple=True,
+    help="Phase 7: also ask for evidence that holds over all strategies; may be repeated.",
+)
+
+
+def _fdr(rule: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The flags of the gate that needs no worlds."""
+    return [
+        rule("--gate-alpha", float, "Level of the gates fdr and stepm.  [default: 0.05]"),
+        rule("--fdr-method", click.Choice(FDR_METHODS), "Gate fdr: how p-values are corrected.  [default: bh]"),
+        rule("--fdr-sides", click.IntRange(1, 2), "Gate fdr: sides of the p-values.  [default: 1]"),
+    ]
+
+
+def _details(rule: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The flags of years, windows and filters that most users leave as they are."""
+    return [
+        rule(
+            "--waived-years",
+            _choices("waived_years"),
+            "Phase 3: excuse waived years, or count them with the positive ones for the share.",
+        ),
+        rule(
+            "--years-counted",
+            _choices("years_counted"),
+            "Setups: years that they are said to be tested in; all, or of enough trades.",
+        ),
+        rule("--wf-first-day", str, "Phase 6: windows start no earlier than training after this day.", metavar=DATE),
+        rule("--wf-last-day", str, "Phase 6: later outcomes are not looked at, as a holdout.", metavar=DATE),
+        rule("--wf-window-trades", int, "Phase 6: windows of so many wins and losses in place of months."),
+        rule("--wf-train-trades", int, "Phase 6: wins and losses before the first of them; default: as many."),
+        click.option("--wf-in-sample", is_flag=True, help="Phase 6: also what training windows earn, and efficiency."),
+        rule("--wf-in-sample-min", int, "Phase 6: training outcomes that takes."),
+        rule("--small-sample", int, "Strategies with fewer trades take the flags of small samples; 0: none."),
+        rule("--small-min-trades-per-year", int, "--min-trades-per-year of small samples."),
+        rule("--small-wf-min-trades", int, "--wf-min-trades of small samples."),
+        rule("--small-wf-min-windows", int, "--wf-min-windows of small samples."),
+        rule("--small-wf-window-trades", int, "--wf-window-trades of small samples."),
+        rule("--small-wf-train-trades", int, "--wf-train-trades of small samples."),
+        rule(
+            "--filters",
+            _choices("filters"),
+            "Where conditions come from: filters' names, or their JSON in filter_params.",
+        ),
+        rule(
+            "--unknown-filters",
+            _choices("unknown_filters"),
+            "A filter that nobody understands: every day, no day, or FAILED.",
+        ),
+        click.option(
+            "--touch-entry-models",
+            multiple=True,
+            metavar="MODEL",
+            help="Entry models that fill on touch; may be repeated.",
+        ),
+    ]
+
+
+def _evidence(rule: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """The flags of gates that are off unless asked for."""
+    return [
+        _rule("--era-starts", int, "Phase 10: years in which eras start; the last ends them.", multiple=True),
+        rule("--era-min-trades", int, "Phase 10: trades that an era needs to be judged."),
+        rule("--era-min-exp", float, "Phase 10: least expectancy of an era, in R."),
+        rule("--holdout-from", str, "Phase 9: first day of the holdout; off unless given.", metavar=DATE),
+        rule("--holdout-min-trades", int, "Phase 9: trades that the holdout needs to be judged."),
+        rule("--holdout-few", _choices("holdout_few"), "Phase 9: what becomes of strategies with fewer."),
+        rule("--holdout-min-exp", float, "Phase 9: least expectancy in the holdout, in R."),
+        rule("--holdout-min-ratio", float, "Phase 9: least share of the expectancy before; off unless given."),
+        rule(
+            "--min-wfe",
+            float,
+            "Phase 8: least efficiency, expectancy in tests over that in training; off unless given.",
+        ),
+        click.option(
+            "--fdr-instruments", multiple=True, metavar="SYM", help="Gate fdr: whose p-values are corrected together."
+        ),
+        click.option("--fdr-group-by", multiple=True, metavar="COLUMN", help="Gate fdr: correct within each of these."),
+        click.option(
+            "--fdr-k-file",
+            type=click.Path(path_type=Path),
+            metavar="JSON",
+            help="Gate fdr: number of tests of each group.",
+        ),
+        rule("--min-sharpe-ann", float, "Gate fdr: also more than this annual Sharpe ratio; off unless given."),
+    ]
+
+
 _RULES = [
     *_numbers(_rule),
-    *_OPTIONS,
-    *_GATES_OF_ALL,
+    *_details(_rule),
+    *_evidence(_rule),
+    click.option("--provenance", metavar="TEXT", help="What promoted rows say of their origin."),
+    _GATE,
+    *_fdr(_rule),
+    _rule("--gate-share", float, "Gate luck: largest share of luck among promotions as strong."),
+    click.option("--calibrate", is_flag=True, help="Also count the promotions that luck would make."),
+    *_WORLDS,
     wf_output,
     strict_filters,
     rules_file,
@@ -245,7 +299,12 @@ _RULES = [
 
 def selection(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which strategies of the instrument."""
-    return _apply(_SELECTION, command)
+    return _apply(_selection("waiting"), command)
+
+
+def any_selection(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where all are meant unless something else is said."""
+    return _apply(_selection("all"), command)
 
 
 def rules(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -256,6 +315,12 @@ def rules(command: Callable[..., Any]) -> Callable[..., Any]:
 def settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that verdicts depend on, numbers each with as many values as are wanted."""
     return _apply([*_numbers(_several), strict_filters, rules_file, instruments], command)
+
+
+def swept(command: Callable[..., Any]) -> Callable[..., Any]:
+    """All flags that promotions depend on and that need no worlds, each with as many values as are wanted."""
+    several = [*_numbers(_several), *_details(_several), *_evidence(_several), _GATE, *_fdr(_several)]
+    return _apply([*several, strict_filters, rules_file, instruments], command)
 
 
 def worlds(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -285,10 +350,7 @@ memory_limit = click.option(
 allow_external_views = click.option(
     "--allow-external-views", is_flag=True, help="Let views of the database read files, with your rights."
 )
-_SAFEGUARDS = [
-    click.option("--resume", is_flag=True, help="Go on with an interrupted run; also retry FAILED strategies."),
-    click.option("--discard", is_flag=True, help="Forget what an interrupted one has left."),
-    journal,
+_OF_COMPUTING = [
     click.option(
         "--task-timeout",
         type=click.FloatRange(min=0, min_open=True),
@@ -300,6 +362,12 @@ _SAFEGUARDS = [
     memory_limit,
     allow_external_views,
 ]
+_SAFEGUARDS = [
+    click.option("--resume", is_flag=True, help="Go on with an interrupted run; also retry FAILED strategies."),
+    click.option("--discard", is_flag=True, help="Forget what an interrupted one has left."),
+    journal,
+    *_OF_COMPUTING,
+]
 
 
 _OF_CALIBRATION = _SAFEGUARDS[1:]  # nothing to resume: what is kept is taken over
@@ -308,6 +376,11 @@ _OF_CALIBRATION = _SAFEGUARDS[1:]  # nothing to resume: what is kept is taken ov
 def calibration_safeguards(command: Callable[..., Any]) -> Callable[..., Any]:
     """Those that a command without verdicts has."""
     return _apply(_OF_CALIBRATION, command)
+
+
+def sweep_safeguards(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Those that a command without a journal has."""
+    return _apply(_OF_COMPUTING, command)
 
 
 def access(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -351,9 +424,10 @@ def trade_files(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the summary as one object, alone on stdout.")
 _OUTPUTS = [
     click.option("--report", type=click.Path(path_type=Path), metavar="HTML", help="Write a report of the run."),
-    click.option("--json", "as_json", is_flag=True, help="Print the summary as one object, alone on stdout."),
+    as_json,
     click.option(
         "-v",
         "--verbose",

@@ -18,10 +18,10 @@ from dask_validator.config.run_config import (
     FdrMethod,
     RunConfig,
     WindowRules,
-    combinations,
     unusual,
 )
 from dask_validator.config.safeguards import Safeguards
+from dask_validator.config.several import SWEPT, check_swept, combinations, one_at_a_time
 
 __all__ = [
     "ALPHA",
@@ -36,6 +36,7 @@ __all__ = [
     "MOST_WORLDS",
     "OF_SMALL_SAMPLES",
     "SEASON_ZONES",
+    "SWEPT",
     "BadValue",
     "FdrMethod",
     "GatesOnly",
@@ -44,8 +45,10 @@ __all__ = [
     "RunConfig",
     "Safeguards",
     "WindowRules",
+    "check_swept",
     "choices_of",
     "combinations",
     "flag",
+    "one_at_a_time",
     "unusual",
 ]

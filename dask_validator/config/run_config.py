@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -281,6 +280,12 @@ class RunConfig:
             _day(self.holdout_from),
         )
 
+    @property
+    def fact_rules(self) -> tuple[object, ...]:
+        """What the facts of walk-forward, seasons and holdouts depend on; all else is judgement."""
+        of_small = (self.small_sample, self.of_small_samples.window_rules) if self.small_sample else None
+        return self.window_rules, of_small, self.day_rules
+
     def is_small(self, sample_size: float | None) -> bool:
         """Whether the settings of small samples hold for so many trades; what is unknown counts as none."""
         return self.small_sample > 0 and not (sample_size or 0) >= self.small_sample
@@ -318,8 +323,3 @@ def unusual(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Of the recorded settings of a run, those that are not as they are when nothing is said."""
     usual = json.loads(json.dumps(asdict(RunConfig()), default=str))
     return {name: value for name, value in parameters.items() if name not in usual or value != usual[name]}
-
-
-def combinations(config: RunConfig, values: Mapping[str, Sequence[Any]]) -> list[RunConfig]:
-    """The settings with every combination of several values of flags; the last flag changes fastest."""
-    return [replace(config, **dict(zip(values, chosen, strict=True))) for chosen in product(*values.values())]

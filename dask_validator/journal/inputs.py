@@ -25,9 +25,8 @@ def inputs_of(config: RunConfig, fingerprints: Mapping[str, str], source: str, c
     costs
         Of the instrument: conditions of filters may be about them, and tight stops are replayed with them.
     """
-    of_small = (config.small_sample, config.of_small_samples.window_rules) if config.small_sample else None
     return {
-        "windows or filters": json.dumps([config.window_rules, of_small, config.day_rules]),
+        "windows or filters": json.dumps(config.fact_rules),
         "costs": json.dumps(costs),
         "source of the rules": source_of_the_rules(),
         "version of DuckDB": versions()["duckdb"],  # its hashes are its own

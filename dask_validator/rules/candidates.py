@@ -99,7 +99,8 @@ class Candidates:
         self.observed.append(np.full((len(aliases), len(GATES)), np.nan))
         self.gate.append(np.full(len(aliases), HELD, dtype=np.int8))
         self.reasons += [""] * len(aliases)
-        self._screen([row for row in rows if row.is_canonical is not False])
+        canonical = [row for row in rows if row.is_canonical is not False]
+        self.take(canonical, screen(canonical, self.terms, self.market))
 
     def counts(self) -> dict[str, Any]:
         """What is decided so far, counted; a strategy whose season split is open may be rejected already."""
@@ -117,10 +118,12 @@ class Candidates:
         unknown = {of for of, row in alike.items() if _is_unknown(row, self.vocabulary)}
         self.unknown.update(str(row.filter_type) for row in rows if of_name(row) in unknown)
 
-    def _screen(self, rows: Sequence[Strategy]) -> None:
-        """Most are rejected by their own row and have their season split: only the others are looked at one by one."""
+    def take(self, rows: Sequence[Strategy], screened: Screened) -> None:
+        """Rows that are no aliases, after phases 1-5.
+
+        Most are rejected by their own row and have their season split: only the others are looked at one by one.
+        """
         config, start = self.terms.config, len(self.ids)
-        screened = screen(rows, self.terms, self.market)
         splits = [split_of(row, config.seasons) for row in rows]
         closer = screened.gate == HELD
         closer[list(screened.unusable)] = True
@@ -135,9 +138,9 @@ class Candidates:
         self.reasons += whys(screened.gate, screened.observed, self.terms, partial(screened.texts, config=config))
 
     def _consider(self, i: int, row: Strategy, position: int, screened: Screened) -> None:
-        if (refused := self._refused(row)) is not None:
+        if (reason := refused(row, self.market)) is not None:
             screened.gate[position] = HELD
-            return self._fail(i, row, refused)
+            return self._fail(i, row, reason)
         held_out = self._held_out(row, position, screened)
         unreadable = screened.unusable.get(position)
         unknown = screened.gate[position] == POSITION["holdout_filter"]
@@ -160,12 +163,6 @@ class Candidates:
         )
         self.status[i] = None
         return self._ask(i, row, held_out, walkforward=not self.terms.config.no_walkforward)
-
-    def _refused(self, row: Strategy) -> str | None:
-        """Why nothing can be said of it, whatever its numbers are."""
-        if self.market.costs == NO_COSTS and not row.is_trade_log:
-            return notes.NO_INSTRUMENT_COSTS
-        return row.log_refused
 
     def _unusable(self, row: Strategy) -> str | None:
         return unusable(row, self.terms.config, self.vocabulary, replays=self.market.replays_stops)
@@ -224,6 +221,13 @@ class Candidates:
         self.splits += splits
         self.keeps_split += [row.dst_verdict is not None for row in rows]
         self.p_values += [corrected_p_value(row) for row in rows]
+
+
+def refused(row: Strategy, market: Market) -> str | None:
+    """Why nothing can be said of a strategy, whatever its numbers are."""
+    if market.costs == NO_COSTS and not row.is_trade_log:
+        return notes.NO_INSTRUMENT_COSTS
+    return row.log_refused
 
 
 def split_of(strategy: Strategy, zones: Mapping[str, str]) -> SeasonSplit | SplitRule | str:

@@ -130,6 +130,12 @@ def ruled_names(promotion: Promotion) -> list[str]:
     return list(ruled_columns(None, None, promotion))
 
 
+def can_be_null(promotion: Promotion) -> set[str]:
+    """Columns of both that have no value for some setups."""
+    bare = {**setup_columns(Standing(0, False, ()), None, None, None), **ruled_columns(None, None, promotion)}
+    return {name for name, value in bare.items() if value is None}
+
+
 def split_columns(split: SeasonSplit | None) -> dict[str, object]:
     """The five `dst_*` columns of a split."""
     return {f"dst_{name}": value for name, value in (split or SeasonSplit())._asdict().items()}

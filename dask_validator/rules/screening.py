@@ -73,24 +73,33 @@ def screen(rows: Sequence[Strategy], terms: Terms, market: Market, *, all_years:
     all_years
         Whether years are read also where phases 1 and 2 reject already: to explain, where a run need not know.
     """
+    observed = of_rows(rows)
+    friction, multiplier = friction_of(rows, market.costs), terms.config.stress_multiplier
+    observed[:, POSITION["stressed_expectancy_r"]] = stressed(means_of(rows), friction, market.costs, multiplier)
+    eras = read_eras(rows, terms.config)
+    observed[list(eras), POSITION["era_exp_r"]] = [era.exp_r for era in eras.values()]
+    reads = all_years or first_failing(observed, terms, _BEFORE_YEARS) == HELD
+    positions = np.flatnonzero(np.broadcast_to(reads, len(rows))).tolist()
+    years, unusable = read_years(rows, observed, positions, terms, market)
+    observe_years(observed, years)
+    return Screened(observed, first_failing(observed, terms, OF_ROWS), years, unusable, eras)
+
+
+def of_rows(rows: Sequence[Strategy]) -> NDArray[np.float64]:
+    """What gates see of the columns that stand in the table, shape (n_strategies, n_gates); all else is NaN."""
     observed = np.full((len(rows), len(GATES)), np.nan)
     for position, gate in enumerate(GATES):
         if gate.column is not None:
             observed[:, position] = _numbers(rows, gate.column, nan=np.inf if gate.unknown_holds else np.nan)
     sample = observed[:, POSITION["sample_size"]]
     sample[np.isnan(sample)] = 0
-    friction = friction_of(rows, market.costs)
+    return observed
+
+
+def stressed(means: NDArray[np.float64], friction: Friction, costs: Costs, multiplier: float) -> NDArray[np.float64]:
+    """Mean result of a trade after stressed costs, shape (n_strategies,)."""
     with np.errstate(invalid="ignore"):
-        observed[:, POSITION["stressed_expectancy_r"]] = _means(rows) - friction.extra(
-            market.costs, terms.config.stress_multiplier
-        )
-    eras = _read_eras(rows, terms.config)
-    observed[list(eras), POSITION["era_exp_r"]] = [era.exp_r for era in eras.values()]
-    reads = all_years or first_failing(observed, terms, _BEFORE_YEARS) == HELD
-    positions = np.flatnonzero(np.broadcast_to(reads, len(rows))).tolist()
-    years, unusable = _read_years(rows, sample, positions, terms, market)
-    _observe_years(observed, years)
-    return Screened(observed, first_failing(observed, terms, OF_ROWS), years, unusable, eras)
+        return means - friction.extra(costs, multiplier)
 
 
 def friction_of(rows: Sequence[Strategy], costs: Costs) -> Friction:
@@ -100,7 +109,7 @@ def friction_of(rows: Sequence[Strategy], costs: Costs) -> Friction:
     return Friction(np.where(imported, np.nan, dollars), _numbers(rows, "mean_cost"))
 
 
-def _means(rows: Sequence[Strategy]) -> NDArray[np.float64]:
+def means_of(rows: Sequence[Strategy]) -> NDArray[np.float64]:
     """Mean result of a trade: as it is stored or, of imported trades, not rounded (rules.md, section 2, phase 4)."""
     means = (row.mean_result if row.is_trade_log else row.expectancy_r for row in rows)
     return np.array([np.nan if mean is None else mean for mean in means], dtype=np.float64)
@@ -115,7 +124,7 @@ def _numbers(rows: Sequence[Strategy], column: str, nan: float = np.nan) -> NDAr
     return np.array(values, dtype=np.float64)
 
 
-def _read_eras(rows: Sequence[Strategy], config: RunConfig) -> dict[int, Era]:
+def read_eras(rows: Sequence[Strategy], config: RunConfig) -> dict[int, Era]:
     """By row, the worst era of the strategies that eras are for."""
     if not config.era_starts:
         return {}
@@ -123,14 +132,15 @@ def _read_eras(rows: Sequence[Strategy], config: RunConfig) -> dict[int, Era]:
     return {i: era for i, era in eras.items() if era is not None}
 
 
-def _read_years(
+def read_years(
     rows: Sequence[Strategy],
-    sample: NDArray[np.float64],
+    observed: NDArray[np.float64],
     positions: Sequence[int],
     terms: Terms,
     market: Market,
 ) -> tuple[dict[int, Years], dict[int, str]]:
-    """By row: its years, or why they cannot be read."""
+    """Of the rows at these positions: their years, or why they cannot be read."""
+    sample = observed[:, POSITION["sample_size"]]
     years: dict[int, Years] = {}
     unusable: dict[int, str] = {}
     tested_from = terms.config.min_trades_per_year if terms.config.years_counted == "tested" else -math.inf
@@ -147,7 +157,8 @@ def _read_years(
     return years, unusable
 
 
-def _observe_years(observed: NDArray[np.float64], years: Mapping[int, Years]) -> None:
+def observe_years(observed: NDArray[np.float64], years: Mapping[int, Years]) -> None:
+    """Fill in the numbers of phase 3."""
     if not years:
         return
     seen = [(y.counting, y.positive, len(y.negative), len(y.waived)) for y in years.values()]

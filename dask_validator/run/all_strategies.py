@@ -25,6 +25,7 @@ from dask_validator.rules.candidates import Candidates, unusable
 from dask_validator.rules.costs import Costs
 from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import Verdicts, decide
+from dask_validator.run.place import place_of
 from dask_validator.store.filter_days import Reading, vocabulary_of
 from dask_validator.system.same_file import Identity, identity
 from dask_validator.universe.calendars import Observed, joined
@@ -36,7 +37,7 @@ from dask_validator.work.compute import Computer
 from dask_validator.work.observing import Look, Observing
 from dask_validator.work.piece import Group
 from dask_validator.work.walkforward import Walkforwards
-from dask_validator.work.work import Where, filters_of
+from dask_validator.work.work import Where
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -112,9 +113,7 @@ def where(run: Calibrating, seen: Seen, groups: Sequence[Group]) -> Where:
     """Where the outcomes of these groups lie, and which days count for them."""
     order = run.order
     reading = Reading(seen.candidates[0].vocabulary, seen.facts.catalogue, order.costs, order.config.seasons)
-    sessions = order.database.read_session_days(order.instrument, filters_of(groups), reading)
-    layout = seen.survey.outcomes.extents
-    return Where(layout, sessions, order.database.source, order.instrument, seen.of_file, order.costs)
+    return place_of(order.database, order.instrument, groups, reading=reading, survey=seen.survey, of_file=seen.of_file)
 
 
 def refuse_incomplete(run: Calibrating) -> None:

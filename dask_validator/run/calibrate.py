@@ -64,7 +64,7 @@ def of_one_kind(settings: Sequence[RunConfig]) -> list[list[RunConfig]]:
     """Settings whose strategies trade the same days in the same windows, together."""
     kinds: dict[object, list[RunConfig]] = {}
     for config in settings:
-        kinds.setdefault((config.window_rules, config.day_rules), []).append(config)
+        kinds.setdefault(config.fact_rules, []).append(config)
     return list(kinds.values())
 
 

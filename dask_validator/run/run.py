@@ -33,6 +33,7 @@ from dask_validator.run.ending import ending_told
 from dask_validator.run.of_all import facts_of_phase_7, in_worlds, of_family
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
+from dask_validator.run.place import place_of
 from dask_validator.store.filter_days import Reading, vocabulary_of
 from dask_validator.store.fingerprints import Seen
 from dask_validator.system import garbage
@@ -42,7 +43,6 @@ from dask_validator.work.agenda import agenda, answered
 from dask_validator.work.compute import Computer
 from dask_validator.work.stopwatch import Stopwatch
 from dask_validator.work.walkforward import Walkforwards
-from dask_validator.work.work import Where, filters_of
 
 if TYPE_CHECKING:
     from dask_validator.execution.executor import Executor
@@ -244,8 +244,9 @@ def _answered(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) 
 
 def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> tuple[Agenda, Walkforwards]:
     """What is still to be computed, and how."""
-    order, journal, source = run.order, run.journal, run.order.database.source
-    dependencies = inputs_of(order.config, look.survey.fingerprints, source.name, order.costs)
+    order, journal = run.order, run.journal
+    source = order.database.source.name
+    dependencies = inputs_of(order.config, look.survey.fingerprints, source, order.costs)
     if not _goes_on(run):
         run.say(
             totals.given_up(journal.path, selection_left(journal.recovered.settings), order.selection), warning=True
@@ -257,10 +258,10 @@ def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> 
         retries_failed = order.resume and first and not run.only_commits
         todo = agenda(look.candidates.questions, journal.recovered, retry_failed=retries_failed)
         reading = Reading(look.candidates.vocabulary, look.facts.catalogue, order.costs, order.config.seasons)
-        sessions = order.database.read_session_days(order.instrument, filters_of(todo.groups), reading)
-        layout = look.survey.outcomes.extents
-        where = Where(layout, sessions, source, order.instrument, of_file, order.costs)
-        work = Walkforwards(where, order.config)
+        place = place_of(
+            order.database, order.instrument, todo.groups, reading=reading, survey=look.survey, of_file=of_file
+        )
+        work = Walkforwards(place, order.config)
     run.say(totals.taken_over(len(todo.answered), todo.changed, journal.path))
     return todo, work
 

@@ -11,6 +11,7 @@ from dask_validator.views.report.tables import Curve, Stream
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 440, 68, 22, 24, 40
 PLOT = 130  # usual height of the plotting area
+NARROWEST, APART = 34, 30  # a cell with a number in it; one tick and the next
 HIGHEST_LANE, LANES = 14, 420  # height of a worker in the task stream, and of all of them when they are many
 
 
@@ -274,6 +275,89 @@ def luck_figure(settings: Sequence[Luck]) -> Figure:
         [Tick(TOP + 48 * i + at + 7, name) for i in range(len(settings)) for at, name in ticks],
         bars,
         lines,
+        texts,
+    )
+
+
+class Swept(NamedTuple):
+    """One value of a flag: the fewest and most promotions under it, whatever other flags are."""
+
+    at: float
+    text: str
+    fewest: int
+    most: int
+
+
+def sweep_figure(flag: str, points: Sequence[Swept], now: float | None) -> Figure:
+    """Promotions by value of a flag; `now` is the value as it is."""
+    height = TOP + 180 + BOTTOM
+    x = _Scale(points[0].at, points[-1].at, LEFT + 16, WIDTH - RIGHT - 16)
+    y = _Scale(0, max(1, *(point.most for point in points)), height - BOTTOM, TOP)
+    lines, bars = [], []
+    for kind, mark, counts in (
+        ("curve", "passed", [point.most for point in points]),
+        ("bound", "rejected", [point.fewest for point in points]),
+    ):
+        if kind == "bound" and all(point.fewest == point.most for point in points):
+            continue
+        lines.append(Line("M" + "L".join(f"{x(p.at)} {y(n)}" for p, n in zip(points, counts, strict=True)), kind))
+        bars += [
+            Bar(x(p.at) - 3, y(n) - 3, 6, 6, mark, f"{flag} {p.text}: {n:,} promoted")
+            for p, n in zip(points, counts, strict=True)
+        ]
+    if now is not None:
+        lines.append(Line(f"M{x(now)} {TOP}V{height - BOTTOM}", "mark"))
+    ticks: list[Tick] = []
+    for point in points:
+        if not ticks or x(point.at) - ticks[-1].at >= APART:
+            ticks.append(Tick(x(point.at), point.text))
+    return Figure(
+        f"promotions under {len(points)} values of {flag}",
+        WIDTH,
+        height,
+        flag,
+        "promoted",
+        ticks,
+        y.ticks(4, lambda value: f"{value:,.0f}"),
+        bars,
+        lines,
+    )
+
+
+def heatmap_figure(flags: Sequence[str], values: Sequence[Sequence[str]], counts: Sequence[Sequence[int]]) -> Figure:
+    """Promotions by the values of two flags: the first from left to right, the second downwards; `counts` by row."""
+    across, down = values
+    side, slot = 26, (WIDTH - LEFT - RIGHT) / len(across)
+    height = TOP + side * len(down) + BOTTOM
+    fewest, most = min(map(min, counts)), max(map(max, counts))
+    bars, texts = [], []
+    for i, row in enumerate(counts):
+        for k, count in enumerate(row):
+            left, top = round(LEFT + slot * k, 2), TOP + side * i
+            tip = f"{flags[0]} {across[k]} {flags[1]} {down[i]}: {count:,} promoted"
+            bars.append(
+                Bar(
+                    left,
+                    top,
+                    round(slot - 1, 2),
+                    side - 1,
+                    f"heat h{round(8 * (count - fewest) / max(1, most - fewest))}",
+                    tip,
+                )
+            )
+            if slot >= NARROWEST:
+                texts.append(Text(round(left + slot / 2, 2), top + 17, f"{count:,}", "value"))
+    every = -(-len(across) // 8)
+    return Figure(
+        f"promotions under {len(across)} values of {flags[0]} and {len(down)} of {flags[1]}",
+        WIDTH,
+        height,
+        flags[0],
+        flags[1],
+        [Tick(round(LEFT + slot * (k + 0.5), 2), across[k]) for k in range(0, len(across), every)],
+        [Tick(TOP + side * (i + 0.5), text) for i, text in enumerate(down)],
+        bars,
+        (),
         texts,
     )
 
