@@ -57,17 +57,17 @@ def missing(columns: list[str]) -> str:
     return f"would pass, but cannot be promoted: {', '.join(columns)} is NULL"
 
 
-def left_out(unusable: int, trades: int, kinds: str, costs: int, tested: int) -> str | None:
+def left_out(rows: int, trades: int, kinds: str, costs: int, tested: int) -> str | None:
     """The remark on imported trades that lack some rows, or some costs; None where nothing is lacking.
 
     Parameters
     ----------
     kinds
-        Why rows cannot be used, and where they are.
+        Why rows are left out, and where they are.
     costs
         Of how many of the `tested` wins and losses the cost is known.
     """
-    lacking = [f"{unusable:,} of {unusable + trades:,} rows left out: {kinds}"] if unusable else []
+    lacking = [f"{rows:,} of {rows + trades:,} rows left out: {kinds}"] if rows else []
     if 0 < costs < tested:
         lacking.append(f"costs of {costs:,} of {tested:,} trades known: their mean stands for the others'")
     return "; ".join(lacking) or None

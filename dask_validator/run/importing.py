@@ -19,7 +19,7 @@ from dask_validator.store.lock import wait_until_free
 from dask_validator.store.trade_import import MADE, Batch, Changes, target, write
 from dask_validator.store.trade_rows import Bad, bad_rows, blocks
 from dask_validator.store.trade_tables import UNITS
-from dask_validator.trade_files.bad_rows import MOST_UNUSABLE, BadRows
+from dask_validator.trade_files.bad_rows import NO_TRADES, BadRows, refusal
 from dask_validator.trade_files.reading import Reading, ReadOptions, read_trades
 
 
@@ -86,7 +86,7 @@ def run_import(
 
 def _imported(connection: duckdb.DuckDBPyConnection, of: Imported, rows: Mapping[str, Sequence[Any]]) -> Imported:
     [(trades, first, last)] = connection.execute(
-        "SELECT count(*), min(trading_day), max(trading_day) FROM trades_in_order"
+        "SELECT count(*), min(trading_day), max(trading_day) FROM trades_read"
     ).fetchall()
     told = zip(rows["strategy_id"], rows["refused"], strict=True)
     return of._replace(
@@ -122,8 +122,11 @@ def _rows(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Any]]:
 
 def _said(bad: Sequence[Bad], trades: int, costs: int, tested: int) -> tuple[str | None, str | None]:
     """Why it is FAILED, and what its note says otherwise."""
-    unusable = sum(of.rows for of in bad)
-    kinds = "; ".join(f"{of.reason}: {of.rows:,} (first: {BadRows(*of).first})" for of in bad)
-    if unusable > MOST_UNUSABLE * (unusable + trades):
-        return f"{unusable:,} of {unusable + trades:,} rows cannot be used: {kinds}", None
-    return None, left_out(unusable, trades, kinds, costs, tested)
+    unusable = [of for of in bad if of.reason not in NO_TRADES]
+    if why := refusal(sum(of.rows for of in unusable), trades):
+        return f"{why}: {_kinds(unusable or bad)}", None
+    return None, left_out(sum(of.rows for of in bad), trades, _kinds(bad), costs, tested)
+
+
+def _kinds(bad: Sequence[Bad]) -> str:
+    return "; ".join(f"{of.reason}: {of.rows:,} (first: {BadRows(*of).first})" for of in bad)

@@ -44,14 +44,12 @@ class Sums(NamedTuple):
     @classmethod
     def of(cls, owner: NDArray[np.int64], result: Doubles, groups: int) -> Sums:
         """Of results that are not zero."""
-        win = result > 0
-        wins = np.bincount(owner[win], minlength=groups)
         return cls(
             np.bincount(owner, minlength=groups),
-            wins,
+            np.bincount(owner[result > 0], minlength=groups),
             summed(owner, result, groups),
-            summed(owner[win], result[win], groups),
-            summed(owner[~win], result[~win], groups),
+            summed(owner, np.maximum(result, 0.0), groups),
+            summed(owner, np.minimum(result, 0.0), groups),
         )
 
 

@@ -46,7 +46,7 @@ MADE = {"strategy_id": "VARCHAR", **NUMBERS, **OF_LOG}
 
 
 class Batch(NamedTuple):
-    """What is to be written beside the trades themselves, which lie in `trades_in_order`.
+    """What is to be written beside the trades themselves, which are those of `trades_read`.
 
     Attributes
     ----------
@@ -187,7 +187,7 @@ _NEWS = f"""
     CREATE OR REPLACE TEMP TABLE news AS
     WITH told AS (SELECT * REPLACE (i.strategy_id AS strategy_id), $unit::VARCHAR AS unit FROM temp.imported i),
     now AS (SELECT strategy_id, count(*) AS n, sum(hash({_CONTENT})) AS content
-            FROM temp.trades_in_order GROUP BY strategy_id),
+            FROM temp.trades_read GROUP BY strategy_id),
     before AS (SELECT strategy_id, count(*) AS n, sum(hash({_CONTENT})) AS content FROM {TRADES}
                WHERE strategy_id IN (SELECT strategy_id FROM told) GROUP BY strategy_id)
     SELECT t.strategy_id, l.strategy_id IS NOT NULL AS is_known
@@ -218,8 +218,9 @@ def _changed(connection: duckdb.DuckDBPyConnection, batch: Batch) -> Changes:
 
 def _insert(connection: duckdb.DuckDBPyConnection, batch: Batch, *, every: bool) -> None:
     names = ", ".join(TRADE_TABLES[TRADES])
-    which = "" if every else " WHERE strategy_id IN (SELECT strategy_id FROM temp.news)"
-    connection.execute(f"INSERT INTO {TRADES} ({names}) SELECT {names} FROM temp.trades_in_order{which}")
+    # Without a join they come as they lie.
+    which = "" if every else " WHERE strategy_id IN (SELECT strategy_id FROM temp.news) ORDER BY row"
+    connection.execute(f"INSERT INTO {TRADES} ({names}) SELECT {names} FROM temp.trades_read{which}")
     said = {"strategy_id": "strategy_id", "instrument": "$1", "unit": "$2", **{name: name for name in OF_LOG}}
     connection.execute(
         f"INSERT INTO {LOGS} ({', '.join(said)}) SELECT {', '.join(said.values())} "

@@ -1,4 +1,4 @@
-"""Trades that were read, put in order, and their columns, some strategies at a time: all would not fit into memory."""
+"""Columns of trades that were read, some strategies at a time: all would not fit into memory."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dask_validator.store.fetched import doubles
-from dask_validator.store.trade_tables import TRADE_TABLES, TRADES
 
 AT_ONCE = 500_000  # trades
-# -0.0 and 0.0 are one result; of equal exit times the order of the source counts.
-_ORDER = f"""
-    CREATE OR REPLACE TEMP TABLE trades_in_order AS
-    SELECT {", ".join("result + 0.0 AS result" if name == "result" else name for name in TRADE_TABLES[TRADES])}
-    FROM trades_read ORDER BY strategy_id, trading_day, exit_time NULLS FIRST, position
+_COUNT = """
+    SELECT strategy_id, count(*), min(row), max(row) FROM trades_read GROUP BY strategy_id ORDER BY strategy_id
 """
-_COUNT = "SELECT strategy_id, count(*) FROM trades_in_order GROUP BY strategy_id ORDER BY strategy_id"
 _BLOCK = """
-    SELECT (trading_day - DATE '1970-01-01')::INTEGER AS day, result, cost FROM trades_in_order
-    WHERE rowid BETWEEN ? AND ? ORDER BY rowid
+    SELECT (trading_day - DATE '1970-01-01')::INTEGER AS day, result, cost FROM trades_read WHERE row BETWEEN ? AND ?
 """
 _BAD = """
     SELECT strategy_id, reason, count(*), first(source ORDER BY rowid), first(line ORDER BY rowid)
@@ -50,23 +44,23 @@ class Bad(NamedTuple):
 
 
 def blocks(connection: duckdb.DuckDBPyConnection) -> Iterator[Block]:
-    """Put what is in `trades_read` in order; then its columns, by strategy."""
-    connection.execute(_ORDER)
-    start, part = 0, list[tuple[str, int]]()
+    """The columns of `trades_read`, by strategy."""
+    part, trades = list[tuple[str, int, int, int]](), 0
     for counted in connection.execute(_COUNT).fetchall():
-        if part and sum(count for _, count in part) + counted[1] > AT_ONCE:
-            yield _block(connection, part, start)
-            start, part = start + sum(count for _, count in part), []
+        if part and trades + counted[1] > AT_ONCE:
+            yield _block(connection, part)
+            part, trades = [], 0
         part.append(counted)
+        trades += counted[1]
     if part:
-        yield _block(connection, part, start)
+        yield _block(connection, part)
 
 
-def _block(connection: duckdb.DuckDBPyConnection, part: Sequence[tuple[str, int]], start: int) -> Block:
-    counts = np.array([count for _, count in part], dtype=np.int64)
-    columns: dict[str, Any] = connection.execute(_BLOCK, [start, start + int(counts.sum()) - 1]).fetchnumpy()
+def _block(connection: duckdb.DuckDBPyConnection, part: Sequence[tuple[str, int, int, int]]) -> Block:
+    ids, counts, first, last = zip(*part, strict=True)
+    columns: dict[str, Any] = connection.execute(_BLOCK, [first[0], last[-1]]).fetchnumpy()
     days = np.asarray(columns["day"], dtype=np.int32)
-    return Block([name for name, _ in part], counts, days, doubles(columns["result"]), doubles(columns["cost"]))
+    return Block(ids, np.array(counts), days, doubles(columns["result"]), doubles(columns["cost"]))
 
 
 def bad_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Bad]]:

@@ -1,4 +1,4 @@
-"""Rows that cannot be used: each with its reason, file and line; of a reason, how many there are and the first."""
+"""Rows that are left out: each with its reason, file and line; of a reason, how many there are and the first."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 import duckdb
 
-from dask_validator.trade_files.loading import A_LEG, FILES, ROWS, Reader, create
+from dask_validator.trade_files.in_order import TRADES_READ, forget_order
+from dask_validator.trade_files.loading import A_LEG, FILES, IN_SOURCE, ROWS, Reader, create
 from dask_validator.trade_files.places import CSV, kind_of
 from dask_validator.trade_files.relations import REJECTS, SCANS
 
 CURRENCY = "another currency than the strategy's first trade"
 UNREADABLE = "line that cannot be read"
 DUPLICATE = "duplicate of a whole row"
-MOST_UNUSABLE = 0.05  # of the rows of a strategy (docs/trade-formats.md)
+NO_TRADES = frozenset({"open trade", "deposit, balance or subtotal row"})  # as tools write them: no damage to a log
+MOST_UNUSABLE = 0.05  # of the rows of a strategy that should be closed trades (docs/trade-formats.md)
 _PLACES = "trade_places"
-# Rows of a file stand in its order, whole files not always in that of their names.
-_ORDER = f"{ROWS}.file * 1099511627776 + {ROWS}.rowid"
 
 
 class BadRows(NamedTuple):
@@ -35,9 +35,16 @@ class BadRows(NamedTuple):
         return f"{self.source}, {'line' if kind_of(Path(self.source)) == CSV else 'row'} {self.line:,}"
 
 
+def refusal(unusable: int, trades: int) -> str | None:
+    """Why a strategy with so many unusable rows beside its trades is not judged; None where it is."""
+    if unusable > MOST_UNUSABLE * (unusable + trades):
+        return f"{unusable:,} of {unusable + trades:,} rows cannot be used"
+    return None if trades else "no closed trade"
+
+
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Begin anew, whatever an earlier reading has left."""
-    connection.execute("DROP VIEW IF EXISTS trades_read")
+    forget_order(connection)
     for table in ("trades_bad", ROWS, FILES, _PLACES):
         connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
     connection.execute(create())
@@ -67,8 +74,8 @@ def enter_files(connection: duckdb.DuckDBPyConnection, reader: Reader) -> None:
     )
 
 
-def part(connection: duckdb.DuckDBPyConnection, readers: list[Reader]) -> tuple[BadRows, ...]:
-    """Make `trades_read` and `trades_bad` of all rows, and count what is bad."""
+def set_aside(connection: duckdb.DuckDBPyConnection, readers: list[Reader]) -> tuple[BadRows, ...]:
+    """Make `trades_bad` of all rows, and count what is in it."""
     if any(reader.results.uses_money and "currency" in reader.one.trade for reader in readers):
         _mark_currencies(connection)
     has_rejects = _has_rejects(connection)
@@ -86,22 +93,17 @@ def part(connection: duckdb.DuckDBPyConnection, readers: list[Reader]) -> tuple[
             f"INSERT INTO trades_bad SELECT strategy, '{UNREADABLE}', source, line FROM ({_rejected()}) "
             f"JOIN {FILES} USING (path) ORDER BY file, line"
         )
-    connection.execute(
-        "CREATE TEMP VIEW trades_read AS SELECT strategy_id, trading_day, exit_time, result, risk, cost, side, symbol, "
-        f"entry_time, source, {_ORDER} - first_row AS position FROM {ROWS} JOIN {_PLACES} USING (file) "
-        "WHERE reason IS NULL"
-    )
     found = connection.execute(
         "SELECT reason, count(*), first(source ORDER BY rowid), first(line ORDER BY rowid) FROM trades_bad "
         "GROUP BY reason ORDER BY min(rowid)"
     ).fetchall()
-    return (*(BadRows(*row) for row in found), *_duplicates(connection, has_rejects))
+    return tuple(BadRows(*row) for row in found)
 
 
 def _mark_currencies(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         f"UPDATE {ROWS} SET reason = $1 "
-        f"FROM (SELECT strategy_id AS id, arg_min(currency, {_ORDER}) AS first FROM {ROWS} "
+        f"FROM (SELECT strategy_id AS id, arg_min(currency, {IN_SOURCE}) AS first FROM {ROWS} "
         "WHERE reason IS NULL AND currency IS NOT NULL GROUP BY id HAVING count(DISTINCT currency) > 1) AS mixed "
         f"WHERE {ROWS}.strategy_id = mixed.id AND reason IS NULL AND currency IS DISTINCT FROM mixed.first",
         [CURRENCY],
@@ -132,15 +134,19 @@ def _line(rowid: str, has_rejects: bool) -> str:
     return f"{counted} + ({before})"
 
 
-def _duplicates(connection: duckdb.DuckDBPyConnection, has_rejects: bool) -> list[BadRows]:
-    """Equal rows of one file, which a real log can hold: kept, and said."""
+def duplicates(connection: duckdb.DuckDBPyConnection) -> list[BadRows]:
+    """Equal rows of one file, which a real log can hold: kept, and said. They are of one strategy and end together."""
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE trade_duplicates AS SELECT file, min(rowid) AS row, count(*) - 1 AS more "
-        f"FROM {ROWS} WHERE reason IS NULL GROUP BY file, row_hash HAVING count(*) > 1"
+        "CREATE TEMP TABLE trade_ties AS SELECT DISTINCT strategy_id, trading_day, exit_time FROM "
+        "(SELECT strategy_id, trading_day, exit_time, lag(strategy_id) OVER () AS strategy_before, "
+        f"lag(trading_day) OVER () AS day_before, lag(exit_time) OVER () AS time_before FROM {TRADES_READ}) "
+        "WHERE exit_time = time_before AND trading_day = day_before AND strategy_id = strategy_before"
     )
     found = connection.execute(
-        f"SELECT sum(more) OVER (), source, {_line('row', has_rejects)} FROM trade_duplicates "
-        f"JOIN {_PLACES} AS places USING (file) ORDER BY row LIMIT 1"
+        f"SELECT sum(more) OVER (), source, {_line('row', _has_rejects(connection))} FROM "
+        f"(SELECT file, min({ROWS}.rowid) AS row, count(*) - 1 AS more FROM {ROWS} "
+        "SEMI JOIN trade_ties USING (strategy_id, trading_day, exit_time) WHERE reason IS NULL "
+        f"GROUP BY file, row_hash HAVING count(*) > 1) JOIN {_PLACES} AS places USING (file) ORDER BY row LIMIT 1"
     ).fetchall()
-    connection.execute("DROP TABLE trade_duplicates")
+    connection.execute("DROP TABLE trade_ties")
     return [BadRows(DUPLICATE, int(count), source, line, kept=True) for count, source, line in found]

@@ -9,7 +9,7 @@ import duckdb
 
 from dask_validator.store.access import Access, settings
 from dask_validator.store.connection import draw_no_progress
-from dask_validator.trade_files.bad_rows import MOST_UNUSABLE
+from dask_validator.trade_files.bad_rows import NO_TRADES, refusal
 from dask_validator.trade_files.reading import Reading, ReadOptions, read_trades
 
 
@@ -22,7 +22,7 @@ class Examination(NamedTuple):
     first_day: datetime.date
     last_day: datetime.date
     days: int  # on which something was traded
-    unusable: list[tuple[str, int, int]]  # strategies with too many bad rows: id, bad, all
+    refused: dict[str, str]  # by strategy that an import would make FAILED, why
 
 
 def examine(source: Any, options: ReadOptions, memory_limit: str | None = None) -> Examination:
@@ -41,15 +41,17 @@ def examine(source: Any, options: ReadOptions, memory_limit: str | None = None) 
             "SELECT count(DISTINCT strategy_id), count(*), min(trading_day), max(trading_day), "
             "count(DISTINCT trading_day) FROM trades_read"
         ).fetchall()
-        return Examination(reading, strategies, trades, first, last, days, unusable(connection))
+        return Examination(reading, strategies, trades, first, last, days, refused(connection))
 
 
-def unusable(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int]]:
-    """Of what was read on the connection: strategies of whose rows too many are bad, with how many are, of how many."""
-    return connection.execute(
-        "SELECT strategy_id, bad, bad + coalesce(good, 0) AS rows FROM "
-        "(SELECT strategy_id, count(*) AS bad FROM trades_bad WHERE strategy_id IS NOT NULL GROUP BY ALL) "
-        "LEFT JOIN (SELECT strategy_id, count(*) AS good FROM trades_read GROUP BY ALL) USING (strategy_id) "
-        "WHERE bad > $1 * rows ORDER BY strategy_id",
-        [MOST_UNUSABLE],
+def refused(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Of what was read on the connection: strategies that are not judged, and why."""
+    rows = connection.execute(
+        "SELECT strategy_id, unusable, coalesce(trades, 0) FROM "
+        "(SELECT strategy_id, count(*) FILTER (NOT list_contains($1, reason)) AS unusable FROM trades_bad "
+        "WHERE strategy_id IS NOT NULL GROUP BY strategy_id) "
+        "LEFT JOIN (SELECT strategy_id, count(*) AS trades FROM trades_read GROUP BY strategy_id) USING (strategy_id) "
+        "ORDER BY strategy_id",
+        [sorted(NO_TRADES)],
     ).fetchall()
+    return {strategy_id: why for strategy_id, *counts in rows if (why := refusal(*counts))}

@@ -14,8 +14,9 @@ from dask_validator.trade_files.relations import Relation
 from dask_validator.trade_files.units import Results
 
 ROWS, FILES = "trade_rows", "trade_files"
+# Rows of a file stand in its order, whole files not always in that of their names.
+IN_SOURCE = f"{ROWS}.file * 1099511627776 + {ROWS}.rowid"
 A_LEG = ""  # no trade in itself, and nothing wrong with it
-OPEN = "open trade"
 NO_STRATEGY = "no strategy"
 NO_DATE, BAD_DATE = "no date", "unreadable date"
 NO_RESULT, BAD_RESULT, NOT_FINITE = "no result", "result is not a number", "result is not finite"

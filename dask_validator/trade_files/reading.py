@@ -1,8 +1,8 @@
 """Trades of any source as two tables on a connection: those that can be used, and the rows that cannot, with reasons.
 
 `trades_read` has strategy_id, trading_day, exit_time, result (R, per cent of the capital, or money), risk, cost, side,
-symbol, entry_time, source, position; `trades_bad` has strategy_id, reason, source, line. DuckDB reads and keeps all
-rows; none becomes a Python object.
+symbol, entry_time, source, row, and lies in order; `trades_bad` has strategy_id, reason, source, line. DuckDB reads
+and keeps all rows; none becomes a Python object.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dask_validator.trade_files import bad_rows, loading, places
 from dask_validator.trade_files.bad_rows import BadRows
 from dask_validator.trade_files.cells import literal, quoted
 from dask_validator.trade_files.declaration import NATIVE, Format, named_format, tidy, told_by
+from dask_validator.trade_files.in_order import put_in_order
 from dask_validator.trade_files.loading import Reader
 from dask_validator.trade_files.manners import Said, knows_zone, manner
 from dask_validator.trade_files.mapping import Layout, layout, renamed
@@ -149,7 +150,9 @@ def _read(
         for reader in readers:
             bad_rows.enter_files(connection, reader)
             connection.execute(loading.insert(reader))
-        bad = bad_rows.part(connection, readers)
+        bad = bad_rows.set_aside(connection, readers)
+        put_in_order(connection)
+        bad = (*bad, *bad_rows.duplicates(connection))
         by_clock = any(knows_zone(connection, reader.relation, reader.one, reader.found) for reader in readers)
         release_frames(connection, [reader.relation for reader in readers])
     except duckdb.Error as error:

@@ -24,4 +24,4 @@ def test_every_column_of_ours_is_explained() -> None:
 
 def test_the_limit_is_that_of_the_code() -> None:
     """How many bad rows a strategy may have."""
-    assert f"more than {100 * bad_rows.MOST_UNUSABLE:.0f} % are left out" in PAGE
+    assert f"more than {100 * bad_rows.MOST_UNUSABLE:.0f} % cannot be used" in PAGE

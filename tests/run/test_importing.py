@@ -163,6 +163,30 @@ def test_few_bad_rows_are_left_out_and_said(tmp_path: Path) -> None:
     assert "left out" not in notes["S0"]
 
 
+def test_open_trades_are_no_damage_to_a_log(tmp_path: Path, command: Command) -> None:
+    """However many of its rows they are, a strategy is judged by its closed trades; without any it is FAILED."""
+    closed = [f"short,1,2024-01-{day:02d},5,1,Closed" for day in range(2, 8)]
+    still_open = [f"{name},1,2024-02-01,5,1,Open" for name in ("short", "short", "never")]
+    header = "strategy_id,Size,Exit Timestamp,PnL,Return,Status,Column"
+    text = "\n".join([header, *(f"{row},0" for row in closed + still_open)])
+    (tmp_path / "log.csv").write_text(text + "\n")
+    looked = command("check", "log.csv", "--unit", "money").stdout
+    imported = command("import", "log.csv", "--unit", "money", "--db", "x.duckdb", "--instrument", "ES").stdout
+    notes = by_id(tmp_path / "x.duckdb", "validation_status", "validation_notes")
+
+    assert "3 left out: open trade (first: log.csv, line 8)" in looked
+    assert "never would be FAILED: no closed trade" in looked
+    assert "short would be FAILED" not in looked
+    assert "FAILED short" not in imported
+    assert notes == {
+        "short": (None, None),
+        "never": ("FAILED", "no closed trade: open trade: 1 (first: log.csv, line 10)"),
+    }
+    run(tmp_path / "x.duckdb")
+    [note] = [n for name, n in by_id(tmp_path / "x.duckdb", "validation_notes").items() if name == "short"]
+    assert "2 of 8 rows left out: open trade: 2 (first: log.csv, line 8)" in note
+
+
 def test_costs_are_stressed_or_said_to_be_unknown(tmp_path: Path, command: Command) -> None:
     """With costs phase 4 judges by them; without any, note, summary and explanation say that it did not."""
     whole = pd.concat([log(1, cost=1.0), log(2, seed=1).assign(strategy_id=lambda of: "N" + of.strategy_id)])

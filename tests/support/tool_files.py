@@ -28,7 +28,7 @@ def read(source: Any, **options: Any) -> Log:
     """Read a source on a connection of its own."""
     with duckdb.connect() as connection:
         reading = read_trades(connection, source, ReadOptions(**options))
-        rows = connection.execute("FROM trades_read ORDER BY position")
+        rows = connection.execute("FROM trades_read ORDER BY row")
         names = [column[0] for column in rows.description]
         trades = [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
         bad = connection.execute("SELECT strategy_id, reason, line FROM trades_bad").fetchall()

@@ -51,7 +51,7 @@ def test_duplicates_are_kept_and_said(tmp_path: Path) -> None:
     path = written(tmp_path / "one.csv", text)
     log = read(path)
 
-    assert log.column("result") == [1, 2, 1, 1]
+    assert log.column("result") == [1, 1, 1, 2]
     assert log.reading.bad == (BadRows("duplicate of a whole row", 2, str(path), 2, kept=True),)
     assert log.bad == []
     written(tmp_path / "two.csv", "strategy_id,exit_time,r\na,2024-01-02,1\n")

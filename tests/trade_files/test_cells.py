@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -103,7 +104,7 @@ def test_times(connection: duckdb.DuckDBPyConnection, text: str, manner: Manner,
     assert found == value
 
 
-def _log(path: Path, *rows: str, separator: str = ",", **options: str) -> list[object]:
+def _log(path: Path, *rows: str, separator: str = ",", **options: str) -> list[dict[str, Any]]:
     text = "\n".join(["strategy_id,exit_time,r".replace(",", separator), *rows]) + "\n"
     return read(written(path / "log.csv", text), **options).trades
 
@@ -120,7 +121,7 @@ def test_a_day_above_twelve_settles_the_order(tmp_path: Path) -> None:
     """The order of days and months is that of the first date that has only one reading, wherever it stands."""
     early = [f"a,{day % 12 + 1:02d}/{day % 11 + 1:02d}/2024,1" for day in range(30_000)]
 
-    assert _log(tmp_path, *early, "a,31/01/2024,1")[-1]["exit_time"] == datetime(2024, 1, 31)
+    assert datetime(2024, 1, 31) in [t["exit_time"] for t in _log(tmp_path, *early, "a,31/01/2024,1")]
     with pytest.raises(InputError, match="no day above 12"):
         _log(tmp_path, *early)
     with pytest.raises(InputError, match="both orders"):

@@ -25,7 +25,7 @@ def test_what_is_said(called: Command, tmp_path: Path) -> None:
         "results in money; days by the clock of America/New_York",
         "1 left out: open trade (first: positions.csv, line 5)",
         "1 left out: another currency than the strategy's first trade (first: positions.csv, line 4)",
-        "EMA-000 would be FAILED: 2 of 4 rows are bad",
+        "EMA-000 would be FAILED: 1 of 3 rows cannot be used",
     ):
         assert said in ran.stdout
 

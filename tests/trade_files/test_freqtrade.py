@@ -62,11 +62,11 @@ def test_results_are_r_by_the_initial_stop(tmp_path: Path) -> None:
     log = read(_written(tmp_path / "result.json"))
 
     assert (log.reading.format, log.reading.unit, log.reading.timezone) == ("freqtrade", "r", "UTC")
-    assert log.column("strategy_id") == ["Slow", "Slow", "Fast"]
-    assert log.column("result") == pytest.approx([97.9 / 50, -42 / 40, 97.9 / 50])
-    assert log.column("risk") == pytest.approx([50, 40, 50])
-    assert log.column("cost") == pytest.approx([2.1 / 50, 2.1 / 40, 2.1 / 50])
-    assert log.column("side") == ["long", "short", "long"]
+    assert log.column("strategy_id") == ["Fast", "Slow", "Slow"]
+    assert log.column("result") == pytest.approx([97.9 / 50, 97.9 / 50, -42 / 40])
+    assert log.column("risk") == pytest.approx([50, 50, 40])
+    assert log.column("cost") == pytest.approx([2.1 / 50, 2.1 / 50, 2.1 / 40])
+    assert log.column("side") == ["long", "long", "short"]
     assert [(strategy, line) for strategy, _, line in log.bad] == [("Slow", 3), ("Fast", 5)]
     assert {kind.reason for kind in log.reading.bad} >= {"open trade"}
 
@@ -75,8 +75,8 @@ def test_days_are_those_of_the_zone(tmp_path: Path) -> None:
     """Times are UTC; the day of a trade is told by the clock that is asked for."""
     log = read(_written(tmp_path / "result.json"), timezone="Asia/Tokyo", unit="return")
 
-    assert log.column("exit_time")[0] == datetime(2024, 1, 3, 8, 30)
-    assert log.column("result")[0] == pytest.approx(9.77)
+    assert log.column("exit_time")[2] == datetime(2024, 1, 3, 8, 30)
+    assert log.column("result")[2] == pytest.approx(9.77)
 
 
 def test_a_zip_holds_the_result_beside_its_configuration(tmp_path: Path) -> None:
@@ -104,5 +104,5 @@ def test_a_real_result() -> None:
         if trade["exit_reason"] != "force_exit"
     ]
 
-    assert log.column("result") == pytest.approx(expected, rel=1e-9)
+    assert sorted(log.column("result")) == pytest.approx(sorted(expected), rel=1e-9)
     assert len(log.bad) == 3

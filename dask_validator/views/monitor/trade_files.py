@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from dask_validator.wording.harmless import plain
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from dask_validator.trade_files.examination import Examination
 
 UNITS = {"r": "R", "return": "per cent", "money": "money"}
-_NAMED = 5  # strategies, of those with too many bad rows
+_NAMED = 5  # strategies, of those that would be FAILED
 _FILES = 3
 
 
@@ -26,13 +27,10 @@ def examined(found: Examination) -> str:
         f"  results in {UNITS[reading.unit]}; days by {_clock(reading.timezone)}",
         *(f"  {remark}" for remark in reading.remarks),
         *(f"  {bad(kind)}" for kind in reading.bad),
-        *(
-            f"  {strategy} would be FAILED: {bad} of {rows} rows are bad"
-            for strategy, bad, rows in found.unusable[:_NAMED]
-        ),
+        *(f"  {strategy} would be FAILED: {why}" for strategy, why in islice(found.refused.items(), _NAMED)),
     ]
-    if len(found.unusable) > _NAMED:
-        lines.append(f"  and {len(found.unusable) - _NAMED:,} more strategies with too many bad rows")
+    if len(found.refused) > _NAMED:
+        lines.append(f"  and {len(found.refused) - _NAMED:,} more strategies would be FAILED")
     return "\n".join(map(plain, lines))
 
 
