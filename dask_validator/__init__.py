@@ -19,6 +19,7 @@ from dask_validator.errors import (
 
 if TYPE_CHECKING:
     from dask_validator.api.comparing import compare
+    from dask_validator.api.export import export
     from dask_validator.api.load_run import load_run
     from dask_validator.api.luck import calibrate
     from dask_validator.api.runs import runs
@@ -46,6 +47,7 @@ __all__ = [
     "calibrate",
     "compare",
     "explain",
+    "export",
     "import_trades",
     "load_run",
     "runs",
@@ -58,6 +60,7 @@ _LATER = {
     "calibrate": "dask_validator.api.luck",
     "compare": "dask_validator.api.comparing",
     "import_trades": "dask_validator.api.trades",
+    "export": "dask_validator.api.export",
     "load_run": "dask_validator.api.load_run",
     "runs": "dask_validator.api.runs",
     "sweep": "dask_validator.api.sweeping",

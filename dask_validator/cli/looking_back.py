@@ -10,10 +10,10 @@ import click
 
 from dask_validator.api.preparing import grant_access
 from dask_validator.cli import options
-from dask_validator.cli.given import safeguards_of
+from dask_validator.cli.given import SOME_FAILED, safeguards_of
 from dask_validator.cli.group import cli
 from dask_validator.store.past_runs import list_runs
-from dask_validator.views.monitor.terminal import echo
+from dask_validator.views.monitor.terminal import Terminal, echo
 
 
 @cli.command()
@@ -33,3 +33,39 @@ def runs(db: Path, instrument: str | None, as_json: bool, **access: Any) -> None
         echo(past.listing(found), err=False)
     else:
         echo(f"{db} has no committed run{f' of {instrument}' if instrument else ''}", err=False)
+
+
+@cli.command()
+@options.db
+@options.instrument
+@click.option("--run", "run_id", metavar="ID", help="Which run.  [default: the latest of the instrument]")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The file to write: .csv, .parquet or .json.",
+)
+@click.option(
+    "--what",
+    type=click.Choice(["promoted", "verdicts", "windows", "trades"]),
+    default="promoted",
+    help="A row for each promoted strategy, verdict, test window, or trade of what was promoted.",
+)
+@options.access
+@options.quiet
+@click.pass_context
+def export(
+    ctx: click.Context, /, db: Path, instrument: str, run_id: str | None, output: Path, what: str, **flags: Any
+) -> None:
+    """Write a table of a committed run to a file that other programs read."""
+    from dask_validator.api.export import write_export
+
+    grant_access(db, safeguards_of(flags))
+    with Terminal(quiet=flags["quiet"]) as terminal:
+        found = write_export(db, output, run_id, instrument, what)
+        lacking = found.lacking.items()
+        terminal.warn([f"without the trades of {strategy_id}: {reason}" for strategy_id, reason in lacking])
+        terminal.say(f"{len(found.frame):,} rows of {what}: {output}")
+    if found.lacking:
+        ctx.exit(SOME_FAILED)

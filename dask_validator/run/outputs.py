@@ -29,13 +29,14 @@ class Files(NamedTuple):
     instruments: Path | None = None
     ids: Path | None = None
     report_flag: str = "--report"
-    table: Path | None = None  # CSV
+    table: Path | None = None
+    table_flag: str = "--csv"
 
     @property
     def written(self) -> dict[str, Path]:
         """By flag."""
         journal = self.journal or default_path(self.database.absolute(), self.instrument)
-        named = {self.report_flag: self.report, "--csv": self.table}
+        named = {self.report_flag: self.report, self.table_flag: self.table}
         named |= {"--journal": self.journal, "--wf-output": self.wf_output}
         found = {flag: path for flag, path in named.items() if path is not None}
         return found | {"--journal": journal}
@@ -56,8 +57,8 @@ def check(files: Files, *, appends: bool = False) -> None:
         check_kind(files.report_flag, files.report)
         check_report(files.report_flag, files.report)
     if files.table is not None:
-        check_kind("--csv", files.table)
-        check_place_of("--csv", files.table)
+        check_kind(files.table_flag, files.table)
+        check_place_of(files.table_flag, files.table)
     if files.wf_output is not None and appends:
         check_kind("--wf-output", files.wf_output, devices=True)
         check_writable(files.wf_output)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
 from dask_validator.errors import InputError
+from dask_validator.system.files import replacing
 
 FIRST_WORDS = b"<!doctype html><!-- report of dask_validator -->"
 
@@ -41,14 +41,5 @@ def _check_is_ours(flag: str, path: Path) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write the file beside its place and move it there. Raises OSError; then nothing has changed."""
-    target = path.resolve()  # a link stays one
-    beside = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
-    beside.unlink(missing_ok=True)
-    try:
-        with beside.open("x", encoding="utf-8", errors="replace") as file:  # never through a link
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8", errors="replace")

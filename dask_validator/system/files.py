@@ -7,7 +7,8 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dask_validator.errors import InputError
@@ -56,6 +57,25 @@ def opened(path: str | Path, flags: int, mode: int = 0o666) -> int:
     except BaseException:
         os.close(file)
         raise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new, empty file to write beside its place, moved there when the block has ended well.
+
+    Raises OSError; then nothing has changed.
+    """
+    target = path.resolve()  # a link stays one
+    beside = target.with_name(f".{target.name[:100]}.{os.getpid()}.tmp")
+    beside.unlink(missing_ok=True)
+    try:
+        beside.open("x").close()  # never through a link
+        yield beside
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def locked(path: str | Path, open_it: Callable[[], int], wait_s: float) -> int:

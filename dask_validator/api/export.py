@@ -1,0 +1,55 @@
+"""`export()`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from warnings import warn
+
+from dask_validator.api.load_run import load_run
+from dask_validator.run import outputs
+from dask_validator.store.table_files import check_format, write_table
+from dask_validator.views.exported import DAYS, Exported, exported
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def export(
+    db: str | Path,
+    path: str | Path,
+    *,
+    run_id: str | None = None,
+    instrument: str = "MGC",
+    what: str = "promoted",
+) -> pd.DataFrame:
+    """Write a table of a committed run to a file, and return it.
+
+    Parameters
+    ----------
+    path
+        Ends in `.csv`, `.parquet` or `.json`; a file that is there is replaced as a whole.
+    run_id
+        Default: the latest run of the instrument that was not taken back.
+    what
+        `"promoted"`, `"verdicts"`: a row per strategy, as `RunResult.promoted` and `.strategies` have it; `"windows"`,
+        `"trades"`: a row per test window, and per trade of those that were promoted.
+
+    Raises
+    ------
+    InputError
+        There is no such run, the database cannot be read, or the file must not or cannot be written.
+    """
+    found = write_export(Path(db), Path(path), run_id, instrument, what)
+    for strategy_id, reason in found.lacking.items():
+        warn(f"without the trades of {strategy_id}: {reason}", stacklevel=2)
+    return found.frame
+
+
+def write_export(db: Path, path: Path, run_id: str | None, instrument: str, what: str) -> Exported:
+    """The same, with what is lacking."""
+    check_format("--output", path)
+    outputs.check(outputs.Files(db, instrument, table=path, table_flag="--output"))
+    found = exported(load_run(db, run_id, instrument), what)
+    write_table(found.frame, path, [name for name in DAYS if name in found.frame.columns])
+    return found

@@ -1,0 +1,80 @@
+"""What is handed on of a run: one table, a row for each strategy, test window or trade."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from dask_validator.errors import InputError
+from dask_validator.run.taken import taken, told
+from dask_validator.store.present import PARAMETERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dask_validator.views.result import RunResult
+
+WHAT = ("promoted", "verdicts", "windows", "trades")
+DAYS = ("first_trade_day", "last_trade_day", "window_start", "window_end", "trading_day")
+# Of the strategy, in each row of a window or trade; the conditions of a filter would be most of the file.
+_OF_STRATEGY = [*(name for name in PARAMETERS if name != "filter_params"), "p_value", "adjusted_p"]
+
+
+class Exported(NamedTuple):
+    """One table.
+
+    Attributes
+    ----------
+    frame
+        By `strategy_id`, then by day.
+    lacking
+        Why there are no trades, by strategy.
+    """
+
+    frame: pd.DataFrame
+    lacking: Mapping[str, str]
+
+
+def exported(result: RunResult, what: str) -> Exported:
+    """The table of that name. Raises InputError."""
+    if what == "promoted":
+        return Exported(result.promoted, {})
+    if what == "verdicts":
+        return Exported(result.strategies, {})
+    if what == "windows":
+        return Exported(_described(result, result.windows), {})
+    if what == "trades":
+        return _trades(result)
+    raise InputError(f"what got {what!r}; needed one of {', '.join(WHAT)}")
+
+
+def _described(result: RunResult, rows: pd.DataFrame) -> pd.DataFrame:
+    """With what the strategy trades, and its p-values."""
+    own = ["strategy_id", *(name for name in _OF_STRATEGY if name not in rows.columns)]
+    described: pd.DataFrame = result.strategies[own].merge(rows, on="strategy_id")
+    return described
+
+
+def _trades(result: RunResult) -> Exported:
+    """Of those that were promoted."""
+    import pandas as pd
+
+    from dask_validator.views.promoted import trades_frame
+
+    if result.order is None:
+        raise InputError("this result does not say what the run was asked to do; use that of load_run()")
+    verdicts = result.verdicts
+    frames: dict[str, pd.DataFrame] = {}
+    lacking: dict[str, str] = {}
+    walked = {verdicts.ids[i]: verdicts.walked[i] for i in verdicts.standings}
+    with result.order.database.kept_open():
+        for strategy_id, trades in taken(result.order, walked, walked):
+            if isinstance(trades, str):
+                lacking[strategy_id] = trades
+            else:
+                frame = trades_frame(trades, told(result.order, strategy_id, trades))
+                frames[strategy_id] = frame.assign(strategy_id=strategy_id)
+    if not frames:
+        raise InputError(f"run {result.summary['run_id']} has no promoted strategy with trades to export")
+    rows = pd.concat([frames[strategy_id] for strategy_id in sorted(frames)], ignore_index=True)
+    return Exported(_described(result, rows), lacking)
