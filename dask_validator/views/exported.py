@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from dask_validator.errors import InputError
-from dask_validator.run.taken import taken, told
+from dask_validator.run.taken import Known, taken, told
 from dask_validator.store.present import PARAMETERS
 
 if TYPE_CHECKING:
@@ -61,20 +61,19 @@ def _trades(result: RunResult) -> Exported:
 
     from dask_validator.views.promoted import trades_frame
 
-    if result.order is None:
-        raise InputError("this result does not say what the run was asked to do; use that of load_run()")
-    verdicts = result.verdicts
+    order, run_id = result.order, result.summary["run_id"]
+    if order is None or not result.summary["committed"]:
+        raise InputError("this result is of no committed run; use that of load_run()")
     frames: dict[str, pd.DataFrame] = {}
     lacking: dict[str, str] = {}
-    walked = {verdicts.ids[i]: verdicts.walked[i] for i in verdicts.standings}
-    with result.order.database.kept_open():
-        for strategy_id, trades in taken(result.order, walked, walked):
+    with order.database.kept_open():
+        for strategy_id, trades in taken(order, Known.of(order, result.verdicts, result.verdicts.standings, run_id)):
             if isinstance(trades, str):
                 lacking[strategy_id] = trades
             else:
-                frame = trades_frame(trades, told(result.order, strategy_id, trades))
+                frame = trades_frame(trades, told(order, strategy_id, trades))
                 frames[strategy_id] = frame.assign(strategy_id=strategy_id)
     if not frames:
-        raise InputError(f"run {result.summary['run_id']} has no promoted strategy with trades to export")
+        raise InputError(f"run {run_id} has no promoted strategy with trades to export")
     rows = pd.concat([frames[strategy_id] for strategy_id in sorted(frames)], ignore_index=True)
     return Exported(_described(result, rows), lacking)
