@@ -18,7 +18,7 @@ from dask_validator.errors import (
 )
 
 if TYPE_CHECKING:
-    from dask_validator.api.comparing import compare
+    from dask_validator.api.comparing import audit, compare
     from dask_validator.api.export import export
     from dask_validator.api.load_run import load_run
     from dask_validator.api.luck import calibrate
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dask_validator.api.sweeping import sweep
     from dask_validator.api.trades import import_trades, validate_trades
     from dask_validator.api.validation import validate
+    from dask_validator.explanation.audit import Audit
     from dask_validator.explanation.comparison import Comparison
     from dask_validator.explanation.find import explain
     from dask_validator.explanation.words import Explanation
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Audit",
     "CalibrationResult",
     "Comparison",
     "DatabaseHeld",
@@ -44,6 +46,7 @@ __all__ = [
     "RunConfig",
     "RunResult",
     "ValidatorError",
+    "audit",
     "calibrate",
     "compare",
     "explain",
@@ -57,6 +60,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "audit": "dask_validator.api.comparing",
     "calibrate": "dask_validator.api.luck",
     "compare": "dask_validator.api.comparing",
     "import_trades": "dask_validator.api.trades",
@@ -67,6 +71,7 @@ _LATER = {
     "validate": "dask_validator.api.validation",
     "validate_trades": "dask_validator.api.trades",
     "explain": "dask_validator.explanation.find",
+    "Audit": "dask_validator.explanation.audit",
     "CalibrationResult": "dask_validator.views.calibration_result",
     "Comparison": "dask_validator.explanation.comparison",
     "Explanation": "dask_validator.explanation.words",

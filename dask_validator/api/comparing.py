@@ -1,4 +1,4 @@
-"""`compare()`."""
+"""`compare()` and `audit()`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from dask_validator.api.executors import open_executor
 from dask_validator.api.preparing import NO_SAFEGUARDS, grant_access, prepared
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import InputError
+from dask_validator.events import ignore
+from dask_validator.explanation.audit import Audit
 from dask_validator.explanation.compared import of_outcome, recorded
 from dask_validator.explanation.comparison import Compared, Comparison
+from dask_validator.run.audit import audit_setups
 from dask_validator.run.run import run_validation
 from dask_validator.store.connection import check_is_file, reading
 from dask_validator.store.selection import Selection
@@ -104,3 +107,35 @@ def compare_anew(
         reading(order.database.path),  # so that nobody changes it before it has been compared
     ):
         return Comparison.of(before, of_outcome(run_validation(order, executor, listener, journal)))
+
+
+def audit(db: str | Path, instrument: str | None = None, **access: Any) -> Audit:
+    """Compute the active setups again, by the rules of the runs that promoted them, on the data as they are now.
+
+    Serially, in this process; nothing is written.
+
+    Parameters
+    ----------
+    instrument
+        Default: all that have active setups.
+    access
+        `memory_limit` and `allow_external_views`, as the command has them.
+
+    Raises
+    ------
+    InputError
+        The database cannot be read.
+    """
+    settle()
+    return audit_database(db, instrument, Safeguards(**access))
+
+
+def audit_database(
+    db: str | Path, instrument: str | None, safeguards: Safeguards, listener: Listener = ignore
+) -> Audit:
+    """The same for a command. Raises InputError."""
+    check_is_file(db)
+    grant_access(db, safeguards)
+    with open_executor(workers=1, task_timeout_s=safeguards.task_timeout) as executor:
+        runs, unpromoted = audit_setups(db, instrument, executor, listener)
+    return Audit(tuple(runs), tuple(unpromoted))

@@ -1,4 +1,4 @@
-"""`compare`: what has changed between two runs, or would."""
+"""`compare`, `audit`: what has changed between two runs, or would, and since promotion."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from dask_validator.views.monitor.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from dask_validator.explanation.comparison import Comparison
+
+DIFFERS = 3
 
 
 @cli.command(cls=options.ListFlags)
@@ -87,3 +89,26 @@ def _anew(db: Path, run_a: str, flags: dict[str, Any], safeguards: Safeguards, *
         found = compare_anew(db, before, config, executor, safeguards, terminal.listen)
         terminal.end_progress()
         return found
+
+
+@cli.command()
+@options.db
+@click.option("--instrument", metavar="SYM", help="Whose setups.  [default: those of all]")
+@options.access
+@click.option("--json", "as_json", is_flag=True, help="Print one object instead of text.")
+@options.quiet
+@click.pass_context
+def audit(ctx: click.Context, /, db: Path, instrument: str | None, as_json: bool, quiet: bool, **access: Any) -> None:
+    """Compute the active setups again, each by the flags of the run that promoted it, and list what differs.
+
+    Changes nothing in the database; exit code 3 says that something differs.
+    """
+    from dask_validator.api.comparing import audit_database
+    from dask_validator.views.monitor.audited import render
+
+    found = audit_database(db, instrument, safeguards_of(access))
+    if not quiet:
+        echo(render(found), err=as_json)
+    if as_json:
+        echo(json.dumps(found.to_dict()), err=False)
+    ctx.exit(DIFFERS if found.differs else 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from dask_validator.config import flag
@@ -12,6 +12,7 @@ from dask_validator.model import Status
 from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.differences import (
     KINDS,
+    SAME,
     Cause,
     Differences,
     Inputs,
@@ -67,10 +68,10 @@ class Change(NamedTuple):
     why: str
 
 
-def changes(found: Differences) -> list[Change]:
-    """All of them, in order of the kinds and, of each, of the ids."""
-    rows = [i for i, kind in enumerate(found.kind.tolist()) if kind >= 0]
-    rows.sort(key=lambda i: int(found.kind[i]))
+def changes(found: Differences, of: Iterable[int] | None = None) -> list[Change]:
+    """Those of these strategies, or all, in order of the kinds and, of each, of the ids."""
+    kinds = found.kind.tolist()
+    rows = sorted((i for i in (range(len(kinds)) if of is None else of) if kinds[i] != SAME), key=kinds.__getitem__)
     words: dict[tuple[object, ...], str] = {}
     return [_change(found, i, words) for i in rows]
 

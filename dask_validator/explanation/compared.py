@@ -7,11 +7,11 @@ from pathlib import Path
 
 from dask_validator.errors import InputError
 from dask_validator.explanation.comparison import Compared
-from dask_validator.rules.differences import Side, side_of
 from dask_validator.run.instruments import kept_costs
 from dask_validator.run.outcome import Outcome
+from dask_validator.run.sides import side_now
 from dask_validator.store.past_runs import PastRun, needed_past_run, read_past_run
-from dask_validator.store.sides import read_side, with_hashes
+from dask_validator.store.sides import read_side
 
 _OF_LINES = (
     "is of an earlier version, which has kept of strategies that reached walk-forward what their windows came to, and "
@@ -46,18 +46,9 @@ def of_outcome(outcome: Outcome) -> Compared:
         if run is not None:
             return of_past(run)
     name = f"{'dry run' if summary['dry_run'] else 'run'} {summary['run_id']}"
-    side = _of_now(outcome)
+    side = side_now(outcome)
     untold = f"{name}: what it was made of is no longer there, so that no row and no outcome can be compared"
     return Compared(summary["run_id"], summary["instrument"], name, side, () if side.rows is not None else (untold,))
-
-
-def _of_now(outcome: Outcome) -> Side:
-    """With what it was made of, as long as that is still there."""
-    side, order, seen = side_of(outcome.verdicts), outcome.order, outcome.seen
-    side = side._replace(costs=order.costs if order else kept_costs(outcome.summary))
-    if order is None or seen is None or order.database.file_state() != seen.file:
-        return side
-    return with_hashes(order.database.path, side, seen)
 
 
 def _name(run_id: str, finished_at: datetime) -> str:

@@ -213,7 +213,7 @@ def inputs_between(before: Side, after: Side) -> Inputs:
         costs,
         _unequal(before.rows, after.rows) if alike else None,
         _unequal(before.outcomes, after.outcomes) if alike else None,
-        ~_equal(before.p_value, after.p_value),
+        ~same(before.p_value, after.p_value),
         before.features != after.features if read_alike else None,
     )
 
@@ -222,7 +222,7 @@ def _unequal(before: NDArray[np.uint64] | None, after: NDArray[np.uint64] | None
     return None if before is None or after is None else np.not_equal(before, after)
 
 
-def _equal(before: NDArray[np.float64], after: NDArray[np.float64]) -> Booleans:
+def same(before: NDArray[np.float64], after: NDArray[np.float64]) -> Booleans:
     """NaN equals NaN."""
     return np.asarray((before == after) | (np.isnan(before) & np.isnan(after)), dtype=np.bool_)
 
@@ -230,7 +230,7 @@ def _equal(before: NDArray[np.float64], after: NDArray[np.float64]) -> Booleans:
 def _other_numbers(before: NDArray[np.float64], after: NDArray[np.float64]) -> Booleans:
     """Whether any differs, of the gates that both have looked at."""
     both = ~(np.isnan(before).all(axis=0) | np.isnan(after).all(axis=0))
-    return np.asarray(~_equal(before[:, both], after[:, both]).all(axis=1), dtype=np.bool_)
+    return np.asarray(~same(before[:, both], after[:, both]).all(axis=1), dtype=np.bool_)
 
 
 def _kinds(before: Side, after: Side) -> NDArray[np.int8]:
@@ -263,7 +263,7 @@ def _groups(
 def _causes(before: Side, after: Side, inputs: Inputs, position: int) -> NDArray[np.int64]:
     """Of strategies that one gate decided, and that have the same settings; HELD: no gate did."""
     if position == HELD:
-        return _or_unknown(_of_inputs(inputs, None, len(before.ids)))
+        return _or_unknown(of_inputs(inputs, None, len(before.ids)))
     gate, terms = GATES[position], [side.terms.of(_size(side)) for side in (before, after)]
     needed = [gate.threshold(each) for each in terms]
     seen = [side.observed[:, position] for side in (before, after)]
@@ -271,12 +271,12 @@ def _causes(before: Side, after: Side, inputs: Inputs, position: int) -> NDArray
     is_off = None in needed  # nobody knows what it would have seen
     moved = needed[0] != needed[1]
     by_threshold = _holds(gate, seen[0], needed[1]) == held[1] if moved else np.zeros_like(held[0])
-    other = ~_equal(*seen) & (not is_off)
+    other = ~same(*seen) & (not is_off)
     by_number = other & (_holds(gate, seen[1], needed[0]) == held[1])
     of_gate = Cause.THRESHOLD.value if gate_flags(inputs, gate, *terms) else 0
     # Without a flag it is volatility, which says whether losing years may be waived.
     cause = np.where(moved & (by_threshold | ~by_number | is_off), of_gate or Cause.FEATURES.value, 0).astype(np.int64)
-    of_number = _of_inputs(inputs, gate, len(before.ids)) | of_gate
+    of_number = of_inputs(inputs, gate, len(before.ids)) | of_gate
     if gate.of_others:
         of_number = np.where(of_number == 0, np.int64(Cause.OTHERS.value), of_number)
     return _or_unknown(
@@ -312,7 +312,7 @@ def _moves(gate: Gate, name: str, before: Terms, after: Terms) -> bool:
     return gate.threshold(before._replace(config=config)) != gate.threshold(before)
 
 
-def _of_inputs(inputs: Inputs, gate: Gate | None, count: int) -> NDArray[np.int64]:
+def of_inputs(inputs: Inputs, gate: Gate | None, count: int) -> NDArray[np.int64]:
     """What differs of all that a gate's number follows from; None: that whatever is said follows from."""
     cause = np.zeros(count, dtype=np.int64)
     if gate is not None and gate.name == "fdr_p":

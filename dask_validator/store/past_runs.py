@@ -152,13 +152,13 @@ def needed_past_run(path: str | Path, instrument: str, run_id: str | None = None
 def _recorded(connection: duckdb.DuckDBPyConnection, instrument: str, run_id: str | None) -> tuple[Any, ...] | None:
     lines = "results" if _has(connection, "dask_validator_runs", "results") else "NULL"
     which, value = (
-        (f"instrument = ? AND {_stands(connection)}", instrument) if run_id is None else ("run_id = ?", run_id)
+        (f"instrument = ? AND {stands(connection)}", instrument) if run_id is None else ("run_id = ?", run_id)
     )
     rows = _rows(connection, _RECORD.format(which=which, lines=lines), value)
     return rows[0] if rows else None
 
 
-def _stands(connection: duckdb.DuckDBPyConnection) -> str:
+def stands(connection: duckdb.DuckDBPyConnection) -> str:
     """A condition on runs: that nobody has taken them back."""
     return "undone IS NOT TRUE" if _has(connection, "dask_validator_runs", "undone") else "TRUE"
 
@@ -169,7 +169,7 @@ def _has(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool
 
 def last_run(connection: duckdb.DuckDBPyConnection, instrument: str) -> LastRun | None:
     """The latest run of the instrument that stands; None when there is none, or nobody knows when it was."""
-    rows = _rows(connection, _LAST.format(stands=_stands(connection)), instrument)
+    rows = _rows(connection, _LAST.format(stands=stands(connection)), instrument)
     with suppress(InputError):  # it is only told
         return LastRun(rows[0][0], _moment(*rows[0])) if rows else None
     return None
@@ -185,7 +185,7 @@ def past_runs(path: str | Path, instrument: str, judged: str | None = None) -> I
     """
     with reading(path) as connection:
         which, parameters = _judging(connection, judged)
-        names = _rows(connection, _NAMES.format(which=which, stands=_stands(connection)), instrument, *parameters)
+        names = _rows(connection, _NAMES.format(which=which, stands=stands(connection)), instrument, *parameters)
     runs = (read_past_run(path, instrument, run_id) for (run_id,) in names)
     yield from (run for run in runs if run is not None)
 
