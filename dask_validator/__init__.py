@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dask_validator.api.runs import runs
     from dask_validator.api.sweeping import sweep
     from dask_validator.api.trades import import_trades, validate_trades
-    from dask_validator.api.validation import validate
+    from dask_validator.api.validation import instruments, validate
     from dask_validator.explanation.audit import Audit
     from dask_validator.explanation.comparison import Comparison
     from dask_validator.explanation.find import explain
@@ -52,6 +52,7 @@ __all__ = [
     "explain",
     "export",
     "import_trades",
+    "instruments",
     "load_run",
     "runs",
     "sweep",
@@ -68,6 +69,7 @@ _LATER = {
     "load_run": "dask_validator.api.load_run",
     "runs": "dask_validator.api.runs",
     "sweep": "dask_validator.api.sweeping",
+    "instruments": "dask_validator.api.validation",
     "validate": "dask_validator.api.validation",
     "validate_trades": "dask_validator.api.trades",
     "explain": "dask_validator.explanation.find",

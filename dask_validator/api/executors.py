@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from multiprocessing import current_process
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dask_validator.errors import InputError
+from dask_validator.errors import Incomplete, InputError
 from dask_validator.execution.dask.dask_config import links_that_can_be_formed, readable
 from dask_validator.execution.dask.machine import check_children, threads_may_be_refused
 from dask_validator.execution.executor import TASK_TIMEOUT_S, Executor
@@ -95,6 +95,38 @@ def _own_cluster(workers: int, dashboard_address: str | None, task_timeout_s: fl
         return
     with local_cluster(fits, dashboard_address, task_timeout_s, warnings) as executor:
         yield executor
+
+
+class Kept:
+    """One place for the tasks of several runs; after a run that has lost its workers the next gets another."""
+
+    def __init__(self, opened: Callable[[], AbstractContextManager[Executor]]) -> None:
+        self._opened = opened
+        self._open = ExitStack()
+        self._executor: Executor | None = None
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._open.__exit__(*error)
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """Of the cluster that is open now, if it has one."""
+        return self._executor.dashboard_link if self._executor else None
+
+    @contextmanager
+    def lent(self) -> Iterator[Executor]:
+        """For one run."""
+        if self._executor is None:
+            self._executor = self._open.enter_context(self._opened())
+        try:
+            yield self._executor
+        except Incomplete:
+            self._executor = None
+            self._open.close()
+            raise
 
 
 def default_workers() -> int:

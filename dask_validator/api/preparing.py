@@ -19,6 +19,7 @@ from dask_validator.journal.others import is_another_run
 from dask_validator.run import outputs
 from dask_validator.run.commit import finish_append
 from dask_validator.run.instruments import costs_of
+from dask_validator.run.naming import Names
 from dask_validator.run.order import Order
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.access import Access, grant
@@ -49,6 +50,7 @@ def prepared(
     *,
     source: Source | None = None,
     selection: Selection = WAITING,
+    names: Names | None = None,
 ) -> Iterator[tuple[Order, Journal]]:
     """What to validate, and the journal, locked for the block: everything that can be refused before any work is.
 
@@ -58,6 +60,8 @@ def prepared(
         Where the outcomes are. Default: the table of the database.
     selection
         Which strategies of the instrument.
+    names
+        Of the run and its files. Default: those of a run that begins now.
 
     Raises
     ------
@@ -69,6 +73,10 @@ def prepared(
     """
     costs = costs_in(db, instrument, config)
     writes = not config.dry_run
+    names, template = names or Names.of(db, instrument), config.wf_output
+    config = replace(config, wf_output=names.filled("--wf-output", template))
+    if safeguards.journal is not None:
+        safeguards = replace(safeguards, journal=names.filled("--journal", safeguards.journal))
     check_is_file(db)
     grant_access(db, safeguards)
     outputs.check(files_of(db, instrument, safeguards, config), appends=writes and not config.no_walkforward)
@@ -85,11 +93,12 @@ def prepared(
             promotion=config.promotion,
             selection=selection.retrying if safeguards.resume else selection,
         )
-        if said := finish_append(database, journal, instrument, config.wf_output):
+        left = journal.recovered.last_output
+        output = left if left is not None and names.could_be(left, template) else config.wf_output
+        if said := finish_append(database, journal, instrument, output):
             listener(Said(said))
-        commit_wait_s = patience_s(safeguards)
-        blocks = blocks_path(db, instrument) if writes else None
-        yield Order(database, instrument, config, costs, safeguards.resume, commit_wait_s, blocks), journal
+        order = Order(database, instrument, config, costs, safeguards.resume, patience_s(safeguards))
+        yield order._replace(blocks=blocks_path(db, instrument) if writes else None, run_id=names.run_id), journal
 
 
 @contextmanager

@@ -81,7 +81,7 @@ def validate_trades(
     folder = tempfile.TemporaryDirectory(prefix="dask-validator-trades-")
     db = Path(folder.name, "trades.duckdb")
     import_trades(source, db, instrument, **options)
-    flags = {"wf_output": Path(folder.name, "walkforward.jsonl")} | flags
+    flags = {"wf_output": "{db}.walkforward.jsonl"} | flags
     result = validate(db, instrument, config, workers=workers, client=client, progress=progress, **flags)
     vars(result)["_folder"] = folder  # removed with the result
     return result

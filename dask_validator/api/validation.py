@@ -11,17 +11,25 @@ from dask_validator.api.executors import open_executor
 from dask_validator.api.preparing import prepared
 from dask_validator.config import RunConfig
 from dask_validator.config.rules_file import located
-from dask_validator.errors import Incomplete, NotCommitted
+from dask_validator.errors import Incomplete, InputError, NotCommitted
 from dask_validator.events import Listeners
 from dask_validator.run.run import run_validation
+from dask_validator.sources.chosen import source_of
+from dask_validator.store.database import Database
 from dask_validator.store.selection import Selection
 from dask_validator.system.surroundings import settle
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor.notebook import Notebook
+from dask_validator.views.monitor.summary import lines_appended
 from dask_validator.views.result import RunResult
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+def instruments(db: str | Path) -> list[str]:
+    """The instruments of a database, in their order, to be validated one after the other. Raises InputError."""
+    return Database.at(db, source_of(db), to_write=False).instruments()
 
 
 def validate(
@@ -67,6 +75,9 @@ def validate(
     NotCommitted, Incomplete
         Carry `.result`; `validate(..., resume=True)` goes on.
     """
+    if not isinstance(instrument, str):
+        each = "[validate(db, name) for name in instruments(db)]"
+        raise InputError(f"instrument got {instrument!r}; needed one; all of a database: {each}")
     settle()
     selection = Selection.of(strategies)
     config, safeguards = with_flags(rules_of(config, rules, instrument), flags)
@@ -87,4 +98,6 @@ def validate(
             error.result = RunResult.of(error.result) if error.result else None
             raise
         display.warn(outcome.warnings)
+        if where := lines_appended(outcome):
+            display.say(where)
     return RunResult.of(outcome)

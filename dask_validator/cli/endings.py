@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dask_validator.universe.calibration import Calibration
 
 Flags = dict[str, Any]
+ONE_OF_SEVERAL = "one_of_several"  # runs of the same command
 
 
 def close(
@@ -28,7 +29,7 @@ def close(
     flags: Flags,
     appendix: Callable[[Outcome], str] | None = None,
 ) -> None:
-    """The summary on stdout, or its object with `--json`; warnings and the rest on stderr."""
+    """The summary on stdout, or its object with `--json` unless it is one of several; the rest on stderr."""
 
     def tell(text: str) -> None:
         if not flags["quiet"]:
@@ -48,12 +49,14 @@ def close(
             tell(appendix(result))
         terminal.warn(result.warnings)
         terminal.warn(summary.failures(result.verdicts.failures(), most=None if flags["verbose"] else 10))
+        if where := summary.lines_appended(result):
+            tell(where)
         tell(summary.ending(result))
         if flags["verbose"]:
             tell(summary.statistics(result))
     if flags["report"]:
         _write_report(terminal, result, flags["report"])
-    if flags["as_json"]:
+    if flags["as_json"] and not flags.get(ONE_OF_SEVERAL):
         echo(json.dumps(result.summary), err=False)
 
 
@@ -83,7 +86,7 @@ def writing(terminal: Terminal, what: str, path: Path, later: str = "the numbers
     terminal.begin(f"Writing the {what.lower()}")
     try:
         yield
-        terminal.say(f"{what}: {path}")
+        terminal.say(f"{what}: {path.absolute()}")
     except InputError as error:
         terminal.warn([f"{error}; {later}"])
     except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -18,20 +18,31 @@ from dask_validator.errors import Incomplete
 from dask_validator.journal.blocks import Blocks
 from dask_validator.journal.journal import Journal
 from dask_validator.rules.gates import HELD, OF_WINDOWS
+from dask_validator.run.naming import literal
 
 if TYPE_CHECKING:
+    from dask_validator.run.order import Order
     from dask_validator.run.outcome import Outcome
     from dask_validator.views.monitor.terminal import Terminal
 
 NAME = "dask-validator"
+ONCE = ("all_instruments",)  # it goes on with one of them
 
 
-def next_step(ctx: click.Context, journal: Journal, name: str = "run") -> str:
-    """What is kept, and what to do with it; `name` is of the command that ends a run which has computed all."""
+def next_step(ctx: click.Context, journal: Journal, now: Mapping[str, Any], name: str = "run") -> str:
+    """What is kept, and what to do with it.
+
+    Parameters
+    ----------
+    now
+        What some flags mean for this run, by parameter.
+    name
+        Of the command that ends a run which has computed all.
+    """
     if not journal.keeps:
         return f"Nothing is kept ({journal.reason or 'nothing was computed yet, or it was a dry run'}); run again"
     what = f"Part of what is computed ({journal.reason})" if journal.reason else "What is computed"
-    words = command(ctx, name if journal.computed_all else "run")
+    words = command(ctx, name if journal.computed_all else "run", now)
     return f"{what} is kept in {journal.path}; go on with\n  {words}"
 
 
@@ -43,7 +54,7 @@ def calibration_explained(ctx: click.Context, terminal: Terminal, blocks: Blocks
     except (Incomplete, KeyboardInterrupt) as error:
         terminal.end_progress()
         kept = "what went through all worlds, or had begun to, is kept in"
-        kept = f"{kept} {blocks.path}-*; go on with\n  {command(ctx, 'calibrate')}"
+        kept = f"{kept} {blocks.path}-*; go on with\n  {command(ctx, 'calibrate', {})}"
         line = kept if blocks.keeps else f"nothing is kept ({blocks.reason or 'nothing went through all worlds yet'})"
         if isinstance(error, Incomplete):
             error.details = line.capitalize() if not blocks.keeps else line[0].upper() + line[1:]
@@ -52,16 +63,23 @@ def calibration_explained(ctx: click.Context, terminal: Terminal, blocks: Blocks
         raise
 
 
-def command(ctx: click.Context, name: str) -> str:
-    """The command of that name, with the flags of this one that it knows."""
+def meant(order: Order, journal: Journal) -> dict[str, Any]:
+    """What the flags for instruments and files mean for this run: one instrument, and no marks."""
+    said = {"instrument": order.instrument, "wf_output": literal(Path(order.config.wf_output).absolute())}
+    return said | ({"journal": literal(journal.path)} if journal.path else {})
+
+
+def command(ctx: click.Context, name: str, now: Mapping[str, Any]) -> str:
+    """The command of that name, with the flags of this one that it knows, as they are meant now."""
     siblings = cast("click.Group", cast("click.Context", ctx.parent).command)
-    known = {param.name for param in siblings.commands[name].params} - {"resume", "discard"}
+    known = {param.name for param in siblings.commands[name].params} - {"resume", "discard", *ONCE}
     words = [_program(), name]
     for param in ctx.command.params:
-        given = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
-        value = ctx.params[str(param.name)]
-        if param.name == "wf_output":  # its default depends on the folder
-            given, value = True, Path(value).absolute()
+        parameter = str(param.name)
+        given = ctx.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+        given |= parameter == "wf_output"  # its default depends on the folder
+        given |= parameter == "instrument" and bool(ctx.params.get("all_instruments"))
+        value = now.get(parameter, ctx.params[parameter])
         if param.name in known and (given or param.name == "db"):  # whose default is another one here and there
             words += _spelled_out(param, value)
     return shlex.join([*words, "--resume"] if name == "run" else words)

@@ -108,6 +108,17 @@ def _selection(default: str) -> list[Callable[..., Any]]:
 
 
 any_instrument = click.option("--instrument", metavar="SYM", help="Only runs of this symbol.")
+instruments_of_run = click.option(
+    "--instrument",
+    multiple=True,
+    default=["MGC"],
+    show_default="MGC",
+    metavar="SYM",
+    help="Symbol to validate; may be repeated.",
+)
+all_instruments = click.option(
+    "--all-instruments", is_flag=True, help="Validate every symbol of the database, one after the other."
+)
 instrument_of_import = click.option(
     "--instrument", required=True, metavar="NAME", help="What to validate these strategies as."
 )

@@ -16,7 +16,7 @@ import click
 from dask_validator.api.commit_later import commit_kept
 from dask_validator.api.executors import default_workers, open_executor
 from dask_validator.api.preparing import prepared
-from dask_validator.cli import going_on, options
+from dask_validator.cli import going_on, options, several
 from dask_validator.cli.endings import close, keep_dashboard
 from dask_validator.cli.given import code_of, config_of, refuse_both, safeguards_of, selection_of
 from dask_validator.cli.group import cli
@@ -25,9 +25,12 @@ from dask_validator.errors import Incomplete, InputError, NotCommitted
 from dask_validator.events import Listeners
 from dask_validator.execution.dask.dashboard import open_door
 from dask_validator.execution.dask.encryption import certified
+from dask_validator.execution.executor import Executor
 from dask_validator.journal.journal import Journal
 from dask_validator.run import outputs
 from dask_validator.run.instruments import costs_of
+from dask_validator.run.naming import FILES, Names, literal
+from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
 from dask_validator.run.run import run_validation
 from dask_validator.store.selection import WAITING, Selection
@@ -38,7 +41,8 @@ from dask_validator.views.monitor.terminal import Terminal, echo
 
 @cli.command(cls=options.ListFlags)
 @options.db
-@options.instrument
+@options.instruments_of_run
+@options.all_instruments
 @options.selection
 @options.workers
 @options.scheduler
@@ -47,13 +51,22 @@ from dask_validator.views.monitor.terminal import Terminal, echo
 @options.surroundings
 @click.pass_context
 def run(
-    ctx: click.Context, /, db: Path, instrument: str, workers: int | None, scheduler: str | None, **flags: Any
+    ctx: click.Context,
+    /,
+    db: Path,
+    instrument: tuple[str, ...],
+    workers: int | None,
+    scheduler: str | None,
+    **flags: Any,
 ) -> None:
-    """Validate one instrument's strategies: those that are waiting, or others once more."""
+    """Validate strategies of one instrument, or of several: those that are waiting, or others once more."""
     refuse_both(workers, scheduler)
     selection = selection_of(flags)
     with certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))):
-        ctx.exit(code_of(_run(ctx, db, instrument, workers, flags, scheduler=scheduler, selection=selection)))
+        place = partial(_place, workers, scheduler, flags)
+        if len(instrument) == 1 and not flags["all_instruments"]:
+            ctx.exit(code_of(_run(ctx, db, instrument[0], flags, place, selection=selection)))
+        ctx.exit(several.run_each(db, instrument, flags, selection, place, partial(_run, ctx, db)))
 
 
 @cli.command(cls=options.ListFlags)
@@ -85,8 +98,8 @@ def demo(
             said += calibrated.kept_promises(result.calibration, flags["gate_share"], partial(truth_report, db))
         return "\n".join(said)
 
-    workers = workers or max(2, default_workers())
-    result = _run(ctx, db, "MGC", workers, flags, appendix=compare_with_truth, always={"calibrate": True})
+    place = partial(_place, workers or max(2, default_workers()), None, flags)
+    result = _run(ctx, db, "MGC", flags, place, appendix=compare_with_truth, always={"calibrate": True})
     if not flags["quiet"]:
         echo(going_on.after_demo(db, result))
     ctx.exit(code_of(result))
@@ -115,12 +128,14 @@ def _build(db: Path, strategies: int, seed: int, *, quiet: bool) -> None:
 @click.pass_context
 def commit(ctx: click.Context, /, db: Path, instrument: str, **flags: Any) -> None:
     """Write what a run computed but could not commit; computes nothing but null worlds that gates need."""
+    flags = Names.of(db, instrument).in_flags(flags)
+    named = {name: literal(flags[name]) for name in FILES if flags[name] is not None}
     outputs.check_flags(flags, db, instrument)
     with Terminal(quiet=flags["quiet"]) as terminal:
         try:
             result = commit_kept(db, instrument, flags["wf_output"], safeguards_of(flags), terminal.listen)
         except NotCommitted as error:
-            error.details = f"It is still kept; try again with\n  {going_on.command(ctx, 'commit')}"
+            error.details = f"It is still kept; try again with\n  {going_on.command(ctx, 'commit', named)}"
             raise
         if result is not None:
             close(terminal, result, flags)
@@ -132,46 +147,60 @@ def _preflight_of_demo(db: Path, flags: dict[str, Any]) -> None:
     config = config_of(flags, "MGC")
     costs_of("MGC", config.instruments, config.costs)
     safeguards_of(flags)
-    outputs.check_flags(flags, db, "MGC")
+    outputs.check_flags(Names.of(db, "MGC").in_flags(flags), db, "MGC")
     if not flags["no_dashboard"]:
         open_door(flags["dashboard_address"]).close()
+
+
+@contextmanager
+def _place(workers: int | None, scheduler: str | None, flags: dict[str, Any], terminal: Terminal) -> Iterator[Executor]:
+    """Where tasks run, with what is to be said of it."""
+    dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
+    with open_executor(workers, None, scheduler, dashboard, terminal.say, flags["task_timeout"]) as executor:
+        terminal.warn(executor.warnings)
+        yield executor
 
 
 def _run(
     ctx: click.Context,
     db: Path,
     instrument: str,
-    workers: int | None,
     flags: dict[str, Any],
+    place: several.Place,
     *,
     appendix: Callable[[Outcome], str] | None = None,
-    scheduler: str | None = None,
     always: Mapping[str, Any] | None = None,
     selection: Selection = WAITING,
 ) -> Outcome:
     """Validate and report; `always` is asked for whatever the flags say."""
     config, safeguards = replace(config_of(flags, instrument), **always or {}), safeguards_of(flags)
-    outputs.check_flags(flags, db, instrument)
-    dashboard = None if flags["no_dashboard"] else flags["dashboard_address"]
+    names = Names.of(db, instrument)
+    files = names.in_flags(flags)
+    outputs.check_flags(files, db, instrument)
     with (
         Terminal(quiet=flags["quiet"]) as terminal,
         located(flags["rules_file"]),
-        prepared(db, instrument, config, safeguards, terminal.listen, selection=selection) as (order, journal),
-        open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
-        _explained(ctx, terminal, journal, flags),
+        prepared(db, instrument, config, safeguards, terminal.listen, selection=selection, names=names) as (
+            order,
+            journal,
+        ),
+        place(terminal) as executor,
+        _explained(ctx, terminal, order, journal, files),
     ):
-        terminal.warn(executor.warnings)
         listeners = Listeners(terminal.listen)
         with Sender(executor, listeners) as page:
             result = run_validation(order, executor, listeners, journal)
-        close(terminal, result, flags, appendix)
+        close(terminal, result, files, appendix)
         keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])
     return result
 
 
 @contextmanager
-def _explained(ctx: click.Context, terminal: Terminal, journal: Journal, flags: dict[str, Any]) -> Iterator[None]:
+def _explained(
+    ctx: click.Context, terminal: Terminal, order: Order, journal: Journal, flags: dict[str, Any]
+) -> Iterator[None]:
     """What was decided and what to do next, for a run that does not end as it should."""
+    now = going_on.meant(order, journal)
     try:
         yield
     except (NotCommitted, Incomplete) as error:
@@ -179,14 +208,15 @@ def _explained(ctx: click.Context, terminal: Terminal, journal: Journal, flags: 
         if error.result:
             close(terminal, error.result, flags)
         if not terminal.committed:
-            error.details = going_on.next_step(ctx, journal, "commit" if isinstance(error, NotCommitted) else "run")
+            ending = "commit" if isinstance(error, NotCommitted) else "run"
+            error.details = going_on.next_step(ctx, journal, now, ending)
         elif journal.keeps:
-            error.details = f"Append them with\n  {going_on.command(ctx, 'commit')}"
+            error.details = f"Append them with\n  {going_on.command(ctx, 'commit', now)}"
         raise
     except KeyboardInterrupt:
         terminal.end_progress()
         if terminal.committed:
             terminal.warn(["interrupted; the run is committed as a whole"])
         else:
-            terminal.warn([f"interrupted; the database is as it was. {going_on.next_step(ctx, journal)}"])
+            terminal.warn([f"interrupted; the database is as it was. {going_on.next_step(ctx, journal, now)}"])
         raise

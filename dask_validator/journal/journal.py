@@ -43,6 +43,11 @@ class Recovered:
     pid: int | None = None  # who had it last
 
     @property
+    def last_output(self) -> str | None:
+        """Where that run has begun to append its lines, or would have."""
+        return self.append.path if self.append else self.output
+
+    @property
     def output(self) -> str | None:
         """The JSONL of the run that had it last, as far as that is known."""
         return self.settings["config"]["wf_output"] if self.settings else None

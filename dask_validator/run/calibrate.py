@@ -5,10 +5,8 @@ Nothing is written (docs/statistics.md).
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dask_validator.config import RunConfig
@@ -16,6 +14,7 @@ from dask_validator.events import Listener, Said, Started
 from dask_validator.journal.blocks import Blocks
 from dask_validator.run.all_strategies import Calibrating, CalibrationOrder, all_strategies
 from dask_validator.run.ending import ending_told
+from dask_validator.run.naming import new_run_id
 from dask_validator.run.null_worlds import put_into_worlds
 from dask_validator.system import garbage
 from dask_validator.universe.calibration import Calibration
@@ -38,7 +37,7 @@ def run_calibration(order: CalibrationOrder, executor: Executor, listener: Liste
     Incomplete
         The workers were lost; the journal keeps what went through all worlds.
     """
-    run_id, database = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}", order.database
+    run_id, database = new_run_id(), order.database
     run = Calibrating(order, Computer(executor, listener, Stopwatch(), run_id), listener, blocks)
     with ending_told(listener), database.kept_open():
         listener(Started(run_id, order.instrument, str(database.path), dry_run=True))

@@ -169,14 +169,14 @@ def finish_append(database: Database, journal: Journal, instrument: str, output:
         raise InputError(f"{error}; or leave the lines out with --discard") from None
     warning = journal.forget()
     journal.finished_append = True
-    done = f"Run {run.run_id} was committed, but had not lived to see all its lines in {output}: they are there now"
+    place = Path(output).absolute()
+    done = f"Run {run.run_id} was committed, but had not lived to see all its lines in {place}: they are there now"
     return f"{done}; {warning}" if warning else done
 
 
 def refuse_other_output(journal: Journal, output: str | Path) -> None:
     """Raise InputError unless the run that left the journal would have written its lines to this very file."""
-    left = journal.recovered
-    named = left.append.path if left.append else left.output
+    named = journal.recovered.last_output
     if named is not None and os.path.realpath(named) != os.path.realpath(output):
         raise InputError(
             f"{journal.path} is of a run whose lines belong into {named}, and --wf-output is {output}; "

@@ -24,6 +24,7 @@ class Order(NamedTuple):
     resume: bool = False  # what has failed in an earlier run is computed again
     commit_wait_s: float = 10.0  # for somebody else's lock
     blocks: Path | None = None  # the journal of null worlds; None: nothing is kept
+    run_id: str = ""  # the name that it is to have; it finds one itself where it has none
 
     @property
     def selection(self) -> Selection:

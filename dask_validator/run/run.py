@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -30,6 +29,7 @@ from dask_validator.rules.verdicts import Verdicts, decide
 from dask_validator.run import totals
 from dask_validator.run.commit import selection_left, settings, write
 from dask_validator.run.ending import ending_told
+from dask_validator.run.naming import new_run_id
 from dask_validator.run.of_all import facts_of_phase_7, in_worlds, of_family
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
@@ -106,8 +106,7 @@ class _Run:
     @classmethod
     def of(cls, order: Order, executor: Executor, listener: Listener, journal: Journal) -> _Run:
         """A run that begins now."""
-        now, watch = datetime.now(UTC), Stopwatch()
-        run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        now, watch, run_id = datetime.now(UTC), Stopwatch(), order.run_id or new_run_id()
         computer = Computer(executor, listener, watch, run_id)
         warned = len(executor.warnings)
         return cls(run_id, now, order, executor, listener, journal, watch, computer, executor, warned)

@@ -18,7 +18,7 @@ from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
 from dask_validator.store.reader import count_selected, refuse_absent, refuse_nameless, refuse_repeated_features
-from dask_validator.store.selection import WAITING, Selection, refuse_foreign
+from dask_validator.store.selection import WAITING, Selection, shared_out
 from dask_validator.store.trade_tables import LOG_KEY
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _examined(connection: duckdb.DuckDBPyConnection, asked: _Looking) -> Checkup
     refuse_macros(connection)
     catalogue = read_catalogue(connection, source.tables, config.promotion)
     refuse_absent(connection, path, instrument)
-    refuse_foreign(connection, path, instrument, selection)
+    shared_out(connection, path, [instrument], selection)
     refuse_obstacles(connection, catalogue, Waiting(instrument, selection))
     refuse_repeated_features(connection, catalogue, instrument)
     refuse_nameless(connection, instrument, selection)

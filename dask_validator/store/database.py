@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from dask_validator.store.reader import (
     Facts,
     Stored,
     Survey,
+    instruments_in,
     read_facts,
     read_strategy,
     read_waiting,
@@ -35,7 +36,7 @@ from dask_validator.store.reader import (
     survey,
 )
 from dask_validator.store.ruled import NOTHING_ASKED
-from dask_validator.store.selection import WAITING, Selection, refuse_foreign
+from dask_validator.store.selection import WAITING, Selection, shared_out
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,6 +91,16 @@ class Database:
         look = partial(_look, database=database, path=path, instrument=instrument, to_write=to_write)
         connection.read(path, look)
         return database
+
+    def instruments(self) -> list[str]:
+        """Those that it has strategies of, in their order."""
+        return connection.read(self.path, instruments_in)
+
+    def selection_of(self, instruments: Sequence[str], selection: Selection) -> dict[str, Selection]:
+        """By instrument, which of its strategies are selected. Raises InputError for ids that are of none of them."""
+        if selection.ids is None:
+            return dict.fromkeys(instruments, selection)
+        return connection.read(self.path, lambda opened: shared_out(opened, self.path, instruments, selection))
 
     def read_facts(self, instrument: str) -> Facts:
         """What a run needs to know beside the strategies to validate."""
@@ -178,7 +189,7 @@ def _look(
     catalogue = read_catalogue(opened, database.source.tables, database.promotion)
     if instrument is not None:
         refuse_absent(opened, path, instrument)
-        refuse_foreign(opened, path, instrument, database.selection)
+        shared_out(opened, path, [instrument], database.selection)
         if to_write:
             refuse_obstacles(opened, catalogue, Waiting(instrument, database.selection))
 

@@ -239,16 +239,19 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, catalogue: C
 
 def refuse_absent(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str) -> None:
     """Raise InputError when no strategy at all is of the instrument: most likely a slip."""
-    rows = connection.execute(
-        "SELECT DISTINCT instrument FROM experimental_strategies WHERE instrument IS NOT NULL ORDER BY 1"
-    ).fetchall()
-    symbols = [name for (name,) in rows]
+    symbols = instruments_in(connection)
     if instrument in symbols:
         return
     hidden = len(symbols) - MOST_NAMED
     listed = ", ".join(symbols[:MOST_NAMED]) + (f" and {hidden:,} more" if hidden > 0 else "")
     has = f"it has those of {listed}: give one of these" if symbols else "experimental_strategies is empty"
     raise InputError(f"{path} has no strategies of {instrument}; {has}")
+
+
+def instruments_in(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The instruments of all strategies, in their order."""
+    query = "SELECT DISTINCT instrument FROM experimental_strategies WHERE instrument IS NOT NULL ORDER BY 1"
+    return [name for (name,) in connection.execute(query).fetchall()]
 
 
 def refuse_nameless(connection: duckdb.DuckDBPyConnection, instrument: str, selection: Selection = WAITING) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dask_validator.errors import InputError
@@ -114,20 +114,20 @@ REJECTED = Selection("rejected")
 CANONICAL = Selection("canonical")
 
 
-def refuse_foreign(
-    connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str, selection: Selection
-) -> None:
-    """Raise InputError for ids that are no strategies of the instrument: most likely a slip."""
+def shared_out(
+    connection: duckdb.DuckDBPyConnection, path: str | Path, instruments: Sequence[str], selection: Selection
+) -> dict[str, Selection]:
+    """By instrument, its own of the ids. Raises InputError for ids that are of none of them: most likely a slip."""
     if selection.ids is None:
-        return
+        return dict.fromkeys(instruments, selection)
     rows = connection.execute(
-        "SELECT id, instrument FROM (SELECT unnest($ids::VARCHAR[]) AS id) LEFT JOIN experimental_strategies "
-        "ON strategy_id = id WHERE instrument IS DISTINCT FROM $instrument ORDER BY id",
-        selection.parameters(instrument),
+        "SELECT id, instrument FROM (SELECT unnest($1::VARCHAR[]) AS id) "
+        "LEFT JOIN experimental_strategies ON strategy_id = id ORDER BY id",
+        [list(selection.ids)],
     ).fetchall()
-    if rows:
-        named = [f"{name!r} ({'not there' if of is None else f'of {of}'})" for name, of in rows]
+    if foreign := [f"{name!r} ({f'of {of}' if of else 'not there'})" for name, of in rows if of not in instruments]:
         raise InputError(
-            f"got {len(rows):,} ids that are no strategies of {instrument} in {path}: "
-            f"{plain(listed(named, MOST_NAMED))}; leave them out, or give --instrument as they have it"
+            f"got {len(foreign):,} ids that are no strategies of {', '.join(instruments)} in {path}: "
+            f"{plain(listed(foreign, MOST_NAMED))}; leave them out, or give --instrument as they have it"
         )
+    return {own: selection._replace(ids=tuple(name for name, of in rows if of == own)) for own in instruments}

@@ -18,6 +18,8 @@ OF_OTHERS = {
     "dask worker": {"--nworkers", "--nthreads"},
     "jupyter lab": {"--no-browser", "--port"},
     "make luck": {"--once"},
+    "sbatch": {"--cpus-per-task", "--job-name", "--mem", "--signal", "--time"},
+    "systemctl enable": {"--now"},
 }
 FLAG = re.compile(r"(?<![\w-])(?<!var\()--[a-z][a-z-]*[a-z]")  # not the variables of style sheets
 REFERENCE = section(page("README.md"), HEADING)

@@ -60,6 +60,7 @@ class LocalExecutor:
         if self._door:
             self._open.callback(self._door.close)
         self._nannies: Mapping[Any, Any] = {}
+        self._client: Client | None = None
         self._once_started: list[Callable[[Client], None]] = []
         self.start_up_s: float | None = None
         self.cores: int | None = CPU_COUNT
@@ -72,9 +73,11 @@ class LocalExecutor:
         return True
 
     def start(self) -> None:
-        """Begin to start the processes."""
+        """Begin to start the processes; those of an earlier run are there."""
         if self._starting is None:
             self._starting = self._background.submit(self._start)
+        else:
+            self._background.submit(self._tell_started)
 
     def wait(self) -> None:
         """Return when the processes run."""
@@ -128,10 +131,14 @@ class LocalExecutor:
             raise InputError(f"{self.workers} workers cannot be started here ({_reason(error)}); {INSTEAD}") from error
         if self._door is not None:
             self.dashboard_link = client.dashboard_link
-        for do in self._once_started:
-            do(client)
+        self._client = client
+        self._tell_started()
         self.start_up_s = time.perf_counter() - clock
         return ClientExecutor(client, patience_s=PATIENCE_S, task_timeout_s=self._task_timeout_s)
+
+    def _tell_started(self) -> None:
+        while self._client is not None and self._once_started:
+            self._once_started.pop(0)(self._client)
 
     def _connected(self, scratch: str) -> Client:
         with ctrl_c_is_ours(), configured(STARTING):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.events import Failures
@@ -14,8 +15,6 @@ from dask_validator.wording import sentences
 from dask_validator.wording.harmless import plain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dask_validator.demo import DemoTruth, TruthRow
     from dask_validator.journal.journal import Recovered
     from dask_validator.store.checkup import Checkup
@@ -55,6 +54,15 @@ def ending(result: Outcome) -> str:
     else:
         end = "not committed"
     return f"Run {summary['run_id']}: {end}; took {summary['total_s']:.2f} s"
+
+
+def lines_appended(result: Outcome) -> str | None:
+    """Where the lines of the JSONL have gone, if that depends on the folder in which the run was started."""
+    judged = result.summary["walkforward"]
+    if result.order is None or not result.summary["committed"] or not (judged and judged["strategies"]):
+        return None
+    path = Path(result.order.config.wf_output)
+    return None if path.is_absolute() else f"Walk-forward lines appended to {path.absolute()}"
 
 
 def nothing_waiting(result: Outcome) -> str:
