@@ -1,4 +1,4 @@
-"""The commands of docs/nightly.md do what it says, started as cron, systemd and SLURM start them, with nothing around."""
+"""The commands of docs/nightly.md do what it says, as cron, systemd and SLURM start them, with nothing around."""
 
 from __future__ import annotations
 
