@@ -238,6 +238,34 @@ def speedup_figure(workers: int, speedup: float, cpu_speedup: float) -> Figure:
     )
 
 
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_SIDE = 260, 44, 40
+
+
+def spark_figure(flag: str, value: float, points: Sequence[tuple[float, int]]) -> Figure:
+    """Promotions by the value of a flag, as a line without axes: first and last count beside it, its value marked."""
+    values, counts = zip(*points, strict=True)
+    x = _Scale(values[0], values[-1], SPARK_SIDE, SPARK_WIDTH - SPARK_SIDE)
+    highest = max(1, *counts)
+    y = _Scale(min(*counts, 0.8 * highest), highest, SPARK_HEIGHT - 7, 8)  # a few that fall shall not look like a cliff
+    path = "L".join(f"{x(at)} {y(count)}" for at, count in points)
+    marks = [Bar(x(at) - 4, 0, 8, SPARK_HEIGHT, "hit", f"{at:g}: {count:,} promotions") for at, count in points]
+    return Figure(
+        f"promotions by {flag}: " + ", ".join(f"{count:,} at {at:g}" for at, count in points),
+        SPARK_WIDTH,
+        SPARK_HEIGHT,
+        "",
+        "",
+        (),
+        (),
+        marks,
+        [Line(f"M{x(value)} 0V{SPARK_HEIGHT}", "mark"), Line(f"M{path}", "curve")],
+        [
+            Text(SPARK_SIDE - 6, y(counts[0]) + 4, f"{counts[0]:,}", "end"),
+            Text(SPARK_WIDTH - SPARK_SIDE + 6, y(counts[-1]) + 4, f"{counts[-1]:,}", ""),
+        ],
+    )
+
+
 class Luck(NamedTuple):
     """Promotions of one setting, in the data and in worlds without an edge."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,16 @@ from dask_validator.rules.fdr import Correction
 from dask_validator.rules.screening import Market
 from dask_validator.run.forecast import replay
 from dask_validator.run.loading import costs_of_past
+from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
+from dask_validator.run.taken import Known, taken
+from dask_validator.store.connection import read
 from dask_validator.store.past_runs import PastRun, needed_past_run
 from dask_validator.store.present import Present, SeasonCount, count_seasons, count_statuses, read_present
 from dask_validator.store.reader import all_imported, read_facts, read_waiting
-from dask_validator.store.selection import REJECTED, WAITING
-from dask_validator.views.report import tables
+from dask_validator.store.results import read_outcomes_hashes
+from dask_validator.store.selection import REJECTED
+from dask_validator.views.report import promoted, tables
 from dask_validator.views.report.misses import Miss, evidence_misses, screening_misses
 from dask_validator.views.report.page import View, render, write
 
@@ -48,7 +53,7 @@ def report_past_run(database: Database, instrument: str, run_id: str | None, out
     """
     with database.kept_open():
         run = needed_past_run(database.path, instrument, run_id)
-        view = _view(run, _Tables(database.path, run))
+        view = _view(run, _Tables(database, run))
     write(output, render(view))
     return run.run_id
 
@@ -61,13 +66,15 @@ def report_result(result: Outcome, config: RunConfig, output: Path) -> None:
     InputError
         A committed run cannot be read any more, or the file cannot be written.
     """
-    path = Path(result.summary["db"])
+    if result.order is None:
+        raise InputError("this result does not say what the run was asked to do: it cannot be reported")
+    database = result.order.database
     if result.summary["committed"]:
-        run = needed_past_run(path, result.summary["instrument"], result.summary["run_id"])
-        view = _view(run, _Tables(path, run))
+        run = needed_past_run(database.path, result.summary["instrument"], result.summary["run_id"])
+        view = _view(run, _Tables(database, run))
     else:
         run = _from_memory(result, config)
-        view = _view(run, _TablesBeforeCommit(path, run, result))
+        view = _view(run, _TablesBeforeCommit(database, run, result))
     write(output, render(view))
 
 
@@ -94,8 +101,9 @@ class _Tables:
 
     selection = REJECTED  # of the strategies that the run has rejected
 
-    def __init__(self, path: Path, run: PastRun) -> None:
-        self._path = path
+    def __init__(self, database: Database, run: PastRun) -> None:
+        self._database = database
+        self._path = database.path
         self._run = run
 
     def correction(self) -> tuple[Correction, Mapping[int, float]]:
@@ -116,11 +124,24 @@ class _Tables:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """One object per strategy that reached walk-forward."""
-        return self._run.records()
+        run = self._run
+        return run.records() if run.lines else jsonl.records(self.verdicts, run.run_id, run.instrument, run.finished_at)
 
+    @cached_property
     def verdicts(self) -> Verdicts:
-        """As they were made."""
+        """As they were made; none of a run that an earlier version made."""
         return self._run.verdicts()
+
+    def promoted(self, config: RunConfig, listed: Sequence[Mapping[str, Any]]) -> promoted.Promoted:
+        """Trades of those that are listed, each given by its line, as far as they are still those of the run."""
+        database = replace(self._database, promotion=config.promotion)
+        order = Order(database, self._run.instrument, config, costs_of_past(self._run, config))
+        walked = {line["strategy_id"]: jsonl.walked_of(line) for line in listed}
+        return promoted.promoted(taken(order, Known(walked, self._hashes(list(walked)))))
+
+    def _hashes(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """Of the outcomes that the run has seen."""
+        return read(self._path, lambda connection: read_outcomes_hashes(connection, self._run.run_id, ids))
 
     def rows(self, ids: list[str]) -> dict[str, Present]:
         """By `strategy_id`."""
@@ -138,24 +159,18 @@ class _Tables:
 class _TablesBeforeCommit(_Tables):
     """The same where the verdicts are in memory only."""
 
-    def __init__(self, path: Path, run: PastRun, result: Outcome) -> None:
-        super().__init__(path, run)
-        self._verdicts = result.verdicts
-        self.selection = (result.order.database.selection if result.order else WAITING).where(
-            "is_canonical IS NOT FALSE"
-        )
+    def __init__(self, database: Database, run: PastRun, result: Outcome) -> None:
+        super().__init__(database, run)
+        self.selection = database.selection.where("is_canonical IS NOT FALSE")
+        self.verdicts = result.verdicts
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """One object per strategy that reached walk-forward."""
-        return jsonl.records(self._verdicts, self._run.run_id, self._run.instrument, self._run.finished_at)
-
-    def verdicts(self) -> Verdicts:
-        """Those of this run."""
-        return self._verdicts
+    def _hashes(self, ids: Sequence[str]) -> Mapping[str, int]:
+        """Nothing was written, hence nothing hashed."""
+        return {}
 
     def rows(self, ids: list[str]) -> dict[str, Present]:
         """By `strategy_id`, with the verdicts of this run."""
-        verdicts = self._verdicts
+        verdicts = self.verdicts
         return {
             strategy_id: row._replace(
                 status=str(STATUSES[verdicts.status[i]]),
@@ -168,7 +183,7 @@ class _TablesBeforeCommit(_Tables):
 
     def seasons(self) -> list[SeasonCount]:
         """Season verdicts of this run."""
-        verdicts = self._verdicts
+        verdicts = self.verdicts
         counts = Counter(
             (str(status), split.verdict if (split := verdicts.splits[i]) else None)
             for status in (Status.PASSED, Status.REJECTED)
@@ -203,6 +218,10 @@ def _view(run: PastRun, present: _Tables) -> View:
     listed = tables.listed_strategies(judged.listed, rows, correction, run.parameters)
     with _missing("what null worlds say of each strategy", gaps):
         listed, misses[7] = _with_luck(present, listed) if run.summary.get("calibration") else (listed, [])
+    found = promoted.Promoted()
+    with _missing("twins and cumulative results", gaps):
+        if config is not None and correction is not None:
+            found = present.promoted(config, judged.listed)
     changed = 0
     with _missing("what has changed since the run", gaps):
         changed = present.changed(listed)
@@ -210,7 +229,7 @@ def _view(run: PastRun, present: _Tables) -> View:
         run,
         datetime.now(UTC),
         judged,
-        listed,
+        promoted.with_twins(listed, found),
         {**misses, 6: judged.misses},
         rescreened,
         None if correction is None else tables.discovery_curve(correction),
@@ -220,12 +239,14 @@ def _view(run: PastRun, present: _Tables) -> View:
         gaps,
         changed,
         present.imported(),
+        found,
+        promoted.threads(present.verdicts),
     )
 
 
 def _with_luck(present: _Tables, listed: Sequence[tables.Listed]) -> tuple[list[tables.Listed], list[Miss]]:
     """The strategies with what null worlds say of them, and those that a threshold of phase 7 only just rejects."""
-    verdicts = present.verdicts()
+    verdicts = present.verdicts
     found = [row._replace(**_of_worlds(verdicts, row.strategy_id)) for row in listed]
     return found, evidence_misses(verdicts)
 

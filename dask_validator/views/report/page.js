@@ -5,6 +5,8 @@
   const body = table.tBodies[0];
   const rows = [...body.rows];
   const details = JSON.parse(document.getElementById("details").textContent);
+  const curves = JSON.parse(document.getElementById("curves").textContent);
+  const heads = [...table.tHead.rows[0].cells];
   const minTrades = Number(table.dataset.minTrades), { unit } = table.dataset;
   const texts = (row) => [...row.cells].filter((cell) => !cell.classList.contains("n")).map((cell) => cell.textContent);
   const words = rows.map((row) => texts(row).join(" ").toLowerCase());
@@ -66,6 +68,82 @@
     return svg;
   }
 
+  const DAY = 864e5;
+  const dayOf = (date) => Date.parse(date) / DAY;
+  const dateOf = (day) => new Date(day * DAY).toISOString().slice(0, 10);
+  const total = (value) => `${value.toLocaleString("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 })} ${unit}`;
+
+  function equityFigure(of, curve) {
+    const room = table.parentElement.clientWidth - 34;
+    const width = Math.max(240, Math.min(860, room)), left = 52, right = 10, top = 12, plot = 150, bottom = 24;
+    let at = 0;
+    const values = curve.values.map((more) => (at += more) * curve.step);
+    const high = Math.max(0, ...values), low = Math.min(0, ...values), span = high - low || 1;
+    const days = curve.last - curve.first || 1;
+    const y = (value) => (top + ((high - value) / span) * plot).toFixed(1);
+    const x = (day) => left + (Math.min(Math.max(day - curve.first, 0), days) / days) * (width - left - right);
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${width} ${top + plot + bottom}`);
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", `cumulative ${unit} from ${dateOf(curve.first)} to ${dateOf(curve.last)}: `
+      + `${total(curve.total)} in the end, deepest fall ${total(curve.fall)}`);
+    of.windows.forEach(([start], i) => {
+      const end = i + 1 < of.windows.length ? of.windows[i + 1][0] : of.end;
+      const from = x(dayOf(start)), to = x(dayOf(end));
+      const band = shape(svg, "rect", { x: from, width: to - from, y: top, height: plot, class: i % 2 ? "band odd" : "band" });
+      shape(band, "title", {}, `test window ${start} to ${end}`);
+    });
+    for (const value of new Set([high, 0, low])) {
+      shape(svg, "line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: value ? "grid" : "axis" });
+      shape(svg, "text", { x: left - 6, y: Number(y(value)) + 4, class: "end" }, value.toFixed(span < 100 ? 1 : 0));
+    }
+    const every = Math.ceil((days / 365) * 50 / (width - left - right));
+    for (let year = Number(dateOf(curve.first).slice(0, 4)) + 1; dayOf(`${year}-01-01`) <= curve.last; year += every) {
+      shape(svg, "text", { x: x(dayOf(`${year}-01-01`)), y: top + plot + 17, class: "middle" }, year);
+    }
+    const points = values.map((value, i) => `L${x(curve.first + (days * (i + 1)) / values.length).toFixed(1)} ${y(value)}`);
+    shape(svg, "path", { d: `M${left} ${y(0)}${points.join("")}`, class: "curve" });
+    return svg;
+  }
+
+  function equity(box, of) {
+    const curve = curves[of.group];
+    if (!curve) {
+      if (of.lost) box.append(element("p", {}, `No curve: ${of.lost}.`));
+      return;
+    }
+    box.append(element("p", {}, `Cumulative ${unit}, trade by trade, also before the first test window: ${total(curve.total)}, deepest fall ${total(curve.fall)}`));
+    box.append(equityFigure(of, curve), element("p", { class: "soft" }, "Test windows are shaded."));
+  }
+
+  // What is known of a strategy beside the columns for which there is room.
+  function rest(row) {
+    const list = element("dl", { class: "rest" });
+    heads.forEach((head, i) => {
+      if (head.offsetWidth || !row.cells[i].textContent.trim()) return;
+      const pair = element("div");
+      pair.append(element("dt", {}, head.textContent.trim()), element("dd", {}, row.cells[i].textContent.trim()));
+      list.append(pair);
+    });
+    return list;
+  }
+
+  function twinsOf(of) {
+    const members = of.group === null ? [] : details.filter((other) => other.group === of.group);
+    if (members.length < 2) return [];
+    const others = members.filter((other) => other !== of);
+    const named = others.slice(0, 5).map((other) => other.id).join(", ") + (others.length > 5 ? ` and ${others.length - 5} more` : "");
+    const line = element("p", { class: "long" }, `Wins and loses the same on the same days as ${named}. `);
+    const button = element("button", { type: "button", class: "button" }, `Show these ${members.length} alone`);
+    button.addEventListener("click", () => {
+      group = of.group;
+      filter();
+      document.getElementById("clear").focus();
+    });
+    line.append(button);
+    return [line];
+  }
+
   function key(kind, text) {
     const item = element("span");
     item.append(element("i", { class: `key ${kind}` }), text);
@@ -88,15 +166,19 @@
     return line;
   }
 
-  function detail(of) {
+  function detail(opened) {
+    const of = details[opened.dataset.row];
     const row = element("tr", { class: "detail" });
-    const cell = element("td", { colspan: table.tHead.rows[0].cells.length });
+    const cell = element("td", { colspan: heads.filter((head) => head.offsetWidth).length });
     const heading = element("p", {}, `${unit} per trade in each test window`);
     heading.append(key("passed", "positive"), key("rejected", "not positive"), key("small", `fewer than ${minTrades} trades`));
     const legend = `Above each bar its number of trades, below its first month and the ${unit} until its end.`;
     const box = element("div");
+    box.append(rest(opened));
     if (of.windows.length) box.append(heading, windowsFigure(of), element("p", { class: "soft" }, legend));
     else box.append(element("p", {}, "No test window."));
+    equity(box, of);
+    box.append(...twinsOf(of));
     const [winterN, winterR, summerN, summerR] = of.split;
     const seasons = winterN === null && summerN === null ? of.season || "none"
       : `${of.season}: winter ${winterN} trades at ${inUnit(winterR)}, summer ${summerN} trades at ${inUnit(summerR)}`;
@@ -114,7 +196,7 @@
     const button = row.querySelector(".open");
     const open = button.getAttribute("aria-expanded") === "true";
     if (open) row.nextElementSibling.remove();
-    else row.after(detail(details[row.dataset.row]));
+    else row.after(detail(row));
     button.setAttribute("aria-expanded", String(!open));
   }
 
@@ -140,8 +222,44 @@
       return empty(x) - empty(y) || sign * (numeric ? x - y : x < y ? -1 : Number(x > y)) || a.dataset.row - b.dataset.row;
     };
     place([...rows].sort(compare));
-    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    for (const other of heads) other.removeAttribute("aria-sort");
     header.setAttribute("aria-sort", down ? "descending" : "ascending");
+    sort.value = column;
+  }
+
+  const sort = document.getElementById("sort");
+  heads.forEach((head, i) => sort.append(element("option", { value: i }, head.textContent.trim())));
+  sort.value = heads.findIndex((head) => head.hasAttribute("aria-sort"));
+  let seen = 0; // width of the table
+  function fit() {
+    const width = table.parentElement.clientWidth;
+    if (width === seen) return;
+    seen = width;
+    document.getElementById("sorting").hidden = heads.every((head) => head.offsetWidth);
+    for (const row of rows.filter((row) => row.nextElementSibling?.classList.contains("detail"))) {
+      const again = detail(row);
+      again.hidden = row.hidden;
+      row.nextElementSibling.replaceWith(again);
+    }
+  }
+
+  const chips = [...document.querySelectorAll(".chip")];
+  const clear = document.getElementById("clear");
+  let group = null; // of twins, where one is shown alone
+  const pressed = () => chips.filter((chip) => chip.getAttribute("aria-pressed") === "true");
+
+  // Chips of one kind widen, kinds narrow.
+  function chosen() {
+    const kinds = new Map();
+    for (const chip of pressed()) {
+      const kind = Number(chip.dataset.facet);
+      kinds.set(kind, [...(kinds.get(kind) ?? []), Number(chip.dataset.chip)]);
+    }
+    for (const lid of document.querySelectorAll("details.facet")) {
+      const names = pressed().filter((chip) => lid.contains(chip)).map((chip) => chip.firstChild.textContent.trim());
+      lid.querySelector(".chosen").textContent = names.join(", ");
+    }
+    return [...kinds];
   }
 
   const search = document.getElementById("search");
@@ -150,11 +268,14 @@
   const none = document.getElementById("none");
   const number = (value) => value.toLocaleString("en");
   function filter() {
-    const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = search.value.toLowerCase().split(/\s+/).filter(Boolean), kinds = chosen();
     let shown = 0;
     for (const row of rows) {
       const unwanted = known?.checked && "everyDay" in row.dataset;
-      const hidden = unwanted || !wanted.every((word) => words[row.dataset.row].includes(word));
+      const of = details[row.dataset.row];
+      const picked = kinds.every(([kind, some]) => of.facets[kind].some((chip) => some.includes(chip)));
+      const alone = group === null || of.group === group;
+      const hidden = unwanted || !picked || !alone || !wanted.every((word) => words[row.dataset.row].includes(word));
       const opened = row.nextElementSibling;
       row.hidden = hidden;
       if (opened && opened.classList.contains("detail")) opened.hidden = hidden;
@@ -163,7 +284,8 @@
     count.textContent = `${number(shown)} of ${number(rows.length)} shown`;
     none.hidden = shown > 0;
     none.textContent = `None of the ${number(rows.length)} strategies has “${search.value.trim()}” in its ${inWords(search.placeholder)}`
-      + `${known?.checked ? " and a filter that is known" : ""}.`;
+      + `${known?.checked ? " and a filter that is known" : ""}${kinds.length ? ", as the chips pick" : ""}.`;
+    clear.hidden = !kinds.length && group === null;
   }
 
   const inWords = (list) => list.replace(/, ([^,]*)$/, " or $1");
@@ -183,9 +305,9 @@
   }
 
   function exportShown(link) {
-    const heads = [...table.tHead.rows[0].cells].map((cell) => quoted(cell.textContent.trim()));
+    const names = heads.map((cell) => quoted(cell.textContent.trim()));
     const lines = inOrder().map((row) => [...[...row.cells].map(inFile), quoted(badges(row).join("; "))]);
-    const text = [[...heads, quoted("remarks")], ...lines].map((line) => `${line.join(",")}\r\n`).join("");
+    const text = [[...names, quoted("remarks")], ...lines].map((line) => `${line.join(",")}\r\n`).join("");
     URL.revokeObjectURL(link.href);
     link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
   }
@@ -200,6 +322,20 @@
   link.addEventListener("click", () => exportShown(link)); // before the browser follows it
   search.addEventListener("input", filter);
   known?.addEventListener("change", filter);
+  sort.addEventListener("change", () => sortBy(heads[sort.value]));
+  for (const chip of chips) {
+    chip.addEventListener("click", () => {
+      chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
+      filter();
+    });
+  }
+  clear.addEventListener("click", () => {
+    for (const chip of pressed()) chip.setAttribute("aria-pressed", "false");
+    group = null;
+    search.value = "";
+    filter();
+    search.focus();
+  });
   table.tHead.addEventListener("click", (event) => {
     const header = event.target.closest("th");
     if (header) sortBy(header);
@@ -216,5 +352,8 @@
     }
   });
   document.getElementById("tools").hidden = false;
+  document.getElementById("facets").hidden = false;
+  new ResizeObserver(fit).observe(table.parentElement);
+  fit();
   filter();
 })();

@@ -19,7 +19,8 @@ from dask_validator.errors import InputError
 from dask_validator.run.report_file import FIRST_WORDS, write_whole
 from dask_validator.views.funnel import counted_phases
 from dask_validator.views.palette import DARK, LIGHT, variables
-from dask_validator.views.report import figures, tables
+from dask_validator.views.report import figures, promoted, tables
+from dask_validator.views.report.columns import columns
 from dask_validator.views.report.distributions import histogram, round_step, share_histogram, shared_edges
 from dask_validator.views.report.misses import MOST_MISSES, Miss
 from dask_validator.views.report.words import SEASONS, words_of
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from dask_validator.promoted.twins import Twins
     from dask_validator.store.past_runs import PastRun
 
 LONGEST = 160  # characters of a text from the database
 LONGEST_NOTE = 600
+MOST_GROUPS = 20  # of twins, that are named
 
 
 class View(NamedTuple):
@@ -53,11 +56,15 @@ class View(NamedTuple):
     gaps: Sequence[str] = ()  # what could not be shown, and why
     changed: int = 0  # strategies whose verdict is another one now, at least
     imported: bool = False  # of all strategies: nothing is known of sessions and seasons
+    promoted: promoted.Promoted = promoted.Promoted()
+    threads: Sequence[promoted.Thread] = ()
 
 
 def render(view: View) -> str:
     """The page."""
     script = source("page.js")
+    facets = promoted.facets(view.listed, view.promoted, view.threads)
+    unit = sentences.unit_of(view.run.summary)
     return (
         environment()
         .from_string(source("macros.html.j2") + source("template.html.j2"))
@@ -76,15 +83,19 @@ def render(view: View) -> str:
             most_listed=tables.MOST_LISTED,
             most_misses=MOST_MISSES,
             min_pct_positive=view.run.parameters.get("wf_min_pct_positive", 0.0),
-            details=_details(view),
-            shown=tables.columns_with_values(view.listed),
+            details=_details(view, facets),
+            curves=[promoted.compact(curve) for curve in view.promoted.curves],
+            facets=facets,
+            twins=_most_twins(view.promoted),
+            shown=(shown := tables.columns_with_values(view.listed)),
+            columns=columns(shown, unit),
             min_trades=view.run.parameters.get("wf_min_trades", 1),
             same_trades=sentences.SAME_TRADES,
-            words=words_of(sentences.unit_of(view.run.summary), imported=view.imported),
+            words=words_of(unit, imported=view.imported),
             seasons=SEASONS,
             doubt=sentences.unknown_filters(view.run.summary),
             unjudged=sentences.not_judged(view.run.summary),
-            unit=sentences.unit_of(view.run.summary),
+            unit=unit,
             discoveries=sentences.discoveries(view.run.summary["fdr"]),
             stream=(stream := tables.task_stream(view.run.timings)),
             figures=_figures(view, stream),
@@ -155,7 +166,7 @@ def _nested(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _details(view: View) -> list[dict[str, Any]]:
+def _details(view: View, facets: Sequence[promoted.Facet]) -> list[dict[str, Any]]:
     """What a row opens to, in the order of the rows."""
     explain = ["dask-validator", "explain", "--db", view.run.summary["db"]]
     if view.run.summary["committed"]:
@@ -173,9 +184,16 @@ def _details(view: View) -> list[dict[str, Any]]:
             "adjusted": sentences.p_text(row.adjusted_p),
             "significant": row.significant,
             "note": _clip(row.note, LONGEST_NOTE),
+            "group": view.promoted.group.get(row.strategy_id),
+            "lost": _clip(view.promoted.lost.get(row.strategy_id, "")),
+            "facets": [facet.of_row[i] for facet in facets],
         }
-        for row in view.listed
+        for i, row in enumerate(view.listed)
     ]
+
+
+def _most_twins(found: promoted.Promoted) -> Sequence[Twins]:
+    return found.with_twins[:MOST_GROUPS]
 
 
 def write(output: Path, page: str) -> None:
@@ -234,6 +252,7 @@ def _figures(view: View, stream: tables.Stream) -> dict[str, list[figures.Figure
         "stream": [figures.stream_figure(stream)] if view.run.timings else [],
         "durations": [_durations(view)] if view.run.timings else [],
         "speedup": [],
+        "threads": [figures.spark_figure(of.flag, of.value, of.points) for of in view.threads],
         "luck": luck_figures(view.run.summary.get("calibration") or []),
     }
     if walkforward and walkforward["tasks"]:

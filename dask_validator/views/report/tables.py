@@ -132,6 +132,7 @@ class Listed(NamedTuple):
     stepm_p: float | None = None
     symbols: str = ""  # of imported trades
     sides: str = ""
+    twins: int | None = None  # others with the same wins and losses on the same days, of those that are listed
 
 
 def listed_strategies(

@@ -108,7 +108,7 @@ def test_by_keyboard(page: Chrome) -> None:
     page.execute_script("document.querySelector('#strategies thead th:last-child button').focus()")
     keys(page, Keys.TAB, Keys.ENTER)
     windows = page.execute_script("return JSON.parse(document.getElementById('details').textContent)[0].windows")
-    bars = page.find_elements("css selector", "tr.detail rect")
+    bars = page.find_elements("css selector", "tr.detail rect:not(.band)")
     assert len(bars) == sum(r is not None for _, _, r in windows) > 0
     tips = [bar.find_element("css selector", "title").get_attribute("textContent") for bar in bars]
     traded = [window for window in windows if window[2] is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shlex
 import shutil
 import subprocess
@@ -12,15 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
-from dask_validator import RunConfig, validate
+from dask_validator import RunConfig, load_run, validate
+from dask_validator.run.taken import CHANGED
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.database import Database
+from dask_validator.store.past_runs import latest_runs
 from dask_validator.views.report.of_run import report_past_run
 from dask_validator.wording.harmless import shell_word
 from tests.conftest import Command
 from tests.support.browser import console_errors
 from tests.support.tiny import change, tiny_database
+from tests.views.report.test_writing import opened
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -113,9 +118,9 @@ def test_no_hits_is_a_sentence(page: Chrome) -> None:
 
 
 def test_export(page: Chrome, tmp_path: Path) -> None:
-    """The shown rows in their order become a CSV, offline, with whole names and exact numbers."""
+    """The shown rows in their order become a CSV, offline, with whole names, exact numbers and every column."""
     page.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
-    page.find_elements("css selector", "#strategies thead button")[4].click()
+    page.find_element("id", "sort").send_keys("trades")
     page.find_element("id", "search").send_keys("0900")
     page.find_element("id", "export").click()
     deadline = time.monotonic() + 60
@@ -143,6 +148,125 @@ def test_cumulative(page: Chrome) -> None:
     for of, text in zip(details, shown, strict=True):
         total = sum(n * r for _, n, r in of["windows"] if n >= 15)
         assert float(text.replace(",", "")) == of["cumulative"][-1] == pytest.approx(total, abs=0.051)
+
+
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_no_column_is_cut_off(page: Chrome, width: int) -> None:
+    """The table is as wide as its room; a column for which there is none is in the row that opens, and is sorted by."""
+    narrow(page, width)
+    page.execute_script("document.querySelector('.open').click()")
+    wide = page.execute_script("const t = document.querySelector('.tall'); return [t.scrollWidth, t.clientWidth]")
+    heads = "[...document.querySelectorAll('#strategies th')]"
+    names = page.execute_script(f"return {heads}.map(th => [th.textContent, th.offsetWidth > 0])")
+    told = page.execute_script("return [...document.querySelectorAll('.rest dt')].map(name => name.textContent)")
+    cells = page.execute_script(
+        "return [...document.querySelector('tr.row').cells].map(cell => cell.textContent.trim())"
+    )
+    hidden = [name for (name, is_seen), text in zip(names, cells, strict=True) if not is_seen and text]
+
+    assert wide[0] <= wide[1]
+    assert told == hidden
+    assert bool(hidden) == (width < 1280)
+    assert [name for name, _ in names] == page.execute_script(
+        "return [...document.getElementById('sort').options].map(option => option.text)"
+    )
+
+
+def test_chips(page: Chrome) -> None:
+    """By keyboard: chips of one kind widen, kinds narrow, and one button takes all back."""
+    details: list[dict[str, Any]] = page.execute_script(
+        "return JSON.parse(document.getElementById('details').textContent)"
+    )
+    lids = page.find_elements("css selector", "details.facet summary")
+    lids[0].send_keys(Keys.ENTER)
+    first, second = page.find_elements("css selector", "details.facet:first-of-type .chip")[:2]
+    counts = [int(chip.find_element("css selector", "small").text) for chip in (first, second)]
+    shown = f"return {ROWS}.length"
+    first.send_keys(Keys.SPACE)
+    assert page.execute_script(shown) == counts[0]
+    second.send_keys(Keys.ENTER)
+    assert page.execute_script(shown) == sum(counts)
+    chip = page.find_element("css selector", "[aria-label=Significance] .chip")
+    chip.send_keys(Keys.SPACE)
+    kind, wanted = int(chip.get_attribute("data-facet") or 0), int(chip.get_attribute("data-chip") or 0)
+    both = [of for of in details if of["facets"][0][0] in (0, 1) and wanted in of["facets"][kind]]
+
+    assert page.execute_script(shown) == len(both) < sum(counts)
+    assert page.find_element("id", "count").text.startswith(f"{len(both)} of ")
+    page.find_element("id", "clear").send_keys(Keys.ENTER)
+    assert page.execute_script(shown) == len(details)
+    assert page.execute_script("return document.activeElement.id") == "search"
+    assert not page.find_element("id", "clear").is_displayed()
+
+
+def test_twins_are_found_together(page: Chrome) -> None:
+    """A row names its twins and shows them alone; one of each group is as many as there are distinct results."""
+    details: list[dict[str, Any]] = page.execute_script(
+        "return JSON.parse(document.getElementById('details').textContent)"
+    )
+    groups = [of["group"] for of in details]
+    row = next(i for i, group in enumerate(groups) if groups.count(group) > 1)
+    page.execute_script("document.querySelectorAll('.open')[arguments[0]].click()", row)
+    page.execute_script("document.querySelector('tr.detail .long .button').click()")
+    names = page.execute_script(f"return [...{ROWS}].map(row => row.querySelector('.open').textContent)")
+    said = page.find_element("css selector", "tr.detail p.long").text
+
+    assert sorted(names) == sorted(of["id"] for of in details if of["group"] == groups[row])
+    assert all(name in said for name in names if name != details[row]["id"])
+    page.find_element("id", "clear").click()
+    chip = next(c for c in page.find_elements("css selector", ".chip") if c.text.startswith("one of each group"))
+    chip.click()
+    assert page.execute_script(f"return {ROWS}.length") == len(set(groups))
+
+
+def test_cumulative_result(page: Chrome, committed: Path) -> None:
+    """An opened row draws what all trades came to over time, test windows shaded, and says how it ends in words."""
+    details: list[dict[str, Any]] = page.execute_script(
+        "return JSON.parse(document.getElementById('details').textContent)"
+    )
+    result = load_run(committed, latest_runs(committed)[0][0])
+    frame = result.trades(details[0]["id"])
+    page.execute_script("document.querySelector('.open').click()")
+    figure = page.find_element("css selector", "tr.detail svg:has(.curve)")
+    label = figure.get_attribute("aria-label") or ""
+    fall = max(frame["cumulative"].cummax().clip(lower=0) - frame["cumulative"])
+
+    assert label.startswith("cumulative R from ")
+    assert f"{frame['cumulative'].iloc[-1]:,.1f} R in the end, deepest fall {fall:,.1f} R" in label
+    assert len(figure.find_elements("css selector", ".band")) == len(details[0]["windows"])
+
+
+def test_outcomes_that_have_changed_since(committed: Path, tmp_path: Path) -> None:
+    """Where outcomes are no longer those of the run, that is said in place of another curve; the others keep theirs."""
+    database = Path(shutil.copy(committed, tmp_path / "changed.duckdb"))
+    before = opened(reported(database, tmp_path / "before.html").read_text())
+    change(database, "UPDATE orb_outcomes SET pnl_r = pnl_r + 1 WHERE orb_label = '0900' AND outcome = 'win'")
+    html = reported(database, tmp_path / "after.html").read_text()
+    after = opened(html)
+    changed = [of["id"] for of in after if of["lost"]]
+
+    assert all(of["group"] is not None and not of["lost"] for of in before)
+    assert changed == [of["id"] for of in after if of["group"] is None] == [n for n in changed if "_0900_" in n] != []
+    assert len(changed) < len(after)
+    assert {of["lost"] for of in after} - {""} == {CHANGED}
+    assert f'<p class="gap">{len(changed)} of the {len(after)} have no curve' in html
+
+
+def test_what_hangs_by_a_thread(committed: Path, report: Path) -> None:
+    """The table says of each flag how many promotions a run with the tenth tighter flag alone would not have."""
+    html = report.read_text()
+    found = re.findall(
+        r"<tr><td><code>--([\w-]+)</code></td>.*?<td class=\"n\">([\d.]+)</td><td class=\"n\"><b>(\d+)</b>", html
+    )
+    rows = {name: (value, int(fallen)) for name, value, fallen in found}
+    value, fallen = rows["wf-min-pct-positive"]
+    result = validate(
+        committed, "MGC", dry_run=True, strategies="all", wf_min_pct_positive=float(value), workers=1, progress=False
+    )
+    passed = set(load_run(committed, latest_runs(committed)[0][0]).promoted["strategy_id"])
+
+    assert fallen == len(passed - set(result.promoted["strategy_id"])) > 0
+    assert "min-sample" in rows
 
 
 def test_the_command_explains(page: Chrome, committed: Path, command: Command) -> None:
