@@ -15,7 +15,7 @@ from dask_validator.errors import InputError
 from dask_validator.explanation.changes import ONLY_IN_FILES, Change, changes
 from dask_validator.model import Status
 from dask_validator.rules.counting import CODE, STATUSES
-from dask_validator.rules.differences import KINDS, SAME, Differences, Side, common, differences
+from dask_validator.rules.differences import KINDS, SAME, Differences, Side, differences, matched
 from dask_validator.rules.gates import GATES, HELD
 
 if TYPE_CHECKING:
@@ -67,12 +67,8 @@ class Comparison:
                 f"got {before.name} of {before.instrument} and {after.name} of {after.instrument}; "
                 "needed two runs of one instrument: no strategy is in both"
             )
-        found = differences(*common(before.side, after.side))
-        alone = (
-            one.of(~np.isin(one.ids, two.ids, assume_unique=True))
-            for one, two in ((before.side, after.side), (after.side, before.side))
-        )
-        return cls(before, after, found, *alone)
+        both = matched(before.side, after.side)
+        return cls(before, after, differences(both.before, both.after), both.only_before, both.only_after)
 
     @cached_property
     def totals(self) -> dict[str, Any]:

@@ -29,13 +29,15 @@ OWN = [i for i, gate in enumerate(GATES) if not gate.of_others]  # gates whose n
 NO_VERDICT = {"wf_output", "dry_run", "calibrate", "provenance", "years_counted", "touch_entry_models"}
 AS_COSTS = {"instruments", "costs"}
 
+_GATED = {9, 10}  # phases that some strategies are spared, by columns that no hash is made of
 _READS_ALL = {"filters", "filter"}  # by which fingerprints of features are of these columns or of others
 _OF_DAYS = {"filters", "unknown_filters", "strict_filters", "filter", "seasons"}
 _OF_YEARS = {"exclude_years", "min_trades_per_year", "small_min_trades_per_year", "no_regime_waivers", "waived_years"}
 _OF_YEARS |= {"small_sample"}
-_OF_WINDOWS = {"no_walkforward", "small_sample", *_OF_DAYS, *(name for name in OF_SMALL_SAMPLES.values())} | {
-    field.name for field in fields(RunConfig) if field.name.startswith("wf_") and field.name not in NO_VERDICT
-}
+_ONLY_NEEDED = {"wf_min_windows", "wf_min_pct_positive", "small_wf_min_windows"}  # thresholds, of which no fact follows
+_OF_WFE = {field.name for field in fields(RunConfig) if field.name.startswith(("wf_", "small_wf_"))} - NO_VERDICT
+_OF_WFE = (_OF_WFE | {"no_walkforward", "small_sample"} | _OF_DAYS) - _ONLY_NEEDED
+_OF_WINDOWS = _OF_WFE - {"wf_in_sample", "wf_in_sample_min"}
 _OF_HOLDOUT = {"holdout_from", "holdout_min_trades", "holdout_few", "gates_only", *_OF_DAYS}
 _OF_FAMILY = {"fdr_method", "fdr_sides", "fdr_instruments", "fdr_group_by", "fdr_k_file"}
 _EVERYTHING = {field.name for field in fields(RunConfig)} - NO_VERDICT - AS_COSTS
@@ -131,8 +133,8 @@ class Inputs(NamedTuple):
         Of a round trip, by name: before, after.
     rows, outcomes
         Whether it is another one; None where nobody knows.
-    p_value
-        Whether it is another one.
+    p_value, gated
+        Whether it is another one, and whether gates of eras and holdout are for it in one of the two only.
     features
         Whether any day of the instrument has others; None where nobody knows.
     """
@@ -142,15 +144,16 @@ class Inputs(NamedTuple):
     rows: Booleans | None
     outcomes: Booleans | None
     p_value: Booleans
+    gated: Booleans
     features: bool | None
 
     def of(self, which: NDArray[Any]) -> Inputs:
         """Those of the strategies at these positions."""
-        columns = {name: column[which] for name in _HASHED if (column := getattr(self, name)) is not None}
+        columns = {name: column[which] for name in _OF_EACH if (column := getattr(self, name)) is not None}
         return self._replace(**columns)
 
 
-_HASHED = ("rows", "outcomes", "p_value")
+_OF_EACH = ("rows", "outcomes", "p_value", "gated")
 
 
 class Differences(NamedTuple):
@@ -189,10 +192,24 @@ def differences(before: Side, after: Side) -> Differences:
     return Differences(before, after, inputs, kind, decisive, cause, numbers)
 
 
-def common(before: Side, after: Side) -> tuple[Side, Side]:
-    """The strategies that are in both, in one order."""
+class Matched(NamedTuple):
+    """Two judgements, by the strategies that both have, in one order, and those that one alone has."""
+
+    before: Side
+    after: Side
+    only_before: Side
+    only_after: Side
+
+
+def matched(before: Side, after: Side) -> Matched:
+    """Find the strategies that are in both."""
+    if np.array_equal(before.ids, after.ids):  # as mostly, and many times as fast
+        nobody = np.empty(0, dtype=np.int64)
+        return Matched(before, after, before.of(nobody), after.of(nobody))
     _, ours, theirs = np.intersect1d(before.ids, after.ids, assume_unique=True, return_indices=True)
-    return before.of(ours), after.of(theirs)
+    alone = (np.delete(np.arange(len(side.ids)), rows) for side, rows in ((before, ours), (after, theirs)))
+    only_ours, only_theirs = alone
+    return Matched(before.of(ours), after.of(theirs), before.of(only_ours), after.of(only_theirs))
 
 
 def flags_between(before: RunConfig, after: RunConfig) -> dict[str, tuple[Any, Any]]:
@@ -214,6 +231,7 @@ def inputs_between(before: Side, after: Side) -> Inputs:
         _unequal(before.rows, after.rows) if alike else None,
         _unequal(before.outcomes, after.outcomes) if alike else None,
         ~same(before.p_value, after.p_value),
+        before.gated != after.gated,
         before.features != after.features if read_alike else None,
     )
 
@@ -273,10 +291,11 @@ def _causes(before: Side, after: Side, inputs: Inputs, position: int) -> NDArray
     by_threshold = _holds(gate, seen[0], needed[1]) == held[1] if moved else np.zeros_like(held[0])
     other = ~same(*seen) & (not is_off)
     by_number = other & (_holds(gate, seen[1], needed[0]) == held[1])
-    of_gate = Cause.THRESHOLD.value if gate_flags(inputs, gate, *terms) else 0
+    flags = gate_flags(inputs, gate, *terms)
+    of_gate = Cause.THRESHOLD.value if flags else 0
     # Without a flag it is volatility, which says whether losing years may be waived.
     cause = np.where(moved & (by_threshold | ~by_number | is_off), of_gate or Cause.FEATURES.value, 0).astype(np.int64)
-    of_number = of_inputs(inputs, gate, len(before.ids)) | of_gate
+    of_number = of_inputs(inputs, gate, len(before.ids)) | (of_gate if facts_of(gate) & {*flags} else 0)
     if gate.of_others:
         of_number = np.where(of_number == 0, np.int64(Cause.OTHERS.value), of_number)
     return _or_unknown(
@@ -320,6 +339,8 @@ def of_inputs(inputs: Inputs, gate: Gate | None, count: int) -> NDArray[np.int64
     elif inputs.rows is not None:
         own = gate is not None and (gate.scope is Scope.ROW or gate.column is not None)
         cause |= np.where(inputs.rows, (Cause.NUMBERS if own else Cause.ROW).value, 0)
+    if (gate is None or gate.phase in _GATED) and "gates_only" not in inputs.flags:
+        cause |= np.where(inputs.gated, Cause.ROW.value, 0)
     if inputs.outcomes is not None and _reads_outcomes(gate):
         cause |= np.where(inputs.outcomes, Cause.OUTCOMES.value, 0)
     if inputs.features and (_reads_outcomes(gate) or _reads_years(gate)):
@@ -341,7 +362,7 @@ def facts_of(gate: Gate) -> Set[str]:
         "era_exp_r": {"era_starts", "era_min_trades", "gates_only"},
         "stressed_expectancy_r": {"stress_multiplier"},
         "fdr_p": _OF_FAMILY,
-        "wfe": _OF_WINDOWS,
+        "wfe": _OF_WFE,
         **dict.fromkeys(("luck_bound", "stepm_p"), _EVERYTHING),  # which are promoted in worlds
     }
     if gate.phase == 3:

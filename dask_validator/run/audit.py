@@ -19,7 +19,7 @@ from dask_validator.journal.journal import Journal
 from dask_validator.model import Walked
 from dask_validator.rules import jsonl
 from dask_validator.rules.costs import Costs
-from dask_validator.rules.differences import Differences, common, differences
+from dask_validator.rules.differences import Differences, differences, matched
 from dask_validator.rules.drift import Drift, drift
 from dask_validator.run.instruments import costs_of, kept_costs
 from dask_validator.run.order import Order
@@ -140,7 +140,8 @@ def _compared(begun: Audited, run: PastRun, order: Order, executor: Executor, li
     after = side_now(outcome)
     # Flags are those of the run, but for what is gone: nothing of that is to be said of every strategy.
     after = after._replace(terms=before.terms._replace(waives=after.terms.waives))
-    found = differences(*common(before, after))
+    both = matched(before, after)
+    found = differences(both.before, both.after)
     facts_after = dict(zip(outcome.verdicts.ids, outcome.verdicts.walked, strict=True))
     ids = found.before.ids.tolist()
     moved = drift(found, *([facts.get(name) for name in ids] for facts in (facts_before, facts_after)))
