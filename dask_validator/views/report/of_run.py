@@ -218,10 +218,7 @@ def _view(run: PastRun, present: _Tables) -> View:
     listed = tables.listed_strategies(judged.listed, rows, correction, run.parameters)
     with _missing("what null worlds say of each strategy", gaps):
         listed, misses[7] = _with_luck(present, listed) if run.summary.get("calibration") else (listed, [])
-    found = promoted.Promoted()
-    with _missing("twins and cumulative results", gaps):
-        if config is not None and correction is not None:
-            found = present.promoted(config, judged.listed)
+    found = _promoted(present, config if correction is not None else None, judged.listed, gaps)
     changed = 0
     with _missing("what has changed since the run", gaps):
         changed = present.changed(listed)
@@ -242,6 +239,16 @@ def _view(run: PastRun, present: _Tables) -> View:
         found,
         promoted.threads(present.verdicts),
     )
+
+
+def _promoted(
+    present: _Tables, config: RunConfig | None, lines: Sequence[Mapping[str, Any]], gaps: list[str]
+) -> promoted.Promoted:
+    """Nothing without a config, or without a database that can be read."""
+    if config is not None:
+        with _missing("twins and cumulative results", gaps):
+            return present.promoted(config, lines)
+    return promoted.Promoted()
 
 
 def _with_luck(present: _Tables, listed: Sequence[tables.Listed]) -> tuple[list[tables.Listed], list[Miss]]:
