@@ -127,3 +127,12 @@ def test_every_public_name_is_there() -> None:
     assert issubclass(InputError, ValidatorError)
     with pytest.raises(AttributeError):
         dask_validator.nothing  # noqa: B018
+
+
+def test_duckdb_draws_no_bar_among_what_is_printed(small: Path) -> None:
+    """Where nobody has given a file, as with `python -c` and in a notebook, DuckDB would draw its own progress."""
+    shown = "print(opened.execute(\"SELECT current_setting('enable_progress_bar')\").fetchall())"
+    code = f"from dask_validator.store.connection import reading\nwith reading({str(small)!r}) as opened: {shown}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[(False,)]\n"

@@ -123,10 +123,11 @@ def connect(path: str | Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         # Absolute: `md:x`, `http:x` or `:memory:x` would be anything but files.
         place = str(Path(path).absolute())
         config = settings(granted(path), read_only=read_only)
-        if "?" not in place:
-            return duckdb.connect(place, read_only=read_only, config={**config})
-        opened = duckdb.connect(place, read_only=read_only, config={**config, "enable_external_access": "true"})
-        return opened if granted(path).external_views else _shut(opened, place)
+        odd = "?" in place
+        reached = {"enable_external_access": "true"} if odd else {}
+        opened = duckdb.connect(place, read_only=read_only, config={**config, **reached})
+        draw_no_progress(opened)
+        return _shut(opened, place) if odd and not granted(path).external_views else opened
     except duckdb.Error as error:
         raise explained(path, error) from error
 
