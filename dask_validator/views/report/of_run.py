@@ -200,14 +200,11 @@ def _view(run: PastRun, present: _Tables) -> View:
     gaps: list[str] = []
     config = correction = None
     misses: dict[int, list[Miss]] = {}
-    seasons: list[SeasonCount] = []
     rows: dict[str, Present] = {}
     rescreened = False
     with _missing("near misses", gaps):
         config = run.config
     judged = tables.judge(present.records(), config)
-    with _missing("season verdicts", gaps):
-        seasons = present.seasons()
     with _missing("the columns of promoted strategies, and p-values", gaps):
         rows = present.rows([record["strategy_id"] for record in judged.listed])
         correction, atr_by_year = present.correction()
@@ -230,7 +227,7 @@ def _view(run: PastRun, present: _Tables) -> View:
         {**misses, 6: judged.misses},
         rescreened,
         None if correction is None else tables.discovery_curve(correction),
-        tables.season_rows(seasons),
+        tables.season_rows(_seasons(present, gaps)),
         *_forecasts(run),
         tables.settings(run, flag),
         gaps,
@@ -239,6 +236,12 @@ def _view(run: PastRun, present: _Tables) -> View:
         found,
         promoted.threads(present.verdicts),
     )
+
+
+def _seasons(present: _Tables, gaps: list[str]) -> list[SeasonCount]:
+    with _missing("season verdicts", gaps):
+        return present.seasons()
+    return []
 
 
 def _promoted(

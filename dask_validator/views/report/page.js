@@ -129,10 +129,10 @@
   }
 
   function twinsOf(of) {
-    const members = of.group === null ? [] : details.filter((other) => other.group === of.group);
+    const members = of.group === null ? [] : rows.filter((row) => details[row.dataset.row].group === of.group);
     if (members.length < 2) return [];
-    const others = members.filter((other) => other !== of);
-    const named = others.slice(0, 5).map((other) => other.id).join(", ") + (others.length > 5 ? ` and ${others.length - 5} more` : "");
+    const others = members.filter((row) => details[row.dataset.row] !== of).map((row) => row.querySelector(".open").textContent);
+    const named = others.slice(0, 5).join(", ") + (others.length > 5 ? ` and ${others.length - 5} more` : "");
     const line = element("p", { class: "long" }, `Wins and loses the same on the same days as ${named}. `);
     const button = element("button", { type: "button", class: "button" }, `Show these ${members.length} alone`);
     button.addEventListener("click", () => {
