@@ -63,6 +63,15 @@ def test_every_column_of_the_view_is_documented(database: Path) -> None:
     assert kept + _documented(LATEST) == _made(database)[LATEST]
 
 
+def test_every_column_of_a_frame_is_documented(looked_at: tuple[Path, RunResult]) -> None:
+    """It is one of the table of results, or stands in the list of those that are not."""
+    own = {name for row in rows(PAGE, "column of the frame") for name in code(row["column of the frame"])}
+    columns = set(looked_at[1].strategies.columns)
+
+    assert columns - own <= {name for name, _ in _documented(RESULTS)}
+    assert own <= columns
+
+
 @pytest.fixture(scope="module")
 def looked_at(small_source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     """The recorded strategies after two runs, with the result of the latter; in between one outcome has changed."""
