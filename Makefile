@@ -7,10 +7,12 @@ PYTHONS := 3.11 3.12 3.13
 EDGES := tests/test_golden.py tests/store tests/test_bad_input.py tests/adversary/test_database.py
 # Whole files, as each shares what it has made; none of these counts seconds, processes or ports.
 TWO_AT_A_TIME := -n 2 --dist loadfile
-TOGETHER := $(addprefix tests/,cli config documents explanation filters journal reference rules run sources store \
-	trade_files universe views/report work adversary/test_database.py test_bad_input.py test_fuzz.py test_golden.py \
-	test_golden_2026_06.py test_notebooks.py test_own_filters_and_sessions.py test_unknown_filters.py test_whole_run.py \
-	test_whole_run_by_rules.py)
+TOGETHER := $(addprefix tests/,cli config documents explanation filters journal promoted reference rules run sources store \
+	trade_files universe views/report work $(addprefix adversary/test_,database.py records.py unseen_characters.py) \
+	$(addprefix views/test_,calibrated.py frames.py live_page_columns.py palette.py plots.py promoted.py streams.py \
+	summary.py trades_of_a_strategy.py) $(addprefix test_,any_layout.py bad_input.py dry_run_and_check.py events.py \
+	fuzz.py golden.py golden_2026_06.py notebooks.py own_filters_and_sessions.py packaging.py python_api.py structure.py \
+	unknown_filters.py whole_run.py whole_run_by_rules.py))
 
 .PHONY: demo test lint types tests test-oldest test-pythons bench luck null fuzz crash adversary notebooks clean
 
