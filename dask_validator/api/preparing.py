@@ -111,6 +111,7 @@ def prepared_calibration(
     *,
     companions: bool = False,
     counts_only: bool = False,
+    names: Names | None = None,
 ) -> Iterator[tuple[CalibrationOrder, Blocks]]:
     """What to calibrate, and its journal, locked for the block. Raises InputError, as `prepared` does."""
     from dask_validator.run.all_strategies import CalibrationOrder
@@ -120,7 +121,8 @@ def prepared_calibration(
     costs = costs_in(db, instrument, settings[0])
     check_is_file(db)
     grant_access(db, safeguards)
-    path = Path(safeguards.journal) if safeguards.journal else blocks_path(db, instrument)
+    names = names or Names.of(db, instrument)
+    path = names.filled("--journal", safeguards.journal) if safeguards.journal else blocks_path(db, instrument)
     if safeguards.discard:
         discard_blocks(path)
     with Blocks(path, Path(db).absolute()) as blocks:

@@ -54,7 +54,8 @@ def calibration_explained(ctx: click.Context, terminal: Terminal, blocks: Blocks
     except (Incomplete, KeyboardInterrupt) as error:
         terminal.end_progress()
         kept = "what went through all worlds, or had begun to, is kept in"
-        kept = f"{kept} {blocks.path}-*; go on with\n  {command(ctx, 'calibrate', {})}"
+        now = {"journal": literal(blocks.path)} if blocks.path else {}
+        kept = f"{kept} {blocks.path}-*; go on with\n  {command(ctx, 'calibrate', now)}"
         line = kept if blocks.keeps else f"nothing is kept ({blocks.reason or 'nothing went through all worlds yet'})"
         if isinstance(error, Incomplete):
             error.details = line.capitalize() if not blocks.keeps else line[0].upper() + line[1:]

@@ -16,6 +16,7 @@ from dask_validator.config.rules_file import as_toml, located
 from dask_validator.journal.blocks import calibration_path, left_behind
 from dask_validator.journal.journal import default_path, left_in
 from dask_validator.run import outputs
+from dask_validator.run.naming import Names
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.database import Database
 from dask_validator.views.monitor import summary
@@ -49,6 +50,7 @@ def check(
         raise click.UsageError(f"--{given[0].replace('_', '-')} is about a trade log: name its file after check")
     config = config_of(rules, instrument)
     costs = costs_in(db, instrument, config)
+    journal = journal and Names.of(db, instrument).filled("--journal", journal)
     outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"], ids=ids))
     grant_access(db, safeguards_of(access))
     with located(rules["rules_file"]):

@@ -18,6 +18,7 @@ from dask_validator.config import combinations
 from dask_validator.events import Listeners
 from dask_validator.execution.dask.encryption import certified
 from dask_validator.run import outputs
+from dask_validator.run.naming import Names
 from dask_validator.views.live.sender import Sender
 from dask_validator.views.monitor import calibrated
 from dask_validator.views.monitor.terminal import Terminal, echo
@@ -43,7 +44,9 @@ def calibrate(
     from dask_validator.run.calibrate import run_calibration
 
     settings = combinations(*several_of(flags, instrument))
-    outputs.check(outputs.Files(db, instrument, flags["journal"], report=flags["report"]))
+    names = Names.of(db, instrument)
+    files = names.in_flags(flags)
+    outputs.check(outputs.Files(db, instrument, files["journal"], report=files["report"]))
     safeguards, dashboard = safeguards_of(flags), None if flags["no_dashboard"] else flags["dashboard_address"]
     refuse_both(workers, scheduler)
     with (
@@ -57,6 +60,7 @@ def calibrate(
             terminal.listen,
             companions=bool(flags["report"]),
             counts_only=not flags["report"],
+            names=names,
         ) as (order, blocks),
         open_executor(workers, None, scheduler, dashboard, terminal.say, safeguards.task_timeout) as executor,
         going_on.calibration_explained(ctx, terminal, blocks),
@@ -69,7 +73,7 @@ def calibrate(
         if not flags["quiet"]:
             echo(calibrated.render(instrument, found.to_dict()["calibration"]), err=flags["as_json"])
         if flags["report"]:
-            write_calibration(terminal, found, db, flags["report"])
+            write_calibration(terminal, found, db, files["report"])
         if flags["as_json"]:
             echo(json.dumps(found.to_dict()), err=False)
         keep_dashboard(terminal, page.link or executor.dashboard_link, flags["keep_dashboard"])

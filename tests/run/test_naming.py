@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,14 @@ def test_no_instrument_leads_elsewhere() -> None:
     assert names.filled("--report", "out/{instrument}-{date}.html") == Path("out/..%2FA%2FB-2026-01-02.html")
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "commit"])
-@pytest.mark.parametrize("flag", ["--wf-output", "--report", "--journal"])
+@pytest.mark.parametrize(
+    ("command", "flag"),
+    [
+        *product(["run", "demo", "commit"], ["--wf-output", "--report", "--journal"]),
+        *product(["calibrate"], ["--report", "--journal"]),
+        ("check", "--journal"),
+    ],
+)
 def test_a_mark_that_stands_for_nothing(called: Command, tiny: Path, tmp_path: Path, flag: str, command: str) -> None:
     """One line that names those there are, before anything is done."""
     before = everything_in(tmp_path)
