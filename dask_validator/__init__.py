@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from dask_validator.api.runs import runs
     from dask_validator.api.sweeping import sweep
     from dask_validator.api.trades import import_trades, validate_trades
+    from dask_validator.api.undo import undo
     from dask_validator.api.validation import instruments, validate
     from dask_validator.explanation.audit import Audit
     from dask_validator.explanation.comparison import Comparison
@@ -56,6 +57,7 @@ __all__ = [
     "load_run",
     "runs",
     "sweep",
+    "undo",
     "validate",
     "validate_trades",
 ]
@@ -70,6 +72,7 @@ _LATER = {
     "runs": "dask_validator.api.runs",
     "sweep": "dask_validator.api.sweeping",
     "instruments": "dask_validator.api.validation",
+    "undo": "dask_validator.api.undo",
     "validate": "dask_validator.api.validation",
     "validate_trades": "dask_validator.api.trades",
     "explain": "dask_validator.explanation.find",

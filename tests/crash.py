@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import duckdb
 import psutil
 
-from dask_validator.store import writer
+from dask_validator.store import undo, writer
 from dask_validator.store.connection import connect
 from tests.recorded import SMALL, build_database
 from tests.support.tiny import Row, tiny_database
@@ -43,7 +43,8 @@ TIMEOUT_S = 120
 LAST_STEP = "appending"  # of a commit; what is printed afterwards is the summary
 PATIENCE_S = 10.0  # for processes to end after the one that they belong to
 MOMENTS = {"promoted_at", "retired_at", "finished_at", "run_id"}
-OF_EACH_RUN = {"dask_validator_runs", "dask_validator_results"}  # the view of the latest says what counts
+# Of those that also say what a second run found, the view of the latest says what counts.
+OF_EACH_RUN = {f"dask_validator_{name}" for name in ("runs", "results", "before", "before_setups")}
 ONLY_READ = {"orb_outcomes", "daily_features"}
 # The last of these that a journal holds says how far the run had come.
 STAGES = {"append": "appending", "committing": "committing", "computed": "committing", "answers": "computing"}
@@ -116,11 +117,31 @@ class Box:
 
     def resume(self, workers: int) -> str:
         """Run `--resume` to its end; what it says when it fails."""
-        command = [sys.executable, "-m", "dask_validator", *self.command(workers, "--resume")]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-        )
+        done = self._ended(self.command(workers, "--resume"))
         return "" if done.returncode in (0, 3) else f"exit code {done.returncode}: {done.stderr}"
+
+    def undo(self) -> list[str]:
+        """The arguments of an undo of the one run that there was."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            [(run_id,)] = connection.execute("SELECT run_id FROM dask_validator_runs").fetchall()
+        return ["undo", "--db", str(self.database), "--run", run_id]
+
+    def undo_again(self) -> str:
+        """Take it back unless it is; what that says when it fails."""
+        done = self._ended(self.undo())
+        done_before = done.returncode == 2 and "undone already" in done.stderr
+        return "" if done.returncode == 0 or done_before else f"exit code {done.returncode}: {done.stderr}"
+
+    def _ended(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "dask_validator", *command],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -278,21 +299,54 @@ def _session(process: psutil.Process) -> int | None:
         return None
 
 
+class Deed(NamedTuple):
+    """A command that writes in one transaction."""
+
+    code: str  # that runs it, pausing at a step
+    command: Callable[[Box], list[str]]
+    again: Callable[[Box], str]  # goes on after a kill; what it says when it fails
+
+
+COMMIT = Deed("commit", lambda box: box.command(1), lambda box: box.resume(1))
+UNDO = Deed("undo", Box.undo, Box.undo_again)
+
+
 def commits(source: Path, folder: Path, times: int | None = None) -> Iterator[Trial]:
     """Kill runs at the steps of their commit in turn, those of a new kind first; as often as there are kinds."""
+    yield from _at_every_step(COMMIT, source, folder, times)
+
+
+def undoings(source: Path, folder: Path, times: int | None = None) -> Iterator[Trial]:
+    """Validate, then kill undos at their steps, the last ones first; in the end the users' tables are as before."""
+    box = Box(source, folder / "validated")
+    assert not box.resume(1), "a run has failed that nobody has disturbed"
+    yield from _at_every_step(UNDO, box.database, folder, times)
+    undone = Box(box.database, folder / "undone")
+    assert not undone.undo_again()
+    left, before = tables(undone.database), tables(source)
+    assert {table: left[table] for table in before} == before, "an undo that nobody has disturbed has left something"
+    for each in (box, undone):
+        each.remove()
+
+
+def _at_every_step(deed: Deed, source: Path, folder: Path, times: int | None) -> Iterator[Trial]:
     before, undisturbed = tables(source), Box(source, folder / "undisturbed")
-    process = undisturbed.start(*_pausing(undisturbed, -1))
+    process = undisturbed.start(*_pausing(deed, undisturbed, -1))
     printed = process.communicate(timeout=TIMEOUT_S)[0].splitlines()
     steps = printed[: printed.index(LAST_STEP) + 1]
     truth = undisturbed.state()
     undisturbed.remove()
-    positions = sorted(range(len(steps)), key=lambda position: steps[position] in steps[:position])
-    trial = partial(_killed_in_commit, source, folder, steps=steps, before=before, truth=truth)
+    writing = [position for position, step in enumerate(steps) if not step.startswith("SELECT")]
+    positions = sorted(writing, key=lambda position: steps[position] in steps[:position])
+    if deed is UNDO:
+        positions.reverse()
+    trial = partial(_killed_at_a_step, deed, source, folder, steps=steps, before=before, truth=truth)
     with ThreadPoolExecutor(2) as both:
-        yield from both.map(trial, range(times or len({*steps})), cycle(positions))
+        yield from both.map(trial, range(times or len({steps[position] for position in writing})), cycle(positions))
 
 
-def _killed_in_commit(
+def _killed_at_a_step(
+    deed: Deed,
     source: Path,
     folder: Path,
     number: int,
@@ -302,15 +356,16 @@ def _killed_in_commit(
     before: dict[str, list[str]],
     truth: State,
 ) -> Trial:
-    box = Box(source, folder / f"commit-{number}")
-    process = box.start(*_pausing(box, position))
+    box = Box(source, folder / f"{deed.code}-{number}")
+    process = box.start(*_pausing(deed, box, position))
     with _killed_at_the_end(process):
         passed = list(islice(process.stdout or (), position + 1))
-    assert len(passed) == position + 1, "a commit has ended before its time"
+    assert len(passed) == position + 1, "it has ended before its time"
     expected = truth.tables if position > steps.index("COMMIT") else before
     mixed = tables(box.database) != expected
-    said = box.resume(1)
-    return _tidied(compared(f"before {steps[position]}", box, truth, mixed=mixed, left=0, said=said), box)
+    kind = f"before {steps[position]}" if deed is COMMIT else f"{deed.code}, before {steps[position]}"
+    said = deed.again(box)
+    return _tidied(compared(kind, box, truth, mixed=mixed, left=0, said=said), box)
 
 
 def _tidied(trial: Trial, box: Box) -> Trial:
@@ -320,16 +375,17 @@ def _tidied(trial: Trial, box: Box) -> Trial:
     return trial
 
 
-def _pausing(box: Box, position: int) -> tuple[str, ...]:
-    return f"from tests.crash import pause_in_commit; pause_in_commit({position})", *box.command(1)
+def _pausing(deed: Deed, box: Box, position: int) -> tuple[str, ...]:
+    return f"from tests.crash import pausing; pausing({position})", *deed.command(box)
 
 
-def pause_in_commit(position: int) -> None:
-    """Run the command of this process's arguments; name each step of its commit, and wait at one to be killed."""
+def pausing(position: int) -> None:
+    """Run the command of this process's arguments; name each step of its transaction, and wait at one to be killed."""
     from dask_validator.__main__ import main
 
     paced: Any = partial(Paced, Pacer(position))
     writer.commit = partial(writer.commit, connect=paced)
+    undo.undo = partial(undo.undo, connect=paced)
     main()
 
 
@@ -394,19 +450,20 @@ def main() -> int:
     """Kill, compare, report."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=100, help="at random moments")
-    parser.add_argument("--commits", type=int, default=50, help="inside the commit")
+    parser.add_argument("--commits", type=int, default=50, help="inside the commit, a third of them inside an undo")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="every other run has so many")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="crash-"))
     build_database(SMALL / "input", folder / "recorded.duckdb")
     older = older_database(folder / "older.duckdb")
-    half = given.commits // 2
+    third = given.commits // 3
     trials: list[Trial] = []
     for kind in (
         kills(folder / "recorded.duckdb", folder, given.kills, given.seed, given.workers),
-        commits(folder / "recorded.duckdb", folder / "recorded", given.commits - half),
-        commits(older, folder / "older", half),
+        commits(folder / "recorded.duckdb", folder / "recorded", given.commits - 2 * third),
+        commits(older, folder / "older", third),
+        undoings(folder / "recorded.duckdb", folder / "undo", third),
     ):
         for trial in kind:
             trials.append(trial)

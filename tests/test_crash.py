@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.crash import Trial, commits, kills, older_database, report
+from tests.crash import KINDS, Trial, commits, kills, older_database, report, undoings
+from tests.support.tiny import tiny_database
 
 
 def check(trials: Iterable[Trial]) -> list[str]:
@@ -27,3 +28,12 @@ def test_killed_at_any_statement_of_the_commit(tmp_path: Path) -> None:
     assert len({*killed}) == len(killed)
     assert {"before BEGIN TRANSACTION", "before ALTER TABLE validated_setups"} <= {*killed}
     assert killed[-3:] == ["before COMMIT", "before closing", "before appending"]
+
+
+def test_killed_at_any_statement_of_an_undo(tmp_path: Path) -> None:
+    """A run is taken back or it is not; tried again, it is, and every table of the users is as before the run."""
+    setups = [{"strategy_id": row["strategy_id"], "filter_type": "ORB_G4"} for row in KINDS[1:4]]
+    killed = check(undoings(tiny_database(tmp_path / "whole.duckdb", KINDS, setups=setups), tmp_path, times=5))
+
+    steps = ("appending", "closing", "COMMIT", "CREATE OR REPLACE", "UPDATE dask_validator_runs SET")
+    assert killed == [f"undo, before {step}" for step in steps]

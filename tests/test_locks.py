@@ -27,7 +27,7 @@ from dask_validator.rules.costs import KNOWN_COSTS
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.screening import Market
 from dask_validator.rules.verdicts import decide
-from dask_validator.store import database, lock, writer
+from dask_validator.store import database, lock, patience, writer
 from dask_validator.store.connection import connect
 from dask_validator.store.fingerprints import Seen
 from dask_validator.views.result import RunResult
@@ -503,7 +503,7 @@ class Watch:
 def test_a_lock_is_waited_for_as_long_as_is_said(few: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Growing pauses do not make the waiting end early, nor late."""
     watch = Watch()
-    monkeypatch.setattr(writer, "time", watch)
+    monkeypatch.setattr(patience, "time", watch)
 
     def held(*_: object, **__: object) -> None:
         raise DatabaseHeld("held by PID 1", 1)
@@ -512,7 +512,7 @@ def test_a_lock_is_waited_for_as_long_as_is_said(few: Path, monkeypatch: pytest.
     config = RunConfig()
     nothing = decide(Candidates(market.terms(config), market, vocabulary(config, ())), {}, Correction.over(np.empty(0)))
     with pytest.raises(NotCommitted, match="held by PID 1"):
-        writer.commit(few, None, nothing, Seen((), {}, None, {}), writer.Patience(seconds), held)  # type: ignore[arg-type]
+        writer.commit(few, None, nothing, Seen((), {}, None, {}), patience.Patience(seconds), held)  # type: ignore[arg-type]
     assert watch.now == pytest.approx(seconds)
 
 
@@ -566,7 +566,7 @@ def test_a_holder_that_cannot_be_seen_is_not_waited_for_for_ever(
         raise DatabaseHeld(f"{few} is held by PID {NOBODY} (python)", NOBODY)
 
     monkeypatch.setattr(preparing, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(writer, "LONGEST_PAUSE_S", 0.1)
+    monkeypatch.setattr(patience, "LONGEST_PAUSE_S", 0.1)
     found = door(dict.fromkeys(range(100), held))
     with pytest.raises(NotCommitted, match=f"PID {NOBODY}"):
         run(few, progress=False)

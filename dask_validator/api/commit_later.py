@@ -80,5 +80,6 @@ def commit_kept(
         config = replace(config, wf_output=wf_output)
         blocks = blocks_path(db, instrument)
         order = Order(database, instrument, config, costs, left.settings["resume"], commit_wait_s, blocks)
+        order = order._replace(keep_runs=left.settings.get("keep_runs"))
         worlds_on = SerialExecutor(safeguards.task_timeout)
         return run_validation(order, NoExecutor(), listener, journal, only_commits=True, worlds_on=worlds_on)

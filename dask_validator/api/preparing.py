@@ -98,7 +98,8 @@ def prepared(
         if said := finish_append(database, journal, instrument, output):
             listener(Said(said))
         order = Order(database, instrument, config, costs, safeguards.resume, patience_s(safeguards))
-        yield order._replace(blocks=blocks_path(db, instrument) if writes else None, run_id=names.run_id), journal
+        blocks = blocks_path(db, instrument) if writes else None
+        yield order._replace(blocks=blocks, run_id=names.run_id, keep_runs=safeguards.keep_runs), journal
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dask_validator.cli import comparing, looking, looking_back, luck, sweeping, trades, validating
+from dask_validator.cli import comparing, looking, looking_back, luck, sweeping, trades, undoing, validating
 from dask_validator.cli.group import cli, main
 
-__all__ = ["cli", "comparing", "looking", "looking_back", "luck", "main", "sweeping", "trades", "validating"]
+__all__ = ["cli", "comparing", "looking", "looking_back", "luck", "main", "sweeping", "trades", "undoing", "validating"]

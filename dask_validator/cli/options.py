@@ -361,6 +361,12 @@ memory_limit = click.option(
 allow_external_views = click.option(
     "--allow-external-views", is_flag=True, help="Let views of the database read files, with your rights."
 )
+keep_runs = click.option(
+    "--keep-runs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many runs of the instrument stay on record.  [default: all]",
+)
 _OF_COMPUTING = [
     click.option(
         "--task-timeout",

@@ -48,6 +48,7 @@ from dask_validator.views.monitor.terminal import Terminal, echo
 @options.scheduler
 @options.rules
 @options.safeguards
+@options.keep_runs
 @options.surroundings
 @click.pass_context
 def run(

@@ -93,6 +93,8 @@ def settings(value: Any) -> dict[str, Any]:
     """As `commit.settings` makes them; the rules themselves are checked by whoever goes by them."""
     text(value["config"]["wf_output"])
     flag(value["resume"])
+    if value.get("keep_runs") is not None:
+        number(value["keep_runs"])
     if selection := value.get("selection"):
         text(selection["which"])
         for ids in (selection.get("ids"), selection.get("found")):

@@ -42,7 +42,8 @@ def settings(order: Order, ids: Sequence[str]) -> Mapping[str, Any]:
     if order.selection not in (WAITING, WAITING_OR_FAILED):  # others may come to be of that status, or leave it
         selection["found"] = ids
     plain = json.loads(json.dumps(config, default=str))
-    return {"config": plain, "costs": order.costs, "resume": order.resume, "selection": selection}
+    of_order = {"costs": order.costs, "resume": order.resume, "keep_runs": order.keep_runs}
+    return {"config": plain, "selection": selection, **of_order}
 
 
 def selection_left(left: Mapping[str, Any], *, as_found: bool = False) -> Selection:
@@ -99,11 +100,11 @@ def write(
 
 
 def _commit(order: Order, record: RunRecord, verdicts: Verdicts, seen: Seen, interrupts: list[int]) -> None:
-    from dask_validator.store.writer import Patience
+    from dask_validator.store.patience import Patience
 
     passing = partial(is_another_run, database=order.database.path, instrument=order.instrument)
     patience = Patience(order.commit_wait_s, lambda: bool(interrupts), passing)
-    order.database.commit(record, verdicts, seen, patience)
+    order.database.commit(record, verdicts, seen, patience, keep_runs=order.keep_runs)
 
 
 def _record(

@@ -25,6 +25,7 @@ class Order(NamedTuple):
     commit_wait_s: float = 10.0  # for somebody else's lock
     blocks: Path | None = None  # the journal of null worlds; None: nothing is kept
     run_id: str = ""  # the name that it is to have; it finds one itself where it has none
+    keep_runs: int | None = None  # how many of the instrument stay on record; None: all
 
     @property
     def selection(self) -> Selection:

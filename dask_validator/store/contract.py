@@ -309,6 +309,23 @@ def constraints(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Constra
     return found
 
 
+def foreign_keys(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
+    """Who refers to a table, and when its row t is the one that a row c of theirs refers to, in SQL."""
+    rows = connection.execute(
+        "SELECT table_name, constraint_column_names, referenced_column_names FROM duckdb_constraints() "
+        "WHERE lower(referenced_table) = ? AND schema_name = 'main' AND database_name = current_database() "
+        "ORDER BY ALL",
+        [table],
+    ).fetchall()
+    return [
+        (
+            name,
+            " AND ".join(f"t.{quoted(to)} = c.{quoted(of)}" for of, to in zip(columns, referenced, strict=True)),
+        )
+        for name, columns, referenced in rows
+    ]
+
+
 def _check_ours(
     connection: duckdb.DuckDBPyConnection,
     tables: Mapping[str, Mapping[str, Column]],

@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from dask_validator.rules.families import Family
     from dask_validator.rules.verdicts import Verdicts
     from dask_validator.sources.source import Source
-    from dask_validator.store.writer import Patience, RunRecord
+    from dask_validator.store.patience import Patience
+    from dask_validator.store.writer import RunRecord
 
 
 @dataclass(frozen=True)
@@ -173,11 +174,13 @@ class Database:
         """A committed run, of whatever instrument; None when there is none of that name."""
         return read_past_run(self.path, instrument, run_id)
 
-    def commit(self, record: RunRecord, verdicts: Verdicts, seen: Seen, patience: Patience) -> None:
+    def commit(
+        self, record: RunRecord, verdicts: Verdicts, seen: Seen, patience: Patience, *, keep_runs: int | None = None
+    ) -> None:
         """Write everything in one transaction, unless the instrument's rows are not those that were seen."""
         from dask_validator.store.writer import commit
 
-        commit(self.path, record, verdicts, seen, patience)
+        commit(self.path, record, verdicts, seen, patience, keep_runs=keep_runs)
 
 
 def _look(

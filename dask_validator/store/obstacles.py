@@ -13,7 +13,7 @@ from dask_validator.errors import InputError
 from dask_validator.model import Status
 from dask_validator.rules.promotion import PATHWAYS
 from dask_validator.rules.seasons import SEASON_VERDICTS
-from dask_validator.store.contract import KEPT_ON_CONFLICT, Catalogue, Constraint, constraints
+from dask_validator.store.contract import KEPT_ON_CONFLICT, Catalogue, Constraint, constraints, foreign_keys
 from dask_validator.store.kinds import quoted
 from dask_validator.store.ruled import ruled_texts
 from dask_validator.store.selection import Selection
@@ -172,20 +172,11 @@ def _indexes(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[st
 
 def _referring(connection: duckdb.DuckDBPyConnection, table: str, waiting: Waiting) -> list[str]:
     """The tables with foreign keys to rows of that table whose strategies wait."""
-    foreign_keys = connection.execute(
-        "SELECT table_name, constraint_column_names, referenced_column_names FROM duckdb_constraints() "
-        "WHERE lower(referenced_table) = ? AND schema_name = 'main' AND database_name = current_database() "
-        "ORDER BY ALL",
-        [table],
-    ).fetchall()
     return [
         name
-        for name, columns, referenced in foreign_keys
+        for name, refers in foreign_keys(connection, table)
         if connection.execute(
-            f"SELECT 1 FROM {table} t JOIN {quoted(name)} c "
-            f"ON ({', '.join(f't.{quoted(column)}' for column in referenced)}) "
-            f"= ({', '.join(f'c.{quoted(column)}' for column in columns)}) "
-            f"WHERE t.strategy_id IN ({waiting.ids}) LIMIT 1",
+            f"SELECT 1 FROM {table} t JOIN {quoted(name)} c ON {refers} WHERE t.strategy_id IN ({waiting.ids}) LIMIT 1",
             waiting.parameters,
         ).fetchone()
     ]

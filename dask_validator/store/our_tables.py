@@ -22,6 +22,7 @@ RUNS = {  # one row a committed run: texts are JSON
     "fingerprints": "VARCHAR",
     "summary": "VARCHAR",
     "task_timings": "VARCHAR",
+    "kept_before": "VARCHAR",  # JSON: which columns of the users' tables dask_validator_before has of it
     "undone": "BOOLEAN",  # taken back: what it has decided no longer stands in the users' tables
 }
 GATE_NUMBERS = {gate.name: "BIGINT" if gate.whole and gate.column is None else "DOUBLE" for gate in GATES}
@@ -67,12 +68,28 @@ WINDOWS = {  # one row a run, strategy and test window [window_start, window_end
     "test_sharpe": "DOUBLE",
     "is_exp_r": "DOUBLE",  # R in the training before it, where that was asked for
 }
-OUR_TABLES = {"dask_validator_runs": RUNS, "dask_validator_results": RESULTS, "dask_validator_windows": WINDOWS}
+BEFORE = {  # one row a run and strategy; beside these, what runs write to a strategy as it was before
+    "run_id": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "had_setup": "BOOLEAN",
+    "left_strategy": "UBIGINT",  # hash of what the run has left in the strategy's row
+    "left_setup": "UBIGINT",  # and of its setup; NULL: there is none
+}
+BEFORE_SETUPS = {"dask_validator_run_id": "VARCHAR"}  # beside the whole row of each setup that there was
+OUR_TABLES = {  # the first column of each says of which run a row is
+    "dask_validator_runs": RUNS,
+    "dask_validator_results": RESULTS,
+    "dask_validator_windows": WINDOWS,
+    "dask_validator_before": BEFORE,
+    "dask_validator_before_setups": BEFORE_SETUPS,
+}
 # Columns that each of them has had from the beginning; others are added where an earlier version has made it.
 NEEDED = {
-    "dask_validator_runs": [name for name in RUNS if name != "undone"],
+    "dask_validator_runs": [name for name in RUNS if name not in ("kept_before", "undone")],
     "dask_validator_results": ["run_id", "strategy_id", "verdict"],
     "dask_validator_windows": [name for name in WINDOWS if name != "is_exp_r"],
+    "dask_validator_before": list(BEFORE),
+    "dask_validator_before_setups": list(BEFORE_SETUPS),
 }
 EARLIER = {"dask_validator_runs": {"results": "BLOB"}}  # which earlier versions wrote: the JSONL of the run, zlib
 LATEST = "dask_validator_latest"

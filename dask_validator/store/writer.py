@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +21,17 @@ from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.gates import GATES, HELD
 from dask_validator.rules.promotion import ruled_names
 from dask_validator.rules.verdicts import Verdicts
-from dask_validator.store import setups
+from dask_validator.store import before, setups
+from dask_validator.store.before import Kept
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line, with_room
 from dask_validator.store.contract import OPTIONAL, Catalogue, read_catalogue
 from dask_validator.store.file_state import file_state
 from dask_validator.store.fingerprints import Seen, read_fingerprints
 from dask_validator.store.functions import refuse_macros
-from dask_validator.store.lock import refuse_if_open_here
+from dask_validator.store.kinds import quoted
+from dask_validator.store.old_runs import dropped
 from dask_validator.store.our_tables import CREATE_LATEST, EARLIER, OUR_TABLES, SPLIT
+from dask_validator.store.patience import IMPATIENT, Patience, open_to_write
 from dask_validator.store.results import INSERT_WINDOWS, insert_results, numbers, windows
 from dask_validator.store.ruled import as_text
 from dask_validator.store.setups import COMPUTED, STANDING, Statement
@@ -65,18 +68,6 @@ _IN_TABLE_ORDER = """
     FROM computed_verdicts v JOIN experimental_strategies e USING (strategy_id)
     LEFT JOIN computed_splits s USING (strategy_id) ORDER BY row
 """
-
-
-class Patience(NamedTuple):
-    """How long to wait for somebody else's lock."""
-
-    seconds: float = 0.0
-    ended: Callable[[], object] = lambda: False  # whether to give up before
-    passing: Callable[[int], bool] = lambda pid: False  # whether it is worth waiting longer, as that process will end
-
-
-IMPATIENT = Patience()
-LONGEST_PAUSE_S = 5.0
 
 
 class Column(NamedTuple):
@@ -167,8 +158,15 @@ def commit(
     seen: Seen,
     patience: Patience = IMPATIENT,
     connect: Callable[..., duckdb.DuckDBPyConnection] = connect,
+    *,
+    keep_runs: int | None = None,
 ) -> None:
     """Write everything in one transaction; any failure leaves the database as it was.
+
+    Parameters
+    ----------
+    keep_runs
+        How many of the instrument stay on record, this one among them; None: all.
 
     Raises
     ------
@@ -178,13 +176,14 @@ def commit(
         The instrument's rows are not those that were seen.
     """
     made, asked = computed(verdicts, seen.hashes), verdicts.terms.config.promotion
+    statements = partial(_statements, record=record, verdicts=verdicts, keep_runs=keep_runs)
     connection = _open(path, patience, connect)
     try:
         with ctrl_c_stays_ctrl_c():
             # That nobody has written since is cheaper to see than that it matters.
             if file_state(path, seen.source.path) != seen.file:
                 with_room(connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen, asked))
-            with_room(connection, path, lambda: _transact(connection, record, verdicts, made))
+            with_room(connection, path, lambda: _transact(connection, made, statements))
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
@@ -192,31 +191,26 @@ def commit(
 
 
 def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> duckdb.DuckDBPyConnection:
-    """For writing; while somebody else has the file, again and again with growing pauses."""
-    deadline, pause = time.monotonic() + patience.seconds, 0.1
-    while True:
-        try:
-            refuse_if_open_here(path)
-            return connect(path, read_only=False)  # type: ignore[no-any-return]
-        except DatabaseHeld as error:
-            left_s = deadline - time.monotonic()
-            late = left_s <= 0
-            if patience.ended() or (late and not (error.pid and patience.passing(error.pid))):
-                raise NotCommitted(f"computed, but not written: {str(error).split('; close it')[0]}") from error
-        except InputError as error:
-            raise NotCommitted(f"computed, but not written: {error}") from error
-        time.sleep(pause if late else min(pause, left_s))
-        pause = min(2 * pause, LONGEST_PAUSE_S)
+    try:
+        return open_to_write(path, patience, connect)
+    except DatabaseHeld as error:
+        raise NotCommitted(f"computed, but not written: {str(error).split('; close it')[0]}") from error
+    except InputError as error:
+        raise NotCommitted(f"computed, but not written: {error}") from error
 
 
-def _transact(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts: Verdicts, made: Computed) -> None:
+def _transact(
+    connection: duckdb.DuckDBPyConnection,
+    made: Computed,
+    statements: Callable[[duckdb.DuckDBPyConnection], Iterator[Statement]],
+) -> None:
     connection.execute("BEGIN TRANSACTION")
     try:
         for table in made.tables:
             fill(connection, table)
         for name, columns in made.columns.items():
             connection.register(name, dict(columns))
-        for sql, parameters in _statements(connection, record, verdicts):
+        for sql, parameters in statements(connection):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
     except BaseException:
@@ -257,16 +251,22 @@ def _refuse_if_changed(
         )
 
 
-def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts: Verdicts) -> Iterator[Statement]:
+def _statements(
+    connection: duckdb.DuckDBPyConnection, record: RunRecord, verdicts: Verdicts, keep_runs: int | None
+) -> Iterator[Statement]:
     catalogue = read_catalogue(connection, promotion=verdicts.terms.config.promotion)
     row = "strategy_id" if "rowid" in catalogue.tables["experimental_strategies"] else "rowid"  # a column hides numbers
     yield from _missing_columns(catalogue)
+    kept = before.kept_of(catalogue)
     for table, columns in OUR_TABLES.items():
-        yield from _our_table(table, columns, catalogue.tables[table])
+        of_users = kept.columns(table)
+        yield from _our_table(table, {**columns, **of_users}, catalogue.tables[table])
+        yield from before.other_kinds(table, of_users, catalogue.tables[table])
     has_stops = catalogue.has("experimental_strategies", "stop_multiplier")
     for sql, parameters in insert_results(record.run_id, has_stops=has_stops):
         yield Statement(sql, parameters)
     yield Statement(INSERT_WINDOWS, (record.run_id,))
+    yield from before.found(kept, record.run_id)
     yield Statement(_IN_TABLE_ORDER.format(row=row))
     yield _update({"validation_status": "status", "validation_notes": "note"}, row)
     yield _update({name: name for name in SPLIT}, row, "AND v.writes_split")
@@ -280,7 +280,9 @@ def _statements(connection: duckdb.DuckDBPyConnection, record: RunRecord, verdic
     yield setups.promotion(catalogue, run, verdicts.terms.config)
     yield setups.retirement(run)
     yield from setups.logged(catalogue, run, verdicts)
-    yield _recorded(record, catalogue.tables["dask_validator_runs"])
+    yield before.insert(kept, record.run_id)
+    yield _recorded(record, kept, catalogue.tables["dask_validator_runs"])
+    yield from dropped(record.instrument, keep_runs)
     yield Statement(CREATE_LATEST)
 
 
@@ -288,18 +290,18 @@ def _our_table(table: str, columns: Mapping[str, str], there: Collection[str]) -
     """Made, or given the columns that it lacks."""
     if not there:
         key = " PRIMARY KEY" if table == "dask_validator_runs" else ""  # others grow by millions of rows
-        kinds = ", ".join(f"{name} {kind}{key if name == 'run_id' else ''}" for name, kind in columns.items())
+        kinds = ", ".join(f"{quoted(name)} {kind}{key if name == 'run_id' else ''}" for name, kind in columns.items())
         yield Statement(f"CREATE TABLE {table} ({kinds})")
         return
     for name, kind in columns.items():
         if name not in there:
-            yield Statement(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+            yield Statement(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {kind}")
 
 
-def _recorded(record: RunRecord, there: Collection[str]) -> Statement:
+def _recorded(record: RunRecord, kept: Kept, there: Collection[str]) -> Statement:
     """The run's own row; where an earlier version has made the table, it demands lines, of which there are none."""
     values = {n: v.isoformat() if isinstance(v, datetime) else v for n, v in record._asdict().items()}
-    values |= {"undone": False}
+    values |= {"kept_before": kept.as_json(), "undone": False}
     values |= {name: b"" for name in EARLIER["dask_validator_runs"] if name in there}
     marks = ", ".join("?::TIMESTAMPTZ" if name.endswith("_at") else "?" for name in values)
     return Statement(f"INSERT INTO dask_validator_runs ({', '.join(values)}) VALUES ({marks})", tuple(values.values()))

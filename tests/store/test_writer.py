@@ -107,7 +107,7 @@ def run(database: Path, **flags: Any) -> RunResult:
 def prepare(database: Path) -> Prepared:
     """What a run would commit."""
     prepared: list[Prepared] = []
-    with commit_replaced(lambda path, record, verdicts, seen, patience: prepared.append((record, verdicts, seen))):
+    with commit_replaced(lambda path, record, verdicts, seen, patience, **_: prepared.append((record, verdicts, seen))):
         run(database)
     return prepared[0]
 

@@ -1,0 +1,30 @@
+"""`undo`: a run taken back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dask_validator.cli import options
+from dask_validator.cli.given import safeguards_of
+from dask_validator.cli.group import cli
+from dask_validator.views.monitor.terminal import Terminal, echo
+
+
+@cli.command()
+@options.db
+@click.option("--run", "run_id", metavar="ID", required=True, help="Which run: the latest of its instrument.")
+@options.wait_for_lock
+@options.access
+@click.option("--json", "as_json", is_flag=True, help="Print one object instead of text.")
+def undo(db: Path, run_id: str, as_json: bool, **flags: Any) -> None:
+    """Put verdicts, season columns and setups back to what they were before a run."""
+    from dask_validator.api.undo import undo as undone
+    from dask_validator.views.monitor.undone import render
+
+    with Terminal() as terminal:
+        found = undone(db, run_id, safeguards_of(flags), listener=terminal.listen)
+    echo(json.dumps(found._asdict()) if as_json else render(found), err=False)
