@@ -11,13 +11,14 @@ from dask_validator.api.executors import open_executor
 from dask_validator.api.preparing import NO_SAFEGUARDS, grant_access, prepared
 from dask_validator.config import RunConfig, Safeguards
 from dask_validator.errors import InputError
-from dask_validator.events import ignore
+from dask_validator.events import Said, ignore
 from dask_validator.explanation.audit import Audit
 from dask_validator.explanation.compared import of_outcome, recorded
 from dask_validator.explanation.comparison import Compared, Comparison
 from dask_validator.run.audit import audit_setups
 from dask_validator.run.run import run_validation
 from dask_validator.store.connection import check_is_file, reading
+from dask_validator.store.lock import wait_until_free
 from dask_validator.store.selection import Selection
 from dask_validator.store.sides import still_there
 from dask_validator.system.surroundings import settle
@@ -74,19 +75,30 @@ def compare(
         return compare_anew(db, before, config, executor, safeguards, display.listen)
 
 
-def compare_runs(db: str | Path, run_a: str, run_b: str, safeguards: Safeguards = NO_SAFEGUARDS) -> Comparison:
+def compare_runs(
+    db: str | Path, run_a: str, run_b: str, safeguards: Safeguards = NO_SAFEGUARDS, listener: Listener = ignore
+) -> Comparison:
     """Two runs that are recorded. Raises InputError where one is not there, or they are of two instruments."""
-    check_is_file(db)
-    grant_access(db, safeguards)
+    _wait(db, safeguards, listener)
     with reading(db):  # opened once for all that is read
         return Comparison.of(recorded(db, run_a), recorded(db, run_b))
 
 
-def opened(db: str | Path, run_id: str, safeguards: Safeguards = NO_SAFEGUARDS) -> Compared:
+def opened(
+    db: str | Path, run_id: str, safeguards: Safeguards = NO_SAFEGUARDS, listener: Listener = ignore
+) -> Compared:
     """One run that is recorded. Raises InputError where it is not there."""
+    _wait(db, safeguards, listener)
+    return recorded(db, run_id)
+
+
+def _wait(db: str | Path, safeguards: Safeguards, listener: Listener) -> None:
+    """For whoever holds the file."""
     check_is_file(db)
     grant_access(db, safeguards)
-    return recorded(db, run_id)
+    wait_until_free(
+        db, safeguards.wait_for_lock, lambda text: listener(Said(text)), passing=lambda pid: False, to_write=False
+    )
 
 
 def compare_anew(

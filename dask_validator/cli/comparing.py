@@ -49,7 +49,7 @@ def compare(
     if run_b is None:
         found = _anew(db, run_a, flags, safeguards, quiet=quiet)
     else:
-        found = _recorded(db, run_a, run_b, flags, safeguards)
+        found = _recorded(db, run_a, run_b, flags, safeguards, quiet=quiet)
     if not quiet:
         echo(render(found), err=as_json)
     if csv is not None:
@@ -61,7 +61,9 @@ def compare(
         echo(json.dumps(found.to_dict(), default=str), err=False)
 
 
-def _recorded(db: Path, run_a: str, run_b: str, flags: dict[str, Any], safeguards: Safeguards) -> Comparison:
+def _recorded(
+    db: Path, run_a: str, run_b: str, flags: dict[str, Any], safeguards: Safeguards, *, quiet: bool
+) -> Comparison:
     from dask_validator.api.comparing import compare_runs
 
     given = said(fields_of(RunConfig, flags) | {name: flags[name] for name in ("rules_file", "workers")})
@@ -69,7 +71,8 @@ def _recorded(db: Path, run_a: str, run_b: str, flags: dict[str, Any], safeguard
         raise click.UsageError(
             f"got RUN_B and flags of run ({', '.join(given)}): these are for --dry-run in place of RUN_B"
         )
-    return compare_runs(db, run_a, run_b, safeguards)
+    with Terminal(quiet=quiet) as terminal:
+        return compare_runs(db, run_a, run_b, safeguards, terminal.listen)
 
 
 def _anew(db: Path, run_a: str, flags: dict[str, Any], safeguards: Safeguards, *, quiet: bool) -> Comparison:
@@ -78,7 +81,8 @@ def _anew(db: Path, run_a: str, flags: dict[str, Any], safeguards: Safeguards, *
 
     if not flags["dry_run"]:
         raise click.UsageError("got one run; needed RUN_B, or --dry-run to judge the strategies of RUN_A anew")
-    before = opened(db, run_a, safeguards)
+    with Terminal(quiet=quiet) as terminal:
+        before = opened(db, run_a, safeguards, terminal.listen)
     config = config_of(flags, before.instrument)
     with (
         Terminal(quiet=quiet) as terminal,

@@ -94,7 +94,7 @@ class Side(NamedTuple):
     """
 
     terms: Terms
-    ids: NDArray[np.str_]
+    ids: NDArray[np.object_]  # texts of any length
     status: NDArray[np.int8]
     gate: NDArray[np.int8]
     observed: NDArray[np.float64]
@@ -391,6 +391,6 @@ def side_of(verdicts: Verdicts) -> Side:
     """Verdicts in memory, without what they were made of."""
     gated = np.ones(len(verdicts), dtype=np.bool_)
     gated[list(verdicts.ungated)] = False
-    ids = np.array(verdicts.ids, dtype=np.str_)
+    ids = np.array(verdicts.ids, dtype=np.object_)
     columns = (verdicts.status, verdicts.gate, verdicts.observed, verdicts.p_value)
     return Side(verdicts.terms, ids, *columns, None, None, gated, failed=dict(verdicts.failures()))

@@ -96,7 +96,7 @@ def audit_setups(
 
 def _audited(database: Database, run_id: str, setups: Sequence[str], executor: Executor, listener: Listener) -> Audited:
     run = needed_past_run(database.path, "", run_id)
-    there = still_there(database.path, run.instrument, np.array(setups, dtype=np.str_))
+    there = still_there(database.path, run.instrument, np.array(setups, dtype=np.object_))
     gone = tuple(sorted({*setups} - {*there}))
     begun = Audited(run.run_id, run.instrument, run.finished_at, tuple(setups), gone)
     if not there:

@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from dask_validator.errors import InputError
 from dask_validator.model import OutcomeKey, Status
 from dask_validator.rules import jsonl
 from dask_validator.rules.costs import Costs
@@ -25,7 +26,7 @@ from dask_validator.rules.judging import first_failing
 from dask_validator.rules.window_gates import observe
 from dask_validator.store.connection import read
 from dask_validator.store.contract import read_catalogue
-from dask_validator.store.fetched import doubles
+from dask_validator.store.fetched import doubles, plain_values
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.past_runs import PastRun
 from dask_validator.store.results import hashing
@@ -55,9 +56,12 @@ def read_side(run: PastRun, costs: Costs | None) -> Side:
     """
     of_run = {"costs": costs, "features": str(run.fingerprints.get("daily_features", ""))}
     of_run["hashed_by"] = run.versions.get("duckdb", "")
-    if run.lines:
-        return _of_lines(run, of_run)
-    return read(run.path, lambda connection: _of_tables(connection, run, of_run))
+    try:
+        if run.lines:
+            return _of_lines(run, of_run)
+        return read(run.path, lambda connection: _of_tables(connection, run, of_run))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"what run {run.run_id} has left cannot be read: {error}") from error
 
 
 def _of_tables(connection: duckdb.DuckDBPyConnection, run: PastRun, of_run: Mapping[str, Any]) -> Side:
@@ -68,14 +72,17 @@ def _of_tables(connection: duckdb.DuckDBPyConnection, run: PastRun, of_run: Mapp
     found = connection.execute(
         f"SELECT {query} FROM dask_validator_results WHERE run_id = ? ORDER BY strategy_id", [run.run_id]
     ).fetchnumpy()
-    ids = np.array(found["strategy_id"].tolist(), dtype=np.str_)
+    ids, status = plain_values(found["strategy_id"]), doubles(found["status"])
+    if not (status >= 0).all():
+        raise ValueError("dask_validator_results has a verdict that is none")
+    _check_ids(ids)
     unseen = np.full(len(ids), np.nan)
     observed = [doubles(found[f"seen_{gate.name}"]) if gate.name in there else unseen for gate in GATES]
-    failed = np.flatnonzero(found["status"] == CODE[Status.FAILED]).tolist()
+    failed = np.flatnonzero(status == CODE[Status.FAILED]).tolist()
     return Side(
         run.terms,
         ids,
-        np.asarray(found["status"], dtype=np.int8),
+        status.astype(np.int8),
         np.asarray(found["gate"], dtype=np.int8),
         np.array(observed).T,
         doubles(found["p_value"]),
@@ -87,6 +94,12 @@ def _of_tables(connection: duckdb.DuckDBPyConnection, run: PastRun, of_run: Mapp
     )
 
 
+def _check_ids(ids: NDArray[np.object_]) -> None:
+    """Each a text, and its own."""
+    if not all(isinstance(each, str) for each in ids) or len({*ids}) < len(ids):
+        raise ValueError("a strategy_id is no text, or there twice")
+
+
 def with_hashes(path: str | Path, side: Side, seen: Seen) -> Side:
     """The side and what it was made of, of rows that have not changed since they were seen."""
     rows, outcomes = read(path, lambda connection: _hashed(connection, side.ids, seen.hashes))
@@ -95,7 +108,7 @@ def with_hashes(path: str | Path, side: Side, seen: Seen) -> Side:
 
 
 def _hashed(
-    connection: duckdb.DuckDBPyConnection, ids: NDArray[np.str_], hashes: Mapping[OutcomeKey, int]
+    connection: duckdb.DuckDBPyConnection, ids: NDArray[np.object_], hashes: Mapping[OutcomeKey, int]
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     cursor = connection.cursor()  # of its own, so that no table stays behind
     has_stops = read_catalogue(cursor).has("experimental_strategies", "stop_multiplier")
@@ -113,12 +126,14 @@ def _hashed(
 def _of_lines(run: PastRun, of_run: Mapping[str, Any]) -> Side:
     lines = sorted(run.records(), key=lambda line: line["strategy_id"])
     terms, passed = run.terms, np.array([line["passed"] for line in lines], dtype=np.bool_)
+    ids = np.array([line["strategy_id"] for line in lines], dtype=np.object_)
+    _check_ids(ids)
     observed = np.full((len(lines), len(GATES)), np.nan)
     observe([jsonl.walked_of(line) for line in lines], terms.config, observed, range(len(lines)))
     gate = np.where(passed, HELD, first_failing(observed, terms, OF_WINDOWS)).astype(np.int8)
     return Side(
         terms,
-        np.array([line["strategy_id"] for line in lines], dtype=np.str_),
+        ids,
         np.where(passed, CODE[Status.PASSED], CODE[Status.REJECTED]).astype(np.int8),
         gate,
         observed,
@@ -130,7 +145,7 @@ def _of_lines(run: PastRun, of_run: Mapping[str, Any]) -> Side:
     )
 
 
-def still_there(path: str | Path, instrument: str, ids: NDArray[np.str_]) -> list[str]:
+def still_there(path: str | Path, instrument: str, ids: NDArray[np.object_]) -> list[str]:
     """Those that the database still has of the instrument."""
     query = (
         "SELECT strategy_id FROM experimental_strategies WHERE instrument = ? "

@@ -30,7 +30,9 @@ def side(numbers: dict[str, float] | None = None, *, row: int = 1, outcomes: int
     gate = first_failing(observed, terms, ALL)
     status = np.where(gate == HELD, CODE[Status.PASSED], CODE[Status.REJECTED]).astype(np.int8)
     hashes = (np.array([each], dtype=np.uint64) for each in (row, outcomes))
-    return Side(terms, np.array(["A"]), status, gate, observed, np.array([0.01]), *hashes, np.array([True]))
+    return Side(
+        terms, np.array(["A"], dtype=object), status, gate, observed, np.array([0.01]), *hashes, np.array([True])
+    )
 
 
 def said(before: Side, after: Side) -> tuple[str | None, str | None, set[str]]:
@@ -136,8 +138,8 @@ def test_numbers_that_differ_without_a_verdict() -> None:
 
 def test_strategies_are_matched_by_their_ids() -> None:
     """In any number, whoever else is there; those of one judgement alone are told."""
-    one = side().of(np.array([0, 0, 0]))._replace(ids=np.array(["A", "B", "D"]))
-    two = side().of(np.array([0, 0]))._replace(ids=np.array(["B", "C"]))
+    one = side().of(np.array([0, 0, 0]))._replace(ids=np.array(["A", "B", "D"], dtype=object))
+    two = side().of(np.array([0, 0]))._replace(ids=np.array(["B", "C"], dtype=object))
     found = matched(one, two)
 
     assert [part.ids.tolist() for part in found] == [["B"], ["B"], ["A", "D"], ["C"]]

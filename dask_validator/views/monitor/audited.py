@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from textwrap import wrap
+from collections.abc import Iterator, Sequence
 
 from dask_validator.explanation.audit import NO_NUMBER, Audit, Drifted
+from dask_validator.views.monitor.folding import wrapped
 from dask_validator.wording.harmless import plain
 from dask_validator.wording.sentences import listed
 
-WIDTH = 80
 MOST, DETAILS = 20, 6  # setups that are shown, and differences of each
 _NAMES = {
     "active": "active setups",
@@ -27,10 +26,9 @@ def render(found: Audit) -> str:
     lines = [f"{count:>10,}  {_NAMES[name]}" for name, count in found.totals.items() if count or name == "active"]
     for run in found.runs:
         for text in (*run.remarks, *([run.refused] if run.refused else [])):
-            lines += _wrapped(f"Run {run.run_id}: {text}")
-    differing = [each for each in found.drifted if each.what != (NO_NUMBER,)]
-    lines += _setups(differing)
-    lines += _named("Other data, but no number differs", [each for each in found.drifted if each not in differing])
+            lines += wrapped(f"Run {run.run_id}: {text}")
+    lines += _setups([each for each in found.drifted if each.what != (NO_NUMBER,)])
+    lines += _named("Other data, but no number differs", [each for each in found.drifted if each.what == (NO_NUMBER,)])
     lines += _ids("Without their strategy", [strategy_id for strategy_id, _ in found.gone])
     lines += _ids("Promoted by no run of ours", [setup.strategy_id for setup in found.unpromoted])
     return "\n".join(map(plain, lines))
@@ -42,9 +40,11 @@ def _setups(drifted: Sequence[Drifted]) -> Iterator[str]:
         yield "What differs"
     for each in drifted[:MOST]:
         yield f"  {each.strategy_id} (run {each.run_id})"
-        yield from _wrapped(f"{', '.join(each.what)}; changed: {', '.join(each.causes) or 'nothing known'}", "    ")
+        yield from wrapped(
+            f"{', '.join(each.what)}; changed: {', '.join(each.causes) or 'nothing known'}", "    ", "      "
+        )
         for text in each.details[:DETAILS]:
-            yield from _wrapped(text, "      ")
+            yield from wrapped(text, "      ", "        ")
         if len(each.details) > DETAILS:
             yield f"      and {len(each.details) - DETAILS:,} more; --json has all"
     if len(drifted) > MOST:
@@ -63,15 +63,4 @@ def _ids(title: str, ids: Sequence[str]) -> Iterator[str]:
     if ids:
         yield ""
         yield f"{title}: {len(ids):,}"
-        yield from _wrapped(listed(ids, MOST), "  ")
-
-
-def _wrapped(text: str, indent: str = "") -> Iterable[str]:
-    return wrap(
-        plain(text),
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=f"{indent}  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+        yield from wrapped(listed(ids, MOST), "  ", "    ")

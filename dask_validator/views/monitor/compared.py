@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from textwrap import wrap
 
 from dask_validator.explanation.changes import Change, costs_changed, flag_change, verdict_text
 from dask_validator.explanation.comparison import Comparison
 from dask_validator.rules.gates import GATES, POSITION
+from dask_validator.views.monitor.folding import wrapped
 from dask_validator.wording.harmless import plain
 
-WIDTH = 80
 MOST = {"gained": 5, "lost": 5, "moved": 3, "shifted": 3}  # strategies that are shown
 REASONS = 10
 _KINDS = {
@@ -36,18 +35,22 @@ def _head(found: Comparison) -> Iterator[str]:
     yield f"  after, {found.after.name}"
     inputs = found.found.inputs
     flags = [flag_change(name, pair) for name, pair in inputs.flags.items()]
-    yield from _wrapped(f"Flags that differ: {', '.join(flags) or 'none'}")
+    yield from wrapped(f"Flags that differ: {', '.join(flags) or 'none'}")
     if inputs.costs:
-        yield from _wrapped(f"Costs that differ: {', '.join(costs_changed(inputs.costs))}")
-    rows, outcomes = (_number_of(found.inputs[name]) for name in ("rows", "outcomes"))
-    features = {True: "changed", False: "unchanged", None: "not known"}[inputs.features]
-    yield from _wrapped(f"Data that differ: rows of {rows}, outcomes of {outcomes}, daily_features {features}")
+        yield from wrapped(f"Costs that differ: {', '.join(costs_changed(inputs.costs))}")
+    yield from wrapped(f"Data that differ: {', '.join(_data(found)) or 'none'}")
     for text in found.untold:
-        yield from _wrapped(text)
+        yield from wrapped(text)
 
 
-def _number_of(count: int | None) -> str:
-    return "an unknown number of strategies" if count is None else f"{count:,} strategies"
+def _data(found: Comparison) -> Iterator[str]:
+    for name in ("rows", "outcomes"):
+        if (count := found.inputs[name]) is None:
+            yield f"{name}: unknown"
+        elif count:
+            yield f"{name} of {count:,} strategies"
+    if found.inputs["daily_features"] is not False:
+        yield f"daily_features{': unknown' if found.inputs['daily_features'] is None else ''}"
 
 
 def _table(found: Comparison) -> Iterator[str]:
@@ -79,7 +82,7 @@ def _why(changed: Sequence[Change]) -> Iterator[str]:
         yield "Why"
     shown = counts.most_common(REASONS)
     for (kind, why), count in shown:
-        yield from _wrapped(f"{count:,} {kind}: {why}", first="  ", then="    ")
+        yield from wrapped(f"{count:,} {kind}: {why}", first="  ", then="    ")
     if len(counts) > len(shown):
         yield f"  and {len(counts) - len(shown):,} more reasons"
 
@@ -89,8 +92,8 @@ def _strategies(kind: str, changed: Sequence[Change]) -> Iterator[str]:
     yield f"{_KINDS[kind][0].upper()}{_KINDS[kind][1:]}"
     for change in changed[: MOST[kind]]:
         yield f"  {change.strategy_id}"
-        yield from _wrapped(f"{_way(change)}: {change.why}", first="    ", then="      ")
-        yield from _wrapped(change.decided, first="    ", then="      ")
+        yield from wrapped(f"{_way(change)}: {change.why}", first="    ", then="      ")
+        yield from wrapped(change.decided, first="    ", then="      ")
     if len(changed) > MOST[kind]:
         yield f"  and {len(changed) - MOST[kind]:,} more; --csv PATH has all"
 
@@ -101,15 +104,3 @@ def _way(change: Change) -> str:
         return f"phase {change.after_phase}, {' -> '.join(gates)}"
     ends = ((change.before, change.before_phase), (change.after, change.after_phase))
     return " -> ".join(verdict_text(*end) for end in ends)
-
-
-def _wrapped(text: str, first: str = "", then: str = "  ") -> Iterable[str]:
-    """Lines of words; what is not seen has been spelled out before, as wrapping takes it for blanks."""
-    return wrap(
-        plain(text),
-        WIDTH,
-        initial_indent=first,
-        subsequent_indent=then,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
