@@ -72,8 +72,8 @@ def test_strategies_that_trade_the_same_days_are_computed_once(tmp_path: Path, m
     twins = [{"filter_type": "NO_FILTER"}, {"strategy_id": "MGC_TWIN", "filter_type": "UNKNOWN_TO_US"}]
     database = tiny_database(tmp_path / "tiny.duckdb", twins)
     computed = []
-    walkforward = task.walkforward
-    monkeypatch.setattr(task, "walkforward", lambda *given: computed.append(given) or walkforward(*given))
+    walkforwards = task.walkforwards
+    monkeypatch.setattr(task, "walkforwards", lambda all, *rules: computed.extend(all) or walkforwards(all, *rules))
 
     first, second = (verdict.walkforward for verdict in dry(database).verdicts)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dask_validator.config import WindowRules
 from dask_validator.model import NOWHERE, OTHER, Outcomes, Walked
-from dask_validator.rules.walkforward import membership, walkforward
+from dask_validator.rules.walkforward import membership, walkforwards
 
 
 class Trades(NamedTuple):
@@ -52,6 +52,6 @@ def trades_of(outcomes: Outcomes, taken: NDArray[np.bool_], rules: WindowRules, 
         An outcome that cannot be used.
     """
     own = outcomes.where(taken)
-    walked = walkforward(own, rules)
+    [walked] = walkforwards([own], rules)
     window = membership(own, rules) if windows else np.full(own.days.size, NOWHERE)
     return Trades(own, np.flatnonzero(taken), window, walked)

@@ -6,7 +6,7 @@ import calendar
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -21,7 +21,7 @@ from dask_validator.filters.vocabulary import Vocabulary
 from dask_validator.model import EPOCH, OTHER, Outcomes, SeasonSplit, SplitRule, Strategy
 from dask_validator.rules.day_masks import Mask
 from dask_validator.rules.json_values import as_double
-from dask_validator.rules.walkforward import FIRST_DAY, LAST_DAY, check_outcomes
+from dask_validator.rules.walkforward import FIRST_DAY, LAST_DAY, check_taken
 
 MIN_N, STABLE_N, STABLE_WITHIN_R = 10, 15, 0.10
 CLEAN = SeasonSplit(verdict="CLEAN")
@@ -104,19 +104,25 @@ def split_filter(rule: SplitRule, vocabulary: Vocabulary) -> Filter:
     return Both(sizes, vocabulary.of_kind({"skip_days": rule.skip_days})) if rule.skip_days else sizes
 
 
-def season_split(outcomes: Outcomes, winter: Mask) -> SeasonSplit:
-    """Counts and mean R by season of the wins and losses; `winter` has shape (n_outcomes,).
+def season_splits(outcomes: Outcomes, winter: Mask, taken: Sequence[Mask]) -> list[SeasonSplit]:
+    """Counts and mean R by season of the wins and losses that each strategy takes; all masks have shape (n_outcomes,).
 
     Raises
     ------
     UnusableStrategy
-        An outcome that cannot be used.
+        An outcome of one of them that cannot be used.
     """
-    check_outcomes(outcomes)
-    traded = outcomes.code != OTHER
-    season = winter[traded].astype(np.int64)
-    summer_n, winter_n = np.bincount(season, minlength=2).tolist()
-    summer_r, winter_r = np.bincount(season, weights=outcomes.pnl_r[traded], minlength=2).tolist()
+    check_taken(outcomes, taken)
+    traded, masks = outcomes.code != OTHER, np.array(taken)
+    numbers: list[list[Any]] = []
+    for days in (np.flatnonzero(traded & winter), np.flatnonzero(traded & ~winter)):
+        counted = masks[:, days]
+        total_r = np.cumsum(np.where(counted, outcomes.pnl_r[days], 0.0), axis=1)[:, -1:].sum(axis=1)  # left to right
+        numbers += [np.count_nonzero(counted, axis=1).tolist(), (total_r + 0.0).tolist()]
+    return [_split(*of_one) for of_one in zip(*numbers, strict=True)]
+
+
+def _split(winter_n: int, winter_r: float, summer_n: int, summer_r: float) -> SeasonSplit:
     winter_avg = winter_r / winter_n if winter_n else None
     summer_avg = summer_r / summer_n if summer_n else None
     return SeasonSplit(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import calendar
 import math
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -27,23 +28,32 @@ Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
-def walkforward(outcomes: Outcomes, rules: WindowRules) -> Walked:
-    """The test windows of the outcomes that passed the strategy's filter, in day order.
+def walkforwards(strategies: Sequence[Outcomes], rules: WindowRules) -> list[Walked]:
+    """The test windows of each strategy, from the outcomes that passed its filter, in day order.
 
     Raises
     ------
     UnusableStrategy
-        An outcome that cannot be used.
+        An outcome of one of them that cannot be used.
     """
-    days = _trade_days(outcomes.days)
+    days = [_trade_days(outcomes.days) for outcomes in strategies]
     if rules.last_day is not None:
-        outcomes = outcomes.where(outcomes.days <= rules.last_day)
-    count = outcomes.days.size
-    if count == 0:
-        return Walked(0, _NO_WINDOWS, *days)
-    check_outcomes(outcomes)
-    cut = _windows_of_trades if rules.window_trades else _windows_of_months
-    return Walked(count, cut(outcomes, rules), *days)
+        strategies = [outcomes.where(outcomes.days <= rules.last_day) for outcomes in strategies]
+    filled = [outcomes for outcomes in strategies if outcomes.days.size]
+    check_outcomes(joined(filled)[0])
+    windows = iter(_windows(filled, rules) if filled else [])
+    return [
+        Walked(outcomes.days.size, next(windows) if outcomes.days.size else _NO_WINDOWS, *known)
+        for outcomes, known in zip(strategies, days, strict=True)
+    ]
+
+
+def joined(strategies: Sequence[Outcomes]) -> tuple[Outcomes, Counts]:
+    """The outcomes of many strategies, one after the other, and whose each is, shape (n_outcomes,)."""
+    columns = zip(*(outcomes[:3] for outcomes in (_NO_OUTCOMES, *strategies)), strict=True)
+    days, code, pnl_r = (np.concatenate(column) for column in columns)
+    sizes = np.array([outcomes.days.size for outcomes in strategies], dtype=np.int64)
+    return Outcomes(days, code, pnl_r), np.arange(len(strategies)).repeat(sizes)
 
 
 def _trade_days(days: NDArray[np.int32]) -> tuple[int, ...]:
@@ -63,12 +73,13 @@ def holdout_of(outcomes: Outcomes, first_day: int) -> Holdout:
 
 
 _NO_WINDOWS = np.empty(0, dtype=WINDOW_TABLE)
+_NO_OUTCOMES = Outcomes(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.uint8), np.empty(0))
 
 
 def check_outcomes(outcomes: Outcomes) -> None:
     """Raise UnusableStrategy for a day that is in no calendar, or a win or loss whose `pnl_r` cannot be added up."""
-    days = outcomes.days  # ascending
-    if days.size and not FIRST_DAY <= days[0] <= days[-1] <= LAST_DAY:
+    days = outcomes.days
+    if days.size and not FIRST_DAY <= days.min() <= days.max() <= LAST_DAY:
         raise UnusableStrategy(f"outcome(s) without a usable trading_day; needed one in the years 1 to {LAST_YEAR}")
     bad = (outcomes.code != OTHER) & ~(np.abs(outcomes.pnl_r) <= MAX_R)
     if bad.any():
@@ -78,6 +89,15 @@ def check_outcomes(outcomes: Outcomes) -> None:
             f"{int(bad.sum())} win(s) or loss(es) without a usable pnl_r, the first on {day} "
             f"({'NULL or NaN' if math.isnan(value) else value})"
         )
+
+
+def check_taken(outcomes: Outcomes, taken: Sequence[NDArray[np.bool_]]) -> None:
+    """The same of what each of some strategies takes, by masks of shape (n_outcomes,): mostly nothing is bad at all."""
+    try:
+        check_outcomes(outcomes)
+    except UnusableStrategy:
+        for mask in taken:
+            check_outcomes(outcomes.where(mask))
 
 
 def add_months(start: date, months: int) -> date:
@@ -110,6 +130,8 @@ class _Cut(NamedTuple):
 
     counted: Counts  # their positions
     window: Counts  # of each of them, from 0
+    starts: NDArray[np.int32]  # of the windows, days since 1970-01-01
+    ends: NDArray[np.int32]
 
 
 def membership(outcomes: Outcomes, rules: WindowRules) -> Counts:
@@ -118,59 +140,60 @@ def membership(outcomes: Outcomes, rules: WindowRules) -> Counts:
     if rules.last_day is not None:
         outcomes = outcomes.where(outcomes.days <= rules.last_day)  # the first of them
     if outcomes.days.size:
-        by_trades = bool(rules.window_trades)
-        cut = _cut_by_trades(outcomes, rules) if by_trades else _cut_by_months(outcomes, _bounds_of(outcomes, rules))
+        cut = _cut(outcomes, rules)
         found[cut.counted] = cut.window
     return found
 
 
-def _bounds_of(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.int32]:
-    return bounds_within(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
+def _cut(outcomes: Outcomes, rules: WindowRules) -> _Cut:
+    return _cut_by_trades(outcomes, rules) if rules.window_trades else _cut_by_months(outcomes, rules)
 
 
-def _cut_by_months(outcomes: Outcomes, bounds: NDArray[np.int32]) -> _Cut:
+def _cut_by_months(outcomes: Outcomes, rules: WindowRules) -> _Cut:
+    bounds = bounds_within(int(outcomes.days[0]), int(outcomes.days[-1]), rules)
     counted = np.flatnonzero((outcomes.code != OTHER) & (outcomes.days >= bounds[0]))
-    return _Cut(counted, np.searchsorted(bounds, outcomes.days[counted], side="right") - 1)
-
-
-def _windows_of_months(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.void]:
-    bounds = _bounds_of(outcomes, rules)
-    if bounds.size < 2:
-        return _NO_WINDOWS
-    cut = _cut_by_months(outcomes, bounds)
-    table = _tested(outcomes.take(cut.counted), cut.window, bounds.size - 1)
-    table["start"], table["end"] = bounds[:-1], bounds[1:]
-    if rules.in_sample_min is not None:
-        traded = outcomes.where(outcomes.code != OTHER)
-        ends = np.searchsorted(traded.days, bounds[:-1])
-        enough = np.searchsorted(outcomes.days, bounds[:-1]) >= rules.in_sample_min  # scratches count here
-        table["is_exp_r"] = np.where(enough, _rounded(_trained(traded, ends)), np.nan)
-    return table
+    window = np.searchsorted(bounds, outcomes.days[counted], side="right") - 1
+    return _Cut(counted, window, bounds[:-1], bounds[1:])
 
 
 def _cut_by_trades(outcomes: Outcomes, rules: WindowRules) -> _Cut:
-    size, training = rules.window_trades or 1, rules.train_trades or 0
-    since = _anchor(int(outcomes.days[0]), rules)
-    tested = np.flatnonzero((outcomes.code != OTHER) & (outcomes.days >= since))[training:]
+    size = rules.window_trades or 1
+    tested = _traded_since_start(outcomes, rules)[rules.train_trades or 0 :]
     count = tested.size // size
-    return _Cut(tested[: size * count], np.arange(count).repeat(size))
+    tested = tested[: size * count]
+    days = outcomes.days[tested]
+    return _Cut(tested, np.arange(count).repeat(size), days[::size], days[size - 1 :: size] + 1)
 
 
-def _windows_of_trades(outcomes: Outcomes, rules: WindowRules) -> NDArray[np.void]:
-    size, training = rules.window_trades or 1, rules.train_trades or 0
-    cut = _cut_by_trades(outcomes, rules)
-    count = cut.counted.size // size
-    if count == 0:
-        return _NO_WINDOWS
-    tested = outcomes.take(cut.counted)
-    table = _tested(tested, cut.window, count)
-    table["start"], table["end"] = tested.days[::size], tested.days[size - 1 :: size] + 1
+def _traded_since_start(outcomes: Outcomes, rules: WindowRules) -> Counts:
+    return np.flatnonzero((outcomes.code != OTHER) & (outcomes.days >= _anchor(int(outcomes.days[0]), rules)))
+
+
+def _windows(strategies: Sequence[Outcomes], rules: WindowRules) -> list[NDArray[np.void]]:
+    """The windows of all strategies are one count."""
+    cuts = [_cut(outcomes, rules) for outcomes in strategies]
+    tested, owner = joined([outcomes.take(cut.counted) for outcomes, cut in zip(strategies, cuts, strict=True)])
+    sizes = np.array([cut.starts.size for cut in cuts])
+    ends = np.cumsum(sizes)
+    table = _tested(tested, (ends - sizes)[owner] + np.concatenate([cut.window for cut in cuts]), int(ends[-1]))
+    table["start"] = np.concatenate([cut.starts for cut in cuts])
+    table["end"] = np.concatenate([cut.ends for cut in cuts])
+    tables = np.split(table, ends[:-1])
     if rules.in_sample_min is not None:
-        since = _anchor(int(outcomes.days[0]), rules)
-        traded = outcomes.where((outcomes.code != OTHER) & (outcomes.days >= since))
-        starts = training + size * np.arange(count)
-        table["is_exp_r"] = np.where(starts >= rules.in_sample_min, _rounded(_trained(traded, starts)), np.nan)
-    return table
+        for outcomes, cut, windows in zip(strategies, cuts, tables, strict=True):
+            windows["is_exp_r"] = _in_sample(outcomes, cut, rules, rules.in_sample_min)
+    return tables
+
+
+def _in_sample(outcomes: Outcomes, cut: _Cut, rules: WindowRules, least: int) -> Doubles:
+    """Expectancy in the training of each window, if that is of so many outcomes; scratches count, but not by trades."""
+    if rules.window_trades:
+        traded = outcomes.take(_traded_since_start(outcomes, rules))
+        ends = seen = (rules.train_trades or 0) + rules.window_trades * np.arange(cut.starts.size)
+    else:
+        traded = outcomes.where(outcomes.code != OTHER)
+        ends, seen = np.searchsorted(traded.days, cut.starts), np.searchsorted(outcomes.days, cut.starts)
+    return np.where(seen >= least, _rounded(_trained(traded, ends)), np.nan)
 
 
 def _tested(tested: Outcomes, window: NDArray[np.int64], count: int) -> NDArray[np.void]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from dask_validator.config import RunConfig, WindowRules
 from dask_validator.errors import UnusableStrategy
 from dask_validator.filters.conditions import Filter
 from dask_validator.model import Answer, Holdout, Request, SeasonSplit, TaskTiming, Walked
-from dask_validator.rules.seasons import season_split
-from dask_validator.rules.walkforward import holdout_of, walkforward
-from dask_validator.work.piece import GroupDays, Piece, once, timed
+from dask_validator.rules.day_masks import Mask
+from dask_validator.rules.seasons import season_splits
+from dask_validator.rules.walkforward import holdout_of, walkforwards
+from dask_validator.work.piece import GroupDays, Piece, timed
 from dask_validator.work.work import Where, Work
 
 T = TypeVar("T")
+Found = dict[str, tuple[T | None, str | None]]  # by strategy_id, what was computed, or why not
+NOTHING = None, None
+AT_ONCE = 250  # strategies: more are no faster, and take memory
 
 
 class WalkforwardTask(NamedTuple):
@@ -78,68 +83,69 @@ def walkforward_task(task: WalkforwardTask) -> TaskResult:
     answers: list[Answer] = []
     with timed(len(task.piece.asked)) as timing:
         for group, days in task.piece.read():
-            of_group = _Answering(days, task.rules, task.of_small)
-            answers += [of_group.answer(request) for request in group.requests]
+            for start in range(0, len(group.requests), AT_ONCE):
+                answers += _Answering(days, task.rules, task.of_small).answers(group.requests[start : start + AT_ONCE])
         return TaskResult(tuple(answers), timing())
 
 
 class _Answering:
-    """For the strategies of one group; equal days are computed once."""
+    """For strategies of one group, all at once; equal days are computed once."""
 
     def __init__(self, days: GroupDays, rules: WindowRules, of_small: WindowRules) -> None:
         self._days = days
-        self._rules = rules
-        self._of_small = of_small
-        self._walked: dict[tuple[bytes, bool], Walked] = {}
-        self._splits: dict[bytes, SeasonSplit] = {}
-        self._holdouts: dict[bytes, Holdout] = {}
+        self._rules = {False: rules, True: of_small}
 
-    def answer(self, request: Request) -> Answer:
-        """Walk forward, split and hold out, as far as asked; what is wrong with one strategy is its own error."""
+    def answers(self, requests: Sequence[Request]) -> list[Answer]:
+        """Walk forward, hold out and split, as far as asked; what is wrong with one strategy is its own error."""
         started = time.perf_counter()
-        walked: Walked | None = None
-        split: SeasonSplit | None = None
-        holdout: Holdout | None = None
-        error = split_error = unheld = None
-        if (selecting := request.filter) is not None:
-            walked, error = _guarded(lambda: self._walk_forward(request, selecting))
-        if (held_out := request.holdout) is not None:
-            holdout, unheld = _guarded(lambda: self._hold_out(request.strategy_id, held_out))
-        if (of_split := request.split) is not None and (error is None or holdout is not None):
-            split, split_error = _guarded(lambda: self._split(of_split))
-        return Answer(
-            request.strategy_id,
-            walked,
-            split,
-            error or unheld,
-            split_error,
-            time.perf_counter() - started,
-            request.fingerprint,
-            asked=request.asked,
-            holdout=holdout,
+        walked: Found[Walked] = {}
+        for is_small, rules in self._rules.items():
+            asked = {r.strategy_id: r.filter for r in requests if r.filter is not None and r.is_small is is_small}
+            walked |= _guarded(partial(self._walked, rules), asked)
+        held_out = _guarded(self._held_out, {r.strategy_id: r.holdout for r in requests if r.holdout is not None})
+        fallen = {name for name, (_, error) in walked.items() if error and held_out.get(name, NOTHING)[0] is None}
+        wanted = {r.strategy_id: r.split for r in requests if r.split is not None and r.strategy_id not in fallen}
+        splits = _guarded(self._splits, wanted)
+        seconds = (time.perf_counter() - started) / len(requests)
+        of_each = zip(
+            *([of.get(r.strategy_id, NOTHING) for r in requests] for of in (walked, splits, held_out)), strict=True
         )
+        return [
+            Answer(
+                r.strategy_id, walk, split, error or unheld, split_error, seconds, r.fingerprint, None, r.asked, holdout
+            )
+            for r, ((walk, error), (split, split_error), (holdout, unheld)) in zip(requests, of_each, strict=True)
+        ]
 
-    def _walk_forward(self, request: Request, selecting: Filter) -> Walked:
-        taken, outcomes = self._days.taken(request.strategy_id, selecting), self._days.outcomes
-        rules = self._of_small if request.is_small else self._rules
-        key = taken.tobytes(), request.is_small
-        return once(self._walked, key, lambda: walkforward(outcomes.where(taken), rules))
+    def _walked(self, rules: WindowRules, asked: Mapping[str, Filter]) -> list[Walked]:
+        taken = [self._days.taken(name, selecting) for name, selecting in asked.items()]
+        return _once(taken, lambda masks: walkforwards([*map(self._days.outcomes.where, masks)], rules))
 
-    def _hold_out(self, strategy_id: str, selecting: Filter) -> Holdout:
-        taken, outcomes = self._days.taken(strategy_id, selecting), self._days.outcomes
-        since = self._rules.holdout_from or 0
-        return once(self._holdouts, taken.tobytes(), lambda: holdout_of(outcomes.where(taken), since))
+    def _held_out(self, asked: Mapping[str, Filter]) -> list[Holdout]:
+        since = self._rules[False].holdout_from or 0
+        taken = [self._days.taken(name, selecting) for name, selecting in asked.items()]
+        return _once(taken, lambda masks: [holdout_of(self._days.outcomes.where(mask), since) for mask in masks])
 
-    def _split(self, selecting: Filter) -> SeasonSplit:
-        taken, days = self._days.admitted(selecting), self._days
-        return once(self._splits, taken.tobytes(), lambda: season_split(days.recorded.where(taken), days.winter[taken]))
+    def _splits(self, asked: Mapping[str, Filter]) -> list[SeasonSplit]:
+        taken = [self._days.admitted(selecting) for selecting in asked.values()]
+        return _once(taken, partial(season_splits, self._days.recorded, self._days.winter))
 
 
-def _guarded(compute: Callable[[], T]) -> tuple[T | None, str | None]:
-    """One bad strategy is one error: the others of the task go on."""
+def _once(taken: Sequence[Mask], compute: Callable[[Sequence[Mask]], Sequence[T]]) -> list[T]:
+    """What comes of these days, computed once where they are the same."""
+    keys = [mask.tobytes() for mask in taken]
+    distinct = dict(zip(keys, taken, strict=True))
+    found = dict(zip(distinct, compute([*distinct.values()]), strict=True))
+    return [found[key] for key in keys]
+
+
+def _guarded(compute: Callable[[Mapping[str, Filter]], Sequence[T]], asked: Mapping[str, Filter]) -> Found[T]:
+    """All at once; where one is bad, each half by itself, down to that one, so that the others go on."""
     try:
-        return compute(), None
-    except UnusableStrategy as error:
-        return None, str(error)
+        return {name: (value, None) for name, value in zip(asked, compute(asked), strict=True)} if asked else {}
     except Exception as error:
-        return None, f"unexpected {type(error).__name__}: {error}"
+        if len(asked) == 1:
+            known = isinstance(error, UnusableStrategy)
+            return dict.fromkeys(asked, (None, str(error) if known else f"unexpected {type(error).__name__}: {error}"))
+    both, half = [*asked.items()], len(asked) // 2
+    return _guarded(compute, dict(both[:half])) | _guarded(compute, dict(both[half:]))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dask_validator.config import SEASON_ZONES
 from dask_validator.errors import UnusableStrategy
-from dask_validator.rules.seasons import season_split, split_rule, winter_days
+from dask_validator.model import Outcomes, SeasonSplit
+from dask_validator.rules.seasons import season_splits, split_rule, winter_days
 from dask_validator.rules.walkforward import EPOCH
 from tests.reference import seasons as twin
 from tests.reference.errors import Unusable
@@ -50,14 +51,23 @@ PARAMS = st.one_of(
 )
 
 
-@given(st.sampled_from(sorted(SEASON_ZONES)), outcome_rows())
-def test_split_equals_the_slow_twin(label: str, rows: Rows) -> None:
-    """Counts, means and verdict equal a plain loop, for any outcomes."""
-    traded = [(day, kind, r, {"day_of_week": None, f"orb_{label}_size": 5.0}) for day, kind, r in rows]
-    expected = twin.season_split(label, None, None, traded)
-    outcomes = as_outcomes(rows)
+def season_split(outcomes: Outcomes) -> SeasonSplit:
+    """Of a strategy that takes all of them, in a session with American seasons."""
+    winter = winter_days(SEASON_ZONES["0900"], outcomes.days)
+    return season_splits(outcomes, winter, [np.ones(outcomes.days.size, dtype=np.bool_)])[0]
 
-    assert season_split(outcomes, winter_days(SEASON_ZONES[label], outcomes.days)) == tuple(expected)
+
+@given(st.sampled_from(sorted(SEASON_ZONES)), outcome_rows(), st.lists(st.integers(0, 2**64), min_size=1, max_size=4))
+def test_splits_equal_the_slow_twin(label: str, rows: Rows, chosen: list[int]) -> None:
+    """Counts, means and verdict of each of many equal a plain loop, for any outcomes and any days of them."""
+    sizes, outcomes = {"day_of_week": None, f"orb_{label}_size": 5.0}, as_outcomes(rows)
+    taken = [np.array([bits >> i % 64 & 1 for i in range(len(rows))], dtype=np.bool_) for bits in chosen]
+    expected = []
+    for mask in taken:
+        own = [(*row, sizes) for row, takes in zip(rows, mask, strict=True) if takes]
+        expected.append(tuple(twin.season_split(label, None, None, own)))
+
+    assert season_splits(outcomes, winter_days(SEASON_ZONES[label], outcomes.days), taken) == expected
 
 
 @given(FILTER_TYPES, PARAMS)
@@ -108,14 +118,14 @@ def test_every_verdict_is_reached(winter: tuple[int, float], summer: tuple[int, 
     rows += [(date(2024, 6, 1) + timedelta(days=i), "win", summer[1]) for i in range(summer[0])]
     outcomes = as_outcomes(rows)
 
-    assert season_split(outcomes, winter_days(SEASON_ZONES["0900"], outcomes.days)).verdict == verdict
+    assert season_split(outcomes).verdict == verdict
 
 
 def test_season_means_are_added_left_to_right() -> None:
     """Twelve winter trades have the mean of a plain loop: Python 3.12's `sum` would change the fourth decimal."""
     outcomes = as_outcomes([(date(2024, 1, 1) + timedelta(days=i), "win", r) for i, r in enumerate(UNFAIR)])
 
-    assert season_split(outcomes, winter_days(SEASON_ZONES["0900"], outcomes.days)).winter_avg_r == 0.9643
+    assert season_split(outcomes).winter_avg_r == 0.9643
 
 
 def test_a_trade_without_a_result_has_no_season() -> None:
@@ -123,4 +133,4 @@ def test_a_trade_without_a_result_has_no_season() -> None:
     outcomes = as_outcomes([(date(2024, 1, 1), "win", math.nan)])
 
     with pytest.raises(UnusableStrategy):
-        season_split(outcomes, winter_days(SEASON_ZONES["0900"], outcomes.days))
+        season_split(outcomes)

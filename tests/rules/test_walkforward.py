@@ -15,7 +15,7 @@ from dask_validator.errors import UnusableStrategy
 from dask_validator.model import Outcomes, WalkforwardResult
 from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, POSITION, Terms
 from dask_validator.rules.judging import first_failing, judged, why
-from dask_validator.rules.walkforward import add_months, walkforward
+from dask_validator.rules.walkforward import add_months, walkforwards
 from dask_validator.rules.window_gates import observe, result_of
 from tests.reference import walkforward as twin
 from tests.reference.settings import Settings
@@ -63,7 +63,7 @@ def judge(rows: Rows, config: RunConfig) -> WalkforwardResult:
 
 def seen(rows: Rows, config: RunConfig) -> tuple[WalkforwardResult, float]:
     """The same with efficiency; NaN where there is none."""
-    walked, terms = walkforward(as_outcomes(rows), config.window_rules), Terms(config, waives=False)
+    [walked], terms = walkforwards([as_outcomes(rows)], config.window_rules), Terms(config, waives=False)
     observed = np.full((1, len(GATES)), np.nan)
     observe([walked], config, observed, [0])
     [gate] = first_failing(observed, terms, OF_WINDOWS).tolist()
@@ -95,8 +95,12 @@ def test_equals_the_slow_twin(rows: Rows, config: RunConfig) -> None:
 
 @given(st.lists(outcome_rows(most=60), max_size=6), CONFIGS)
 def test_columns_are_rows(strategies: list[Rows], config: RunConfig) -> None:
-    """Many strategies at once are judged as each alone is, to the last digit of what every gate has seen."""
-    walked = [walkforward(as_outcomes(rows), config.window_rules) for rows in strategies]
+    """Many strategies at once walk and are judged as each alone is, to the last digit of what every gate has seen."""
+    walked = walkforwards([as_outcomes(rows) for rows in strategies], config.window_rules)
+    for rows, facts in zip(strategies, walked, strict=True):
+        [by_itself] = walkforwards([as_outcomes(rows)], config.window_rules)
+        assert facts._replace(windows=None) == by_itself._replace(windows=None)
+        assert facts.windows.tobytes() == by_itself.windows.tobytes()
     together, alone = (np.full((len(walked), len(GATES)), np.nan) for _ in range(2))
     observe(walked, config, together, range(len(walked)))
     for position, facts in enumerate(walked):
@@ -146,11 +150,11 @@ def test_a_trade_without_a_result_cannot_be_judged(code: int, pnl_r: float) -> N
     outcomes = Outcomes(np.array([0, 400]), np.array([1, code], np.uint8), np.array([1.0, pnl_r]))
 
     with pytest.raises(UnusableStrategy, match="1971-02-05"):
-        walkforward(outcomes, WindowRules())
+        walkforwards([outcomes], WindowRules())
 
 
 def test_a_scratch_needs_no_result() -> None:
     """A scratch without R only counts for the first and last day."""
     outcomes = Outcomes(np.array([0, 400]), np.array([0, 0], np.uint8), np.array([math.nan, math.nan]))
 
-    assert walkforward(outcomes, WindowRules()).windows.size == 1
+    assert walkforwards([outcomes], WindowRules())[0].windows.size == 1
