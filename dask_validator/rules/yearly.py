@@ -69,7 +69,8 @@ def years_of(
             tested += 1
             positive += avg_r > 0
             total_r += year_r
-            largest_r = max(largest_r, year_r)
+            if year_r > largest_r:
+                largest_r = year_r
         if trades >= config.min_trades_per_year:
             counting += 1
             if not avg_r > 0:
@@ -95,9 +96,15 @@ def _tested(text: str | None, exclude_years: Iterable[int]) -> Iterator[tuple[in
     """Number, trades, mean R and total R of each year that is not excluded."""
     for key, data in _load(text).items():
         number = _year_number(key)
-        if number not in exclude_years:
-            trades, avg_r = _numbers(number, data)
-            yield number, trades, avg_r, _total_r(data, trades * avg_r)
+        if number in exclude_years:
+            continue
+        if type(data) is dict:
+            trades, avg_r, total_r = data.get("trades"), data.get("avg_r"), data.get("total_r")
+            if type(avg_r) is type(total_r) is float and type(trades) is int and trades in _DOUBLES:  # as nearly all
+                yield number, float(trades), avg_r, total_r
+                continue
+        trades, avg_r = _numbers(number, data)
+        yield number, trades, avg_r, _total_r(data, trades * avg_r)
 
 
 def trades_and_r(text: str | None) -> list[tuple[int, float, float]]:
@@ -136,26 +143,16 @@ def _year_number(key: str) -> int:
         raise UnusableStrategy(f"yearly_results has the year {key[:40]!r}, needed an integer") from None
 
 
-def _numbers(year: int, data: object) -> tuple[float, float]:
-    if type(data) is dict:  # as nearly all are
-        trades, avg_r = data.get("trades", 0), data.get("avg_r", 0)
-        if type(trades) is int and type(avg_r) is float and trades in _DOUBLES:
-            return float(trades), avg_r
-    return _odd_numbers(year, data)
-
-
 def _total_r(data: Any, computed: float) -> float:
     """As it is stored; NaN where that is no number, as nothing that rejects depends on it."""
     total_r = data.get("total_r")
-    if type(total_r) is float:
-        return total_r
     if total_r is None:
         return computed
     number = as_double(total_r)
     return math.nan if number is None else number
 
 
-def _odd_numbers(year: int, data: object) -> tuple[float, float]:
+def _numbers(year: int, data: object) -> tuple[float, float]:
     if not isinstance(data, dict):
         raise UnusableStrategy(f"yearly_results of {year} is {json.dumps(data)[:40]}, needed an object")
     trades, avg_r = as_double(data.get("trades", 0)), as_double(data.get("avg_r", 0))
