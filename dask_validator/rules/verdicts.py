@@ -150,10 +150,13 @@ class Verdicts(Sequence[Verdict]):
         """Trades that make a test window valid, shape (n,)."""
         return least_trades(self.observed[:, POSITION["sample_size"]], self.terms.config)
 
-    def pathway(self, i: int) -> str | None:
-        """How its evidence is weighed; None of an alias, and where nothing was decided."""
-        decided = STATUSES[self.status[i]] in (Status.PASSED, Status.REJECTED)
-        return pathway(self.terms.config, asked=decided and i not in self.ungated)
+    @property
+    def pathways(self) -> list[str | None]:
+        """How the evidence of each is weighed; None of an alias, and where nothing was decided."""
+        asked = np.isin(self.status, [CODE[Status.PASSED], CODE[Status.REJECTED]])
+        asked[list(self.ungated)] = False
+        ways = [pathway(self.terms.config, asked=known) for known in (False, True)]
+        return [ways[known] for known in asked.tolist()]
 
     def computed(self, i: int) -> dict[str, object]:
         """Column -> value, of what a run computes for the setup of a strategy that passed."""
@@ -168,9 +171,10 @@ class Verdicts(Sequence[Verdict]):
         """Positions and facts of the strategies that walk-forward has judged."""
         return [(i, facts) for i, facts in enumerate(self.walked) if facts is not None]
 
-    def writes_split(self, i: int) -> bool:
-        """Whether the season split is news to the row."""
-        return self.splits[i] is not None and not self.keeps_split[i]
+    @property
+    def writes_split(self) -> NDArray[np.bool_]:
+        """Whether the season split is news to the row, shape (n,)."""
+        return np.array([split is not None for split in self.splits], dtype=np.bool_) & ~self.keeps_split
 
     def of(self, status: Status) -> list[int]:
         """Positions of the strategies with that status."""
@@ -240,8 +244,6 @@ class _Made:
         self.unanswered: set[int] = set()
         self.ungated = candidates.ungated
         self.holdout: dict[int, str] = {}
-        for position in np.flatnonzero(self._gate != HELD).tolist():
-            self.status[position] = Status.REJECTED
 
     def _corrected(
         self, correction: Correction, about: Mapping[str, NDArray[np.float64]]

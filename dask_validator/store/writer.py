@@ -98,20 +98,20 @@ def computed(verdicts: Verdicts, hashes: Mapping[OutcomeKey, int]) -> Computed:
 
 
 def _of_all(verdicts: Verdicts) -> ComputedTable:
-    rows, splits = range(len(verdicts)), verdicts.splits
+    rows, splits, statuses = range(len(verdicts)), verdicts.splits, [str(status) for status in STATUSES]
     gates = [None if gate == HELD else GATES[gate] for gate in verdicts.gate.tolist()]
     columns = {
         "row": Column("INTEGER", rows),
         "strategy_id": Column("VARCHAR", verdicts.ids),
-        "status": Column("VARCHAR", [str(STATUSES[code]) for code in verdicts.status.tolist()]),
+        "status": Column("VARCHAR", [statuses[code] for code in verdicts.status.tolist()]),
         "note": Column("VARCHAR", [verdicts.note(i) for i in rows]),
         "phase": Column("INTEGER", [gate and gate.phase for gate in gates]),
         "gate": Column("VARCHAR", [gate and gate.name for gate in gates]),
         "reason": Column("VARCHAR", verdicts.reasons),
         "remark": Column("VARCHAR", verdicts.remarks),
-        "pathway": Column("VARCHAR", [verdicts.pathway(i) for i in rows]),
+        "pathway": Column("VARCHAR", verdicts.pathways),
         "holdout": Column("VARCHAR", [verdicts.holdout.get(i) for i in rows]),
-        "writes_split": Column("BOOLEAN", [verdicts.writes_split(i) for i in rows]),
+        "writes_split": Column("BOOLEAN", verdicts.writes_split.tolist()),
         "dst_verdict": Column("VARCHAR", [split and split.verdict for split in splits]),
     }
     return ComputedTable("computed_verdicts", columns)
