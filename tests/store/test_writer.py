@@ -368,7 +368,7 @@ def test_one_value_among_many_arrives_as_it_is(kind: str, usual: Any, rare: Any)
     values = [usual] * 100_003
     values[54_321] = rare
     with duckdb.connect() as connection:
-        writer._fill(connection, writer.ComputedTable("filled", {"value": writer.Column(kind, values)}))
+        writer.fill(connection, writer.ComputedTable("filled", {"value": writer.Column(kind, values)}))
         [(declared, *_)] = connection.execute("SELECT typeof(value) FROM filled LIMIT 1").fetchall()
         found = connection.execute("SELECT value FROM filled").fetchall()
 
