@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 from warnings import warn
 
-from dask_validator.api.load_run import load_run
 from dask_validator.run import outputs
+from dask_validator.run.loading import load_outcome
 from dask_validator.store.table_files import check_format, write_table
 from dask_validator.views.exported import DAYS, Exported, exported
+from dask_validator.views.result import RunResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,7 @@ def export(
     run_id: str | None = None,
     instrument: str = "MGC",
     what: str = "promoted",
+    wait_for_lock: float = 0.0,
 ) -> pd.DataFrame:
     """Write a table of a committed run to a file, and return it.
 
@@ -34,22 +37,33 @@ def export(
     what
         `"promoted"`, `"verdicts"`: a row per strategy, as `RunResult.promoted` and `.strategies` have it; `"windows"`,
         `"trades"`: a row per test window, and per trade of those that were promoted.
+    wait_for_lock
+        Seconds to wait while somebody writes to the database.
 
     Raises
     ------
     InputError
         There is no such run, the database cannot be read, or the file must not or cannot be written.
     """
-    found = write_export(Path(db), Path(path), run_id, instrument, what)
+    found = write_export(Path(db), Path(path), run_id, instrument, what, wait_s=wait_for_lock)
     for strategy_id, reason in found.lacking.items():
         warn(f"without the trades of {strategy_id}: {reason}", stacklevel=2)
     return found.frame
 
 
-def write_export(db: Path, path: Path, run_id: str | None, instrument: str, what: str) -> Exported:
+def write_export(
+    db: Path,
+    path: Path,
+    run_id: str | None,
+    instrument: str,
+    what: str,
+    *,
+    wait_s: float = 0.0,
+    say: Callable[[str], None] = lambda text: None,
+) -> Exported:
     """The same, with what is lacking."""
     check_format("--output", path)
     outputs.check(outputs.Files(db, instrument, table=path, table_flag="--output"))
-    found = exported(load_run(db, run_id, instrument), what)
+    found = exported(RunResult.of(load_outcome(db, instrument, run_id, wait_s=wait_s, say=say)), what)
     write_table(found.frame, path, [name for name in DAYS if name in found.frame.columns])
     return found

@@ -8,7 +8,9 @@ from dask_validator.run.loading import load_outcome
 from dask_validator.views.result import RunResult
 
 
-def load_run(db: str | Path, run_id: str | None = None, instrument: str = "MGC") -> RunResult:
+def load_run(
+    db: str | Path, run_id: str | None = None, instrument: str = "MGC", *, wait_for_lock: float = 0.0
+) -> RunResult:
     """A committed run, as `validate` had returned it.
 
     Parameters
@@ -17,6 +19,8 @@ def load_run(db: str | Path, run_id: str | None = None, instrument: str = "MGC")
         The DuckDB file; nothing is written.
     run_id
         Of whatever instrument. Default: the latest of the instrument that was not taken back.
+    wait_for_lock
+        Seconds to wait while somebody writes to the database.
 
     Not recorded, and hence not as `validate` had it: `calibration` is None, what it came to is in the summary and in
     `strategies`; `total_s`, `stages` and `forecasts` end before the commit; `order` does not say whether FAILED
@@ -28,4 +32,4 @@ def load_run(db: str | Path, run_id: str | None = None, instrument: str = "MGC")
         There is no such run, its rows are no longer there, an earlier version made it and kept none, or the database
         cannot be read.
     """
-    return RunResult.of(load_outcome(db, instrument, run_id))
+    return RunResult.of(load_outcome(db, instrument, run_id, wait_s=wait_for_lock))

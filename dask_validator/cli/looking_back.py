@@ -52,6 +52,7 @@ def runs(db: Path, instrument: str | None, as_json: bool, **access: Any) -> None
     default="promoted",
     help="A row for each promoted strategy, verdict, test window, or trade of what was promoted.",
 )
+@options.wait_for_lock
 @options.access
 @options.quiet
 @click.pass_context
@@ -63,7 +64,7 @@ def export(
 
     grant_access(db, safeguards_of(flags))
     with Terminal(quiet=flags["quiet"]) as terminal:
-        found = write_export(db, output, run_id, instrument, what)
+        found = write_export(db, output, run_id, instrument, what, wait_s=flags["wait_for_lock"], say=terminal.say)
         lacking = found.lacking.items()
         terminal.warn([f"without the trades of {strategy_id}: {reason}" for strategy_id, reason in lacking])
         terminal.say(f"{len(found.frame):,} rows of {what}: {output}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 _BESIDE = ("stages", "start_up_s", "cores", "costs", "selection", "waives", "warnings")  # the summary, in its record
 
 
-def load_outcome(path: str | Path, instrument: str, run_id: str | None = None) -> Outcome:
+def load_outcome(
+    path: str | Path,
+    instrument: str,
+    run_id: str | None = None,
+    *,
+    wait_s: float = 0.0,
+    say: Callable[[str], None] = lambda text: None,
+) -> Outcome:
     """The run of that name, else the latest of the instrument.
 
     Not recorded are what the commit itself took, `calibration` beyond its summary, and of `order` whether it resumed.
@@ -38,7 +45,7 @@ def load_outcome(path: str | Path, instrument: str, run_id: str | None = None) -
     InputError
         There is no such run, its rows are no longer there, or an earlier version made it and kept none.
     """
-    database = Database.at(path, source_of(path), to_write=False)
+    database = Database.at(path, source_of(path), to_write=False, wait_s=wait_s, say=say)
     with database.kept_open():
         run = needed_past_run(path, instrument, run_id)
         verdicts = _verdicts(run)
@@ -78,7 +85,7 @@ def _order(run: PastRun, database: Database, ids: Sequence[str]) -> Order:
     if not selection.is_known:  # its record counts ids that were named
         selection = EVERY._replace(ids=tuple(ids))
     database = replace(database, promotion=config.promotion, selection=selection)
-    return Order(database, run.instrument, config, costs_of_past(run, config))
+    return Order(database, run.instrument, config, costs_of_past(run, config), run_id=run.run_id)
 
 
 def costs_of_past(run: PastRun, config: RunConfig) -> Costs:

@@ -6,6 +6,9 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +177,24 @@ def test_a_file_is_replaced_whole_or_not_at_all(
 
 def _full(file: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_database_that_is_being_written_is_waited_for(database: Path, called: Command, tmp_path: Path) -> None:
+    """At once it is refused with who holds it and what to give; with that flag it is waited for."""
+    hold = f"import duckdb, sys; c = duckdb.connect({str(database)!r}); print(flush=True); sys.stdin.readline()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdin
+        holder.stdout.readline()
+        refused = called("export", "--db", database, "--output", tmp_path / "x.csv")
+        release = threading.Timer(1.0, holder.stdin.close)
+        release.start()
+        waited = called("export", "--db", database, "--output", tmp_path / "x.csv", "--wait-for-lock", 60)
+        release.join()
+
+    assert (refused.code, waited.code) == (2, 0)
+    assert f"held for writing by PID {holder.pid}" in refused.stderr
+    assert "--wait-for-lock" in refused.stderr
 
 
 def test_infinity_is_none_of_json(database: Path, tmp_path: Path) -> None:
