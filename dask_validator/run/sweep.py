@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dask_validator.config import RunConfig
 from dask_validator.errors import InputError
-from dask_validator.events import Asking, Listener, Started, TaskDone
+from dask_validator.events import Asking, Listener, Said, Started, TaskDone
 from dask_validator.model import Answer
 from dask_validator.rules.of_all import NOTHING, OfAll
 from dask_validator.rules.promotions import Case, promotions, questions_about
@@ -24,6 +24,7 @@ from dask_validator.run.of_all import of_family
 from dask_validator.run.order import Order
 from dask_validator.run.place import place_of
 from dask_validator.run.swept import Sweep
+from dask_validator.run.totals import without_effect
 from dask_validator.store.filter_days import Reading, vocabulary_of
 from dask_validator.system import garbage
 from dask_validator.system.same_file import Identity, identity
@@ -94,6 +95,8 @@ def run_sweep(asked: SweepOrder, executor: Executor, listener: Listener) -> Swee
     computer = Computer(executor, listener, watch, run_id)
     with ending_told(listener), garbage.paused():
         listener(Started(run_id, order.instrument, str(database.path), dry_run=True))
+        for line in dict.fromkeys(line for config in asked.settings for line in without_effect(config)):
+            listener(Said(line, warning=True))
         run = _Run(asked, computer, listener, identity(str(database.source.path)))
         with database.kept_open():
             executor.start()

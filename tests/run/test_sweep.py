@@ -212,6 +212,7 @@ def test_the_command_writes_table_and_page_and_nothing_else(some: Path, called: 
     assert [row["promoted"] for row in table] == [str(row["promoted"]) for row in found["combinations"]]
     assert {row["era_min_exp"] for row in found["combinations"]} == {-0.5, -0.1}
     assert {row["wf_first_day"] for row in table} == {"2020-12-01", "2021-01-15"}
+    assert ran.stderr.count("warning: without --holdout-from nothing asks for --holdout-few") == 1
     assert {*everything_in(some.parent)} - {*before} == {"t.csv", "page.html"}
     assert {name: everything_in(some.parent)[name] for name in before} == before
 
