@@ -104,7 +104,7 @@ def _chosen(db: Path, given: Sequence[str], flags: dict[str, Any], selection: Se
             )
     Names.of(db, "").in_flags(flags)
     grant_access(db, safeguards_of(flags))
-    database = Database.at(db, source_of(db), to_write=False, wait_s=flags["wait_for_lock"])
+    database = Database.at(db, source_of(db), to_write=False, wait_s=flags["wait_for_lock"], say=echo)
     instruments = database.instruments() if flags["all_instruments"] else list(given)
     if not instruments:
         raise InputError(f"{db} has no instruments: experimental_strategies is empty")

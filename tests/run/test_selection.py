@@ -14,6 +14,7 @@ import pytest
 from dask_validator import InputError, validate
 from dask_validator.store import writer
 from tests.conftest import Command, Ran, everything_in
+from tests.journal.test_unfinished_append import resealed
 from tests.store.test_writer import Opener, commit_replaced
 from tests.support.runs import answers
 from tests.support.tiny import Row, change, rows_by_id, tiny_database
@@ -242,6 +243,23 @@ def test_commit_of_ids(called: Command, night: Path, tmp_path: Path) -> None:
     assert ran.code == 0, ran.stderr
     assert judged(night) == {"P_GOOD"}
     assert "left alone: R_GOOD" in ran.stderr
+
+
+def test_journals_of_other_versions(called: Command, night: Path) -> None:
+    """One that knew no selection was of waiting strategies; a selection that nobody knows is not guessed."""
+    journal = Path(f"{night}.MGC.journal")
+    committing = ["commit", "--db", night, "--wf-output", night.parent / "wf.jsonl"]
+    uncommitted(called, night)
+    journal.write_bytes(resealed(journal.read_bytes(), '"selection"', '"not yet"'))
+    assert called(*committing).code == 0
+    assert judged(night) == BY_WORD["waiting"]
+
+    uncommitted(called, night, "--strategies", "passed")
+    journal.write_bytes(resealed(journal.read_bytes(), '"passed"', '"future"'))
+    refused = called(*committing)
+    assert refused.code == 2
+    assert f"{journal} is of another version of dask_validator; run again: " in refused.stderr
+    assert called("run", *flags(night, "--strategies", "passed")).code == 0
 
 
 def test_another_run_than_the_one_before(called: Command, night: Path) -> None:
