@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 from dask_validator import RunConfig, validate
 from dask_validator.cli.commands import main
+from dask_validator.config import WindowRules
+from dask_validator.model import LOSS, WIN, Outcomes
+from dask_validator.promoted.trades import Trades, trades_of
 from dask_validator.rules.screening import Market
 from dask_validator.run.instruments import costs_of
 from dask_validator.store import writer
@@ -27,7 +31,7 @@ from dask_validator.store.past_runs import PastRun, read_past_run
 from dask_validator.store.reader import read_facts, read_waiting
 from dask_validator.store.selection import REJECTED
 from dask_validator.system.interrupts import ENDING
-from dask_validator.views.report import tables
+from dask_validator.views.report import promoted, tables
 from dask_validator.views.report.misses import screening_misses
 from dask_validator.views.report.of_run import report_result
 from dask_validator.views.report.page import View, render
@@ -376,6 +380,14 @@ def test_an_earlier_record_is_reported_too(called: Command, database: Path, tmp_
     assert len(listed(html)) == past_run(database).summary["passed"]
 
 
+def walk(seed: int) -> Trades:
+    """Trades of ten years that go anywhere."""
+    results = np.random.default_rng(seed).normal(0, 1, 400)
+    code = np.where(results > 0, WIN, LOSS).astype(np.uint8)
+    outcomes = Outcomes(np.arange(16_800, 20_400, 9, dtype=np.int32), code, results)
+    return trades_of(outcomes, np.full(400, True), WindowRules(), windows=False)
+
+
 @pytest.mark.parametrize(("windows", "rows"), [(18, 2_000), (120, 666)])
 def test_a_report_is_bounded(committed: Path, windows: int, rows: int) -> None:
     """However many passed, and however many windows they have: it says what is listed, and is below five megabytes."""
@@ -388,10 +400,13 @@ def test_a_report_is_bounded(committed: Path, windows: int, rows: int) -> None:
     ]
     judged = tables.judge(many, None)
     listing = tables.listed_strategies(judged.listed, {}, None, {})
-    html = render(View(past, datetime.now(UTC), judged, listing, {}, False, None, [], [], "", []))
+    found = promoted.promoted((row.strategy_id, walk(seed)) for seed, row in enumerate(listing))
+    view = View(past, datetime.now(UTC), judged, listing, {}, False, None, [], [], "", [])
+    html = render(view._replace(promoted=found))
 
     assert listed(html) == [record["strategy_id"] for record in many[::-1][:rows]]
     assert f"Cut short: {rows:,} of 3,000 are listed." in html
+    assert f"{rows:,} distinct results stand behind {rows:,} promotions" in html
     assert len(html.encode()) < 5 * MEGABYTE
 
 
