@@ -22,6 +22,11 @@ def is_of(declared: str, kind: str) -> bool:
     return declared.split("(")[0] in KINDS[kind]
 
 
+def literal(text: str) -> str:
+    """A text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def quoted(name: str) -> str:
     """A name in SQL, whatever it is."""
     return '"' + name.replace('"', '""') + '"'

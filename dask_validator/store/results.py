@@ -266,7 +266,7 @@ def read_outcomes_hashes(connection: duckdb.DuckDBPyConnection, run_id: str, ids
         return {}
     rows = connection.execute(
         "SELECT strategy_id, outcomes_hash FROM dask_validator_results JOIN dask_validator_runs USING (run_id) "
-        "WHERE run_id = ? AND outcomes_hash IS NOT NULL AND versions::JSON ->> 'duckdb' = ? "
+        "WHERE run_id = ? AND outcomes_hash IS NOT NULL AND json_extract_string(versions, '$.duckdb') = ? "
         "AND strategy_id IN (SELECT unnest(?::VARCHAR[]))",
         [run_id, version("duckdb"), list(ids)],
     ).fetchall()

@@ -11,6 +11,7 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.store.access import Access, settings
 from dask_validator.store.connection import ctrl_c_stays_ctrl_c, draw_no_progress, first_line
+from dask_validator.store.kinds import literal, quoted
 from dask_validator.system.files import replacing
 
 FORMATS = {
@@ -49,8 +50,8 @@ def write_table(frame: Any, path: Path, days: Collection[str] = ()) -> None:
             connection.register("frame", frame)
             kinds = connection.execute("SELECT column_name, column_type FROM (DESCRIBE frame)").fetchall()
             wanted = ", ".join(_column(name, kind, ending, is_day=name in days) for name, kind in kinds)
-            place, options = str(beside).replace("'", "''"), f"{FORMATS[ending]}, USE_TMP_FILE false"
-            connection.execute(f"COPY (SELECT {wanted} FROM frame) TO '{place}' ({options})")
+            options = f"{FORMATS[ending]}, USE_TMP_FILE false"
+            connection.execute(f"COPY (SELECT {wanted} FROM frame) TO {literal(str(beside))} ({options})")
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from error
     except duckdb.Error as error:
@@ -62,8 +63,9 @@ def _alone() -> duckdb.DuckDBPyConnection:
 
 
 def _column(name: str, kind: str, ending: str, *, is_day: bool) -> str:
+    column = quoted(name)
     if is_day:
-        return f'"{name}"::DATE AS "{name}"'
+        return f"{column}::DATE AS {column}"
     if kind == "DOUBLE" and ending == ".json":
-        return f'CASE WHEN isfinite("{name}") THEN "{name}" END AS "{name}"'
-    return f'"{name}"'
+        return f"CASE WHEN isfinite({column}) THEN {column} END AS {column}"
+    return column

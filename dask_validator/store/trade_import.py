@@ -15,6 +15,7 @@ from dask_validator.model import TRADE_LOG, R
 from dask_validator.store.connection import explained, first_line, log_of
 from dask_validator.store.contract import has_table, kinds, read_catalogue
 from dask_validator.store.functions import refuse_macros
+from dask_validator.store.kinds import literal
 from dask_validator.store.lock import refuse_if_open_here
 from dask_validator.store.our_tables import SPLIT
 from dask_validator.store.trade_tables import LOGS, MARK, TRADE_TABLES, TRADES, refuse_others
@@ -104,7 +105,7 @@ def target(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
 def _attached(connection: duckdb.DuckDBPyConnection, path: Path, place: Path) -> Iterator[None]:
     refuse_if_open_here(path)
     try:
-        connection.execute("ATTACH $1 AS target", [str(place.absolute())])
+        connection.execute(f"ATTACH {literal(str(place.absolute()))} AS target")
     except duckdb.Error as error:
         raise explained(path, error) from error
     connection.execute("USE target")

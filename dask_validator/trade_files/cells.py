@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dask_validator.store.kinds import literal
+
 EMPTY = "('', 'nan', 'nat', 'none', 'null', 'n/a', 'na', '-')"
 _CURRENCY = "(?:[A-Z]{0,3}[$€£¥₿]|[A-Z]{3,5})"
 _MINUS = "\u2212-"  # the dash last: elsewhere in a class it would be a range
@@ -54,11 +56,6 @@ class Manner(NamedTuple):
 def quoted(name: str) -> str:
     """A name for SQL."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text for SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def text(cell: Cell) -> str:

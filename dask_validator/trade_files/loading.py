@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from dask_validator.store.kinds import literal
 from dask_validator.trade_files import cells
-from dask_validator.trade_files.cells import Cell, Manner, literal, quoted
+from dask_validator.trade_files.cells import Cell, Manner, quoted
 from dask_validator.trade_files.declaration import Format
 from dask_validator.trade_files.relations import Relation
 from dask_validator.trade_files.units import Results

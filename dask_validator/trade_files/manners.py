@@ -8,7 +8,8 @@ from typing import NamedTuple
 import duckdb
 
 from dask_validator.errors import InputError
-from dask_validator.trade_files.cells import DIGITS_OF_DAY, OFFSET, Cell, Manner, literal, spelled, text
+from dask_validator.store.kinds import literal
+from dask_validator.trade_files.cells import DIGITS_OF_DAY, OFFSET, Cell, Manner, spelled, text
 from dask_validator.trade_files.declaration import Format
 from dask_validator.trade_files.mapping import Layout
 from dask_validator.trade_files.relations import Relation

@@ -19,9 +19,10 @@ import duckdb
 
 from dask_validator.errors import InputError
 from dask_validator.store.connection import first_line, reading
+from dask_validator.store.kinds import literal
 from dask_validator.trade_files import bad_rows, loading, places
 from dask_validator.trade_files.bad_rows import BadRows
-from dask_validator.trade_files.cells import literal, quoted
+from dask_validator.trade_files.cells import quoted
 from dask_validator.trade_files.declaration import NATIVE, Format, named_format, tidy, told_by
 from dask_validator.trade_files.in_order import put_in_order
 from dask_validator.trade_files.loading import Reader

@@ -16,8 +16,9 @@ import duckdb
 
 from dask_validator.errors import InputError
 from dask_validator.store.connection import first_line
+from dask_validator.store.kinds import literal
 from dask_validator.trade_files import places
-from dask_validator.trade_files.cells import Cell, literal, quoted
+from dask_validator.trade_files.cells import Cell, quoted
 from dask_validator.trade_files.declaration import Format, Nested, formats, tidy
 from dask_validator.trade_files.mapping import Layout
 from dask_validator.trade_files.places import Place
