@@ -41,6 +41,7 @@ from dask_validator.sources.chosen import source_of
 from dask_validator.store import access, connection, lock
 from dask_validator.store.checkup import examine
 from dask_validator.store.contract import OPTIONAL, SPLIT
+from dask_validator.store.undo import undo
 from dask_validator.views.result import RunResult
 from tests.mutations import mutate
 from tests.support.tiny import Row, tiny_database
@@ -48,6 +49,7 @@ from tests.support.tiny import Row, tiny_database
 STRATEGIES, SETUPS, RUNS, *_ = OURS = (
     *("experimental_strategies", "validated_setups", "dask_validator_runs"),
     *("dask_validator_results", "dask_validator_windows", "dask_validator_latest"),
+    *("dask_validator_before", "dask_validator_before_setups"),
 )
 STATUSES = ("PASSED", "REJECTED", "SKIPPED", "FAILED")
 VERDICT = {"validation_status", "validation_notes"}
@@ -323,7 +325,23 @@ class Fuzzer:
         else:
             problems += [*changed_others(before, after), *changed_strategies(before, after, ended.summary)]
             problems += [*changed_setups(before, after), *wrong_lines(path, after, ended)]
+            problems += [] if problems else self._left_by_undo(path, before, ended.summary["run_id"])
         return after, problems
+
+    def _left_by_undo(self, path: Path, before: Snapshot, run_id: str) -> list[str]:
+        """Taken back, everything is as it was; columns that a run has added may stay."""
+        with self._instance.for_the_package():
+            try:
+                undo(path, run_id)
+            except Exception:
+                return [f"it cannot be undone: {traceback.format_exc()[-3000:]}"]
+        left = self._look(path)
+        tables = {STRATEGIES: (before.strategies, left.strategies), SETUPS: (before.setups, left.setups)}
+        return [
+            f"{table} is not as it was before the run"
+            for table, (were, are) in tables.items()
+            if _counted(were, before.columns[table]) != _counted(are, before.columns[table])
+        ] + [*changed_others(before, left)]
 
     def _in_process(self, path: Path, thorough: bool) -> Ended:
         with self._instance.for_the_package():
