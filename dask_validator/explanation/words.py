@@ -118,7 +118,7 @@ def _as_dict(explanation: Explanation) -> dict[str, Any]:
         "unit": explanation.unit,
         "canonical_strategy_id": explanation.canonical_id,
         "unknown_filter": explanation.unknown_filter,
-        "gates": [_finite({**gate._asdict(), "margin": margin(gate)}) for gate in explanation.gates],
+        "gates": [_gate_dict(gate) for gate in explanation.gates],
         "windows": [_finite(window._asdict()) for window in explanation.windows],
         "season_split": None if explanation.split is None else _finite(explanation.split._asdict()),
         "p_value": _finite({"": explanation.p_value})[""],
@@ -129,6 +129,11 @@ def _as_dict(explanation: Explanation) -> dict[str, Any]:
         "luck": dict(explanation.luck),
         "remedy": explanation.remedy._asdict() | {"flags": explanation.remedy.flags},
     }
+
+
+def _gate_dict(judged: Judged) -> dict[str, Any]:
+    passed = None if _not_judged(judged) else judged.passed
+    return _finite({**judged._asdict(), "passed": passed, "margin": margin(judged)})
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,8 +231,12 @@ def _tables(explanation: Explanation) -> list[Table]:
     return tables
 
 
+def _not_judged(judged: Judged) -> bool:
+    return judged.unknown and GATES[POSITION[judged.name]].scope is Scope.ROW
+
+
 def _held(judged: Judged) -> str:
-    if judged.unknown and GATES[POSITION[judged.name]].scope is Scope.ROW:
+    if _not_judged(judged):
         return "not judged"
     return "holds" if judged.passed else "FAILS"
 

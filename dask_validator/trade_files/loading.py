@@ -156,7 +156,7 @@ def _trade(reader: Reader) -> dict[str, str]:
 
 def _reason(reader: Reader, values: dict[str, str]) -> str:
     """Why a row is no trade that can be used: the first of these that holds."""
-    one, results, time = reader.one, reader.results, values["exit_time"]
+    one, results, time, day = reader.one, reader.results, values["exit_time"], values["trading_day"]
     declared = [
         (one.legs or "", A_LEG),
         *((sql, reason) for reason, conditions in one.bad.items() for sql in conditions),
@@ -169,8 +169,10 @@ def _reason(reader: Reader, values: dict[str, str]) -> str:
         ),
         *((foreign, literal(FOREIGN_ZONE)) for foreign in _foreigners(reader, time)),
         (f"({values['strategy_id']}) IS NULL", literal(NO_STRATEGY)),
-        (f"({time}) IS NULL", _missing(reader, "times", time, (NO_DATE, BAD_DATE))),
-        (f"({results.amount}) IS NULL", _missing(reader, "numbers", results.amount, (NO_RESULT, BAD_RESULT))),
+        (_unread(reader, "times", f"{time} {day}"), literal(BAD_DATE)),
+        (f"({time}) IS NULL OR ({day}) IS NULL", literal(NO_DATE)),
+        (f"({results.amount}) IS NULL AND ({_unread(reader, 'numbers', results.amount)})", literal(BAD_RESULT)),
+        (f"({results.amount}) IS NULL", literal(NO_RESULT)),
         (f"NOT isfinite({results.amount})", literal(NOT_FINITE)),
     ]
     if results.needs_risk:
@@ -179,12 +181,12 @@ def _reason(reader: Reader, values: dict[str, str]) -> str:
     return "CASE " + " ".join(f"WHEN {condition} THEN {reason}" for condition, reason in cases) + " END"
 
 
-def _missing(reader: Reader, kind: str, expression: str, reasons: tuple[str, str]) -> str:
-    """Which of two reasons it is for a value that is missing: nothing stands there, or nothing that can be read."""
-    nothing, unreadable = map(literal, reasons)
+def _unread(reader: Reader, kind: str, expression: str) -> str:
+    """The condition on which something stands in a column that the expression takes, and nothing that can be read."""
     names = _taken(reader, kind, expression)
-    unread = [f"({quoted(name)} IS NULL AND NOT {cells.absent(reader.raw(name))})" for name in names]
-    return f"CASE WHEN {' OR '.join(unread)} THEN {unreadable} ELSE {nothing} END" if unread else nothing
+    return (
+        " OR ".join(f"({quoted(name)} IS NULL AND NOT {cells.absent(reader.raw(name))})" for name in names) or "false"
+    )
 
 
 def _foreigners(reader: Reader, time: str) -> list[str]:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_validator import InputError, RunConfig, import_trades, validate, validate_trades
+from dask_validator.explanation.find import explain
 from tests.conftest import Command, everything_in
 from tests.reference import trade_logs as twin
 from tests.support.tiny import change, tiny_database
@@ -203,6 +204,8 @@ def test_costs_are_stressed_or_said_to_be_unknown(tmp_path: Path, command: Comma
     assert "cost stress: not judged, no costs given (2 strategies)" in (tmp_path / "r.html").read_text()
     explained = command("explain", "NS0", "--db", "x.duckdb").stdout
     assert "not judged" in next(line for line in explained.splitlines() if "stressed costs" in line)
+    told = {gate["name"]: gate["passed"] for gate in explain(tmp_path / "x.duckdb", "NS0").to_dict()["gates"]}
+    assert (told["stressed_expectancy_r"], told["sample_size"]) == (None, True)
 
 
 def test_stressed_expectancy(tmp_path: Path) -> None:

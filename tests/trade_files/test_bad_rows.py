@@ -45,6 +45,19 @@ def test_every_kind_with_its_line(tmp_path: Path) -> None:
     assert kinds["result is not a number"] == BadRows("result is not a number", 2, str(path), 5)
 
 
+def test_a_trading_day_beside_the_time_of_exit(tmp_path: Path) -> None:
+    """Where none is written it is the date of the exit; one that cannot be read is never replaced in silence."""
+    path = tmp_path / "log.csv"
+    rows = ["02 23:00,2024-01-03", "04 10:00,", "05 10:00,soon", "never,2024-01-06", ",2024-01-07"]
+    log = read(
+        written(path, "\n".join(["strategy_id,exit_time,trading_day,r", *(f"a,2024-01-{row},1" for row in rows)]))
+    )
+
+    days = zip(log.column("trading_day"), log.column("exit_time"), strict=True)
+    assert [(day.day, time.day) for day, time in days] == [(3, 2), (4, 4)]
+    assert [(reason, line) for _, reason, line in log.bad] == [("unreadable date", line) for line in (4, 5, 6)]
+
+
 def test_duplicates_are_kept_and_said(tmp_path: Path) -> None:
     """Two equal rows of a file may be two equal fills: both count, and it is said; in two files it is nothing odd."""
     text = "strategy_id,exit_time,r\na,2024-01-02,1\na,2024-01-03,2\na,2024-01-02,1\na,2024-01-02,1\n"

@@ -183,6 +183,15 @@ def test_the_summary_has_the_last_word() -> None:
     assert told.message["failures"] == [["A", "columns are NULL"]]
 
 
+def test_a_phase_that_was_not_judged_is_said() -> None:
+    """Once all is decided, the page says of how many logs the costs were not stressed."""
+    told = started()(task(answer()), Computed(1.0))
+    assert "not judged" not in markup.title(told.message)
+    told(Decided(summary(passed=1) | {"cost_stress_not_judged": 7}, []), Ended(Ending.DONE))
+
+    assert "cost stress: not judged, no costs given (7 strategies)" in markup.title(told.message)
+
+
 def test_a_second_look_starts_to_count_again() -> None:
     """When others have changed the database and all is looked at again, no strategy is counted twice."""
     told = started()(task(*[answer(f"S{i}") for i in range(4)], wall_s=2.0), Computed(2.0), after_s=2.0)

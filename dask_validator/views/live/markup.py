@@ -73,7 +73,7 @@ def title(message: Message) -> str:
     """Which run, and what it does or how it ended."""
     text, kind = columns.state(message)
     database = str(message["database"])[-200:]
-    lines = "".join(f"<p>{escaped(message[name])}</p>" for name in ("reason", "doubt") if message[name])
+    lines = "".join(f"<p>{escaped(message[name])}</p>" for name in ("reason", "doubt", "unjudged") if message[name])
     return (
         f"<h2>{escaped(message['instrument'])}<span class='badge {kind}' data-key='state'>{escaped(text)}</span></h2>"
         f"<p class='muted'>{escaped(database)} &middot; run {escaped(message['run_id'])}</p>{lines}"

@@ -131,6 +131,7 @@ class Progress:
             "tasks": self._tasks,
             "tasks_done": self._tasks_done,
             "counts": self._current_counts(),
+            "unjudged": sentences.not_judged(self._summary),
             "doubt": sentences.unknown_filters(self._summary),
             "discoveries": list(sentences.discoveries(self._summary["fdr"])) if "fdr" in self._summary else [],
             "computing_s": self._computing_s(),
