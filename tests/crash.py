@@ -30,10 +30,13 @@ from typing import Any, NamedTuple
 import duckdb
 import psutil
 
+from dask_validator import import_trades
 from dask_validator.store import undo, writer
 from dask_validator.store.connection import connect
+from dask_validator.store.trade_tables import TRADES
 from tests.recorded import SMALL, build_database
 from tests.support.tiny import Row, tiny_database
+from tests.support.trade_logs import log
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = "from dask_validator.__main__ import main; main()"
@@ -45,7 +48,7 @@ PATIENCE_S = 10.0  # for processes to end after the one that they belong to
 MOMENTS = {"promoted_at", "retired_at", "finished_at", "run_id"}
 # Of those that also say what a second run found, the view of the latest says what counts.
 OF_EACH_RUN = {f"dask_validator_{name}" for name in ("runs", "results", "before", "before_setups")}
-ONLY_READ = {"orb_outcomes", "daily_features"}
+ONLY_READ = {"orb_outcomes", "daily_features", TRADES}
 # The last of these that a journal holds says how far the run had come.
 STAGES = {"append": "appending", "committing": "committing", "computed": "committing", "answers": "computing"}
 KINDS: list[Row] = [
@@ -426,9 +429,11 @@ class Paced:
 
 
 def older_database(path: Path) -> Path:
-    """A small database with a strategy of every kind, whose commit adds columns."""
+    """A small database with a strategy of every kind, imported ones too, whose commit adds columns."""
     setups = [{"strategy_id": row["strategy_id"], "filter_type": "ORB_G4"} for row in KINDS[1:4]]
-    return tiny_database(path, KINDS, setups=setups, lacking=("fdr_significant", "fdr_adjusted_p"))
+    tiny_database(path, KINDS, setups=setups, lacking=("fdr_significant", "fdr_adjusted_p"))
+    import_trades(log(), path, "MGC")
+    return path
 
 
 def report(trials: Sequence[Trial]) -> str:

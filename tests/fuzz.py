@@ -32,7 +32,7 @@ from unittest.mock import patch
 
 import duckdb
 
-from dask_validator import InputError, NotCommitted, validate
+from dask_validator import InputError, NotCommitted, import_trades, validate
 from dask_validator.config import RunConfig
 from dask_validator.journal import provenance
 from dask_validator.run import commit
@@ -45,6 +45,7 @@ from dask_validator.store.undo import undo
 from dask_validator.views.result import RunResult
 from tests.mutations import mutate
 from tests.support.tiny import Row, tiny_database
+from tests.support.trade_logs import log
 
 STRATEGIES, SETUPS, RUNS, *_ = OURS = (
     *("experimental_strategies", "validated_setups", "dask_validator_runs"),
@@ -89,7 +90,7 @@ MORE = [
     "DELETE FROM orb_outcomes WHERE dayofyear(trading_day) % 2 > 0 OR outcome IS NULL",  # small is fast
 ]
 # Other templates than `keyed` have no foreign keys, so that their rows and columns can be anything.
-TEMPLATES = {"keyed": 2, "loose": 6, "older": 1, "unique": 1}  # how often
+TEMPLATES = {"keyed": 2, "loose": 6, "older": 1, "unique": 1, "logs": 2}  # how often
 OLDER = "* EXCLUDE (dst_winter_n, dst_winter_avg_r, dst_summer_n, dst_summer_avg_r, dst_verdict)"
 
 
@@ -193,6 +194,7 @@ def make_templates(folder: Path, instance: Instance) -> dict[str, Path]:
                     key = "ADD UNIQUE (strategy_id)" if name == "unique" else "ADD PRIMARY KEY (strategy_id)"
                     db.execute(f"ALTER TABLE made.{table} {key}")
             db.execute("DETACH made")
+    import_trades(log(3, 120, cost=0.1), paths["logs"], "MGC")
     return paths
 
 
@@ -287,7 +289,7 @@ class Fuzzer:
         [template] = random.choices(list(TEMPLATES), list(TEMPLATES.values()))
         path = self._fresh(template)
         with self._instance.opened(path) as db:
-            mutations = mutate(db, random)
+            mutations = mutate(db, random, logs=template == "logs")
         before = self._look(path)
         content = path.read_bytes()
         ended = _command(path) if by_command else self._in_process(path, thorough=number % 4 == 0)

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from dask_validator.sources import orb_outcomes
-from dask_validator.store import contract
+from dask_validator.store import contract, trade_tables
 from dask_validator.store.contract import OPTIONAL
 from dask_validator.store.kinds import DATE, NUMBER, TEXT
 
@@ -313,6 +313,34 @@ def _generated(victim: Victim) -> None:
     victim.remake(table, *key, **{column: f"AS ({of_kind})"})
 
 
+LOG_COLUMNS = {table: list(columns) for table, columns in trade_tables.TRADE_TABLES.items()}
+
+
+def _log_value(victim: Victim) -> None:
+    table = victim.pick(LOG_COLUMNS)
+    kind = trade_tables.TRADE_TABLES[table][column := victim.pick(LOG_COLUMNS[table])]
+    values = {"DOUBLE": NUMBERS, "VARCHAR": TEXTS}.get(kind, DATES)
+    victim.first_that_takes(f"UPDATE {table} SET {column} = ?::{kind} WHERE {victim.some()}", [None, *values])
+
+
+def _log_rows(victim: Victim) -> None:
+    table = victim.pick(LOG_COLUMNS)
+    copied = f"INSERT INTO {table} SELECT * FROM {table} WHERE {victim.some()}"
+    victim(victim.pick([copied, f"DELETE FROM {table} WHERE {victim.some()}"]))
+
+
+def _log_table(victim: Victim) -> None:
+    table, kind = victim.pick(LOG_COLUMNS), victim.pick(TYPES)
+    column = victim.pick(LOG_COLUMNS[table])
+    changed = f"ALTER TABLE {table} ALTER {column} TYPE {kind} USING TRY_CAST({column} AS {kind})"
+    victim(victim.pick([changed, f"ALTER TABLE {table} DROP {column}", f"DROP TABLE {table}"]))
+
+
+def _model_of_a_log(victim: Victim) -> None:
+    changed = f"UPDATE {STRATEGIES} SET entry_model = ? WHERE entry_model = ?"
+    victim(changed, *victim.random.sample([trade_tables.TRADE_LOG, "E1", "trade_log"], k=2))
+
+
 Mutation = Callable[[Victim], None]
 MUTATIONS: Mapping[str, Mutation] = {
     function.__name__.strip("_").replace("_", " "): function
@@ -328,14 +356,32 @@ OFTEN = ("null", "number", "r multiples", "text", "name of a strategy", "date", 
 WEIGHTS = [8 if name in OFTEN else 1 for name in MUTATIONS]
 
 
-def mutate(db: Any, random: Random) -> list[str]:
-    """Change a database in one to four ways and say how; what it does not admit is left out."""
+OF_LOGS: Mapping[str, Mutation] = {
+    "value of a log": _log_value,
+    "rows of a log": _log_rows,
+    "model of a log": _model_of_a_log,
+    "table of logs": _log_table,
+}
+WEIGHTS_OF_LOGS = [8, 3, 1, 1]
+
+
+def mutate(db: Any, random: Random, *, logs: bool = False) -> list[str]:
+    """Change a database in one to four ways and say how; what it does not admit is left out.
+
+    Parameters
+    ----------
+    logs
+        Whether it has imported trades, which are changed too.
+    """
     victim = Victim(db, random)
+    mutations = {**MUTATIONS, **OF_LOGS}
     names = random.choices(list(MUTATIONS), WEIGHTS, k=random.randint(1, 4))
+    if logs:
+        names = names[1:] + random.choices(list(OF_LOGS), WEIGHTS_OF_LOGS, k=random.randint(1, 3))
     for name in names:
         victim.done.append(f"-- {name}")
         try:
-            MUTATIONS[name](victim)
+            mutations[name](victim)
         except duckdb.Error as error:
             victim.done.append(f"-- not admitted: {str(error).splitlines()[0]:.80}")
     return victim.done

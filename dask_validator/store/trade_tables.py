@@ -44,6 +44,8 @@ ONLY_LOGS = f"count(*) > 0 AND count(*) FILTER (entry_model IS DISTINCT FROM '{T
 def refuse_others(connection: duckdb.DuckDBPyConnection, there: Mapping[str, Mapping[str, str]]) -> None:
     """Raise InputError for another object with the name of one of these tables, or one that is not as we make it.
 
+    Nor may a strategy have two rows in what is said of each log: a run would see it twice.
+
     Parameters
     ----------
     there
@@ -60,3 +62,11 @@ def refuse_others(connection: duckdb.DuckDBPyConnection, there: Mapping[str, Map
     for table, columns in there.items():
         if columns and (comments.get(table) != MARK or dict(columns) != TRADE_TABLES[table]):
             raise InputError(f"{table} was not made by dask-validator import; rename or drop it")
+    if there[LOGS]:
+        _refuse_two_rows(connection)
+
+
+def _refuse_two_rows(connection: duckdb.DuckDBPyConnection) -> None:
+    query = f"SELECT strategy_id FROM {LOGS} GROUP BY strategy_id HAVING count(*) > 1 LIMIT 1"
+    if twice := connection.execute(query).fetchall():
+        raise InputError(f"{LOGS} has two rows of {twice[0][0]}; delete one: an import writes one for each strategy")

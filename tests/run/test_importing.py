@@ -254,6 +254,12 @@ def _of_another_instrument(path: Path) -> Path:
     return path
 
 
+def _told_twice(path: Path) -> Path:
+    import_trades(log(), path, "ES")
+    change(path, "INSERT INTO dask_validator_trade_logs FROM dask_validator_trade_logs WHERE strategy_id = 'S1'")
+    return path
+
+
 def _in_money(path: Path) -> Path:
     import_trades(log(1).rename(columns={"r": "pnl"}).assign(strategy_id="M"), path, "ES", unit="money")
     return path
@@ -277,6 +283,7 @@ def _with_a_view(path: Path) -> Path:
         (_named_like_ours, "strategy_id S1 (of MGC, E1) is there already"),
         (_of_another_instrument, "strategy_id S0 (of NQ, TRADE_LOG), S1 (of NQ, TRADE_LOG), S2 (of NQ, TRADE_LOG) is"),
         (_in_money, "results of ES are in money, and these in R"),
+        (_told_twice, "dask_validator_trade_logs has two rows of S1; delete one"),
         (_with_a_stranger, "dask_validator_trades was not made by dask-validator import"),
         (_with_a_view, "dask_validator_trade_logs"),
     ],
