@@ -10,6 +10,7 @@ WORDS = {
     "their trades, from which each takes the days of its filter",
     "canonical": "of several strategies that trade the same days, the one that is judged and tested",
     "alias": "another name of a canonical strategy: SKIPPED, and no test of its own",
+    "twins": "promoted strategies that win and lose the same on the same days: one result under several names",
     "test window": "half a year, unless asked otherwise, from the second year on; looked at alone, not kept aside",
     "significant": "the p-value after Benjamini-Hochberg (BH) over all canonical strategies is below 5 %",
     "DORMANT": "a year whose mean ATR is below 20 points; if it was negative with at most 5 trades, it is waived",
