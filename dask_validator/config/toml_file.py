@@ -1,4 +1,4 @@
-"""TOML files of users: read with bounds, since the path may be one that somebody else has left."""
+"""TOML files of users, and other texts: read with bounds, since the path may be one that somebody else has left."""
 
 from __future__ import annotations
 
@@ -17,17 +17,24 @@ LONGEST = 1 << 20  # characters
 def read_toml(path: Path, of_flag: str) -> tuple[dict[str, Any], str]:
     """Its tables, and the text that they stand in. Raises InputError, which names the flag."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be read for ever
-            raise InputError(f"{of_flag} got {path}, which is not a file; needed one of TOML")
-        with path.open(encoding="utf-8-sig") as file:  # editors may put a byte-order mark first
-            text = file.read(LONGEST + 1)
-        if len(text) > LONGEST:
-            raise ValueError(f"it has more than {LONGEST:,} characters")
+        text = bounded_text(path, of_flag, "TOML")
         return tomllib.loads(text), text
-    except OSError as error:
-        raise InputError(f"{of_flag} got {path}, which cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{of_flag} got {path}, which is not valid TOML: {error}") from None
+
+
+def bounded_text(path: Path, of_flag: str, kind: str) -> str:
+    """What a file has. Raises InputError, which names the flag, and ValueError for what is no text or too much."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be read for ever
+            raise InputError(f"{of_flag} got {path}, which is not a file; needed one of {kind}")
+        with path.open(encoding="utf-8-sig") as file:  # editors may put a byte-order mark first
+            text = file.read(LONGEST + 1)
+    except OSError as error:
+        raise InputError(f"{of_flag} got {path}, which cannot be read ({error.strerror})") from None
+    if len(text) > LONGEST:
+        raise ValueError(f"it has more than {LONGEST:,} characters")
+    return text
 
 
 def line_of(text: str, keys: Sequence[str]) -> int:

@@ -139,7 +139,7 @@ def number_text(number: float) -> str:
     """A number as people read it; not rounded away where it is small."""
     if isinstance(number, int):
         return f"{number:,}"
-    return f"{number:.4f}" if 0.001 <= abs(number) < math.inf or not number else f"{number:.3g}"
+    return f"{number:.4f}" if 0.001 <= abs(number) < 1e6 or not number else f"{number:.3g}"
 
 
 def _reasons(found: Differences, i: int, gate: Gate | None, cause: Cause) -> Iterator[str]:

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 
 from dask_validator.config import RunConfig
+from dask_validator.config.toml_file import bounded_text
 from dask_validator.errors import InputError
 from dask_validator.rules.families import Family
 from dask_validator.store.contract import Catalogue
@@ -53,9 +54,7 @@ def read_tests(path: str | Path | None) -> Mapping[str, int]:
     if path is None:
         return {}
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--fdr-k-file got {path}, which cannot be read ({error.strerror})") from None
+        found = json.loads(bounded_text(Path(path), "--fdr-k-file", "JSON"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"--fdr-k-file got {path}, which is not valid JSON: {error}") from None
     counts = list(found.values()) if isinstance(found, dict) else [None]

@@ -204,3 +204,23 @@ def test_forged_windows(tmp_path: Path, capsys: pytest.CaptureFixture[str], forg
     explained, reported, run = ends(database, capsys)
     assert {explained, reported} <= {(0, 0), (2, 1)}
     assert run == (0, 0)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_forged_runs_compared_and_audited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Results, windows and parameters with one odd value: compare and audit end, and say at most one line"""
+    source = tiny_database(tmp_path / "tiny.duckdb", [{}, {"strategy_id": "MGC_B"}])
+    run = validate(source, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl").summary["run_id"]
+    endless = json.dumps({"fdr_k_file": "/dev/zero", "gate": ["fdr"]})
+    forgeries = [
+        *(("results", forged) for forged in FORGED[::3]),
+        ("windows", "test_n = -1"),
+        ("runs", "parameters = '{\"nobody\": 1}'"),
+        ("runs", f"parameters = json_merge_patch(parameters, '{endless}')"),
+    ]
+    for table, forged in forgeries:
+        database = Path(shutil.copy(source, tmp_path / "forged.duckdb"))
+        change(database, f"UPDATE dask_validator_{table} SET {forged}")
+        for words in (["compare", run, run], ["audit"]):
+            code, lines_said = end_of(*words, "--db", database, capsys=capsys)
+            assert (code, len(lines_said)) in [(0, 0), (2, 1), (3, 0)], (forged, words, lines_said)
