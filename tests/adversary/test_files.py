@@ -295,10 +295,10 @@ def test_another_database_of_the_same_size_and_time(
     module, name = moments[moment]
     pending, really = [other], getattr(module, name)
 
-    def after_a_change(*given: Any) -> Any:
+    def after_a_change(*given: Any, **named: Any) -> Any:
         while pending:
             _alike(pending.pop(), database)
-        return really(*given)
+        return really(*given, **named)
 
     monkeypatch.setattr(module, name, after_a_change)
     validate(database, workers=1, progress=False, wf_output=tmp_path / "wf.jsonl")
