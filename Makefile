@@ -4,7 +4,7 @@ VENV := .venv
 OLDEST := .venv-oldest
 # The releases of Python that pyproject.toml names, and the tests of what touches Python, DuckDB and Dask.
 PYTHONS := 3.11 3.12 3.13
-EDGES := tests/test_golden.py tests/store tests/test_bad_input.py tests/adversary/test_database.py
+EDGES := tests/test_golden.py tests/store tests/test_bad_input.py tests/adversary/test_database.py tests/cli/test_export.py
 # Whole files, as each shares what it has made; none of these counts seconds, processes or ports.
 TWO_AT_A_TIME := -n 2 --dist loadfile
 TOGETHER := $(addprefix tests/,cli config documents explanation filters journal promoted reference rules run sources store \
