@@ -175,11 +175,12 @@ def test_a_worker_imports_only_what_it_needs() -> None:
     assert not loaded & {"pandas", "scipy", "bokeh", "click", "dask", "distributed", "IPython"}
 
 
-def test_a_run_alone_loads_neither_null_worlds_nor_sweeps() -> None:
-    """Who does not ask how much is luck, or for other thresholds, starts as fast as before."""
+def test_a_run_alone_loads_neither_null_worlds_nor_sweeps_nor_comparisons() -> None:
+    """Who does not ask how much is luck, for other thresholds, or what has changed, starts as fast as before."""
     code = "import sys, dask_validator.cli.commands; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     only_of_others = ("dask_validator.universe", "scipy", "dask_validator.run.sw", "dask_validator.rules.si")
+    only_of_others += ("dask_validator.rules.diff", "dask_validator.run.audit", "dask_validator.explanation")
     loaded = [name for name in done.stdout.split() if name.startswith(only_of_others)]
 
     assert loaded == []
