@@ -23,9 +23,9 @@ def named(paths: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("path", paths, ids=[path.stem for path in paths])
 
 
-def test_there_are_six_notebooks() -> None:
-    """A first run, the workers, the verdicts, one's own database, trades of other backtesters, luck."""
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "07"]
+def test_there_are_seven_notebooks() -> None:
+    """A first run, the workers, the verdicts, one's own database, trades of other backtesters, a week, luck."""
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06", "07"]
 
 
 @named(NOTEBOOKS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dask_validator.api.preparing import NO_SAFEGUARDS, grant_access
+from dask_validator.api.preparing import grant_access
+from dask_validator.config import Safeguards
 from dask_validator.events import Listener, Said, ignore
 from dask_validator.journal.others import is_another_run
 from dask_validator.sources.chosen import source_of
@@ -14,13 +15,13 @@ from dask_validator.store.connection import check_is_file
 from dask_validator.store.database import Database
 from dask_validator.store.past_runs import needed_past_run
 from dask_validator.store.patience import Patience
+from dask_validator.system.surroundings import settle
 
 if TYPE_CHECKING:
-    from dask_validator.config import Safeguards
     from dask_validator.store.undo import Undone
 
 
-def undo(db: str | Path, run_id: str, safeguards: Safeguards = NO_SAFEGUARDS, *, listener: Listener = ignore) -> Undone:
+def undo(db: str | Path, run_id: str, **access: Any) -> Undone:
     """Take back the latest run of an instrument: what it wrote to strategies and setups is as it was before.
 
     The JSONL keeps its lines, columns that the run added to older tables stay, and the run stays on record, marked
@@ -28,8 +29,8 @@ def undo(db: str | Path, run_id: str, safeguards: Safeguards = NO_SAFEGUARDS, *,
 
     Parameters
     ----------
-    safeguards
-        Of these, how long to wait for somebody else's lock, and what connections may take and reach.
+    access
+        `wait_for_lock`, `memory_limit` and `allow_external_views`, as the command has them.
 
     Returns
     -------
@@ -43,6 +44,12 @@ def undo(db: str | Path, run_id: str, safeguards: Safeguards = NO_SAFEGUARDS, *,
         instrument, rows or columns that were changed since, setups that others refer to, or a database that cannot be
         written. It is as it was.
     """
+    settle()
+    return undo_run(db, run_id, Safeguards(**access))
+
+
+def undo_run(db: str | Path, run_id: str, safeguards: Safeguards, listener: Listener = ignore) -> Undone:
+    """The same for a command. Raises InputError."""
     from dask_validator.store.undo import undo
 
     check_is_file(db)

@@ -22,9 +22,9 @@ from dask_validator.views.monitor.terminal import Terminal, echo
 @click.option("--json", "as_json", is_flag=True, help="Print one object instead of text.")
 def undo(db: Path, run_id: str, as_json: bool, **flags: Any) -> None:
     """Put verdicts, season columns and setups back to what they were before a run."""
-    from dask_validator.api.undo import undo as undone
+    from dask_validator.api.undo import undo_run
     from dask_validator.views.monitor.undone import render
 
     with Terminal() as terminal:
-        found = undone(db, run_id, safeguards_of(flags), listener=terminal.listen)
+        found = undo_run(db, run_id, safeguards_of(flags), terminal.listen)
     echo(json.dumps(found._asdict()) if as_json else render(found), err=False)
