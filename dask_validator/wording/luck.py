@@ -68,6 +68,9 @@ def _counted(numbers: Mapping[str, Any]) -> str:
     if not numbers["promoted"]:
         return counted
     low, high = percent(numbers["false_share_low"]), percent(numbers["false_share_high"])
+    if not numbers["null_q95"]:  # an interval from nothing to nothing says less
+        share = percent(numbers["false_share"])
+        return f"{counted} At most about {share} of them would then be luck: most worlds promote none."
     return f"{counted} At most about {percent(numbers['false_share'])} of them ({low} to {high}) would then be luck."
 
 
@@ -160,8 +163,8 @@ def _typed(value: Any) -> str:
 
 
 def one_decimal(number: float) -> str:
-    """A mean number of promotions."""
-    return f"{number:,.1f}"
+    """A mean number of promotions; one that is not none never reads 0.0."""
+    return f"{number:,.1f}" if number == 0 or number >= 0.05 else "less than 0.1"
 
 
 def percent(share: float) -> str:

@@ -25,6 +25,11 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + (f" and {hidden:,} more" if hidden > 0 else "")
 
 
+def of_them(count: int, one: str, more: str) -> str:
+    """So many, in the right number: 1 task, 2 tasks."""
+    return f"{count:,} {one if count == 1 else more}"
+
+
 def discoveries(fdr: Mapping[str, int]) -> tuple[str, str]:
     """What the p-values say after correction, of all and of those that passed.
 
@@ -54,7 +59,7 @@ def screened(waiting: int, to_compute: int, only_seasons: int) -> str:
     """How many of the strategies go on after phases 1-5, and what for."""
     kinds = {"walk forward": to_compute - only_seasons, "go on only for their seasons": only_seasons}
     goes_on = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
-    return f"Screened {waiting:,} strategies: {goes_on or 'none goes on'}"
+    return f"Screened {of_them(waiting, 'strategy', 'strategies')}: {goes_on or 'none goes on'}"
 
 
 def unknown_filters(summary: Mapping[str, Any]) -> str:
@@ -66,7 +71,7 @@ def unknown_filters(summary: Mapping[str, Any]) -> str:
 def not_judged(summary: Mapping[str, Any]) -> str:
     """A phase of which nothing was asked, empty where there is none."""
     count = summary.get("cost_stress_not_judged", 0)
-    return f"cost stress: not judged, no costs given ({count:,} strategies)" if count else ""
+    return f"cost stress: not judged, no costs given ({of_them(count, 'strategy', 'strategies')})" if count else ""
 
 
 def unit_of(summary: Mapping[str, Any]) -> str:

@@ -88,6 +88,17 @@ def test_without_promotions_there_is_no_share() -> None:
     assert luck.row(NUMBERS | none | {"promoted": 0})[-1] == "-"
 
 
+def test_a_few_strategies_read_well() -> None:
+    """Where hardly a world promotes one, no mean reads 0.0 and no interval goes from nothing to nothing."""
+    few = {"promoted": 2, "null_mean": 0.02, "null_q05": 0.0, "null_q95": 0.0}
+    [first, *_] = luck.verdict(
+        [NUMBERS | few | {"false_share": 0.012, "false_share_low": 0.0, "false_share_high": 0.0}]
+    )
+
+    assert "would promote less than 0.1 of" in first
+    assert first.endswith("At most about 1.2% of them would then be luck: most worlds promote none.")
+
+
 def test_every_setting_has_its_doubts() -> None:
     """What is true of all settings is said once; what is true of some names them, also those beside the first."""
     rows = [NUMBERS | {"settings": {"min_sample": sample}, "losing": 459} for sample in (20, 30, 60)]

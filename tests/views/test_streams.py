@@ -135,7 +135,7 @@ def test_any_object_may_stand_for_stderr(make: Callable[[], Any], tiny: Path, mo
 
     assert summary["passed"] == 1
     if isinstance(stderr, Collects):
-        assert "Screened 1 strategies" in stderr.text
+        assert "Screened 1 strategy" in stderr.text
 
 
 def test_a_name_that_the_terminal_cannot_spell(tmp_path: Path, command: Command) -> None:

@@ -44,7 +44,7 @@ class View(NamedTuple):
             case Opened(dashboard_link=link, page_link=page):
                 return self._replace(dashboard=page or link)
             case Ready(workers=workers, tasks=tasks, blind=blind):
-                view = self.saying(f"{tasks:,} tasks for {workers:,} worker(s)")
+                view = self.saying(f"{sentences.of_them(tasks, 'task', 'tasks')} for {workers:,} worker(s)")
                 if blind:
                     view = view.saying(
                         f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks"

@@ -80,13 +80,13 @@ class Terminal:
             case Screened(waiting, to_compute, _, only_seasons) if waiting:
                 self.say(sentences.screened(waiting, to_compute, only_seasons))
             case Asking(what, strategies):
-                self.say(f"{what}: {strategies:,} strategies")
+                self.say(f"{what}: {sentences.of_them(strategies, 'strategy', 'strategies')}")
             case Said(text, warning):
                 self.warn([text]) if warning else self.say(text)
             case Opened(link, page):
                 self._show_dashboard(link, page)
             case Ready(workers, tasks, blind):
-                self.say(f"{tasks:,} tasks for {workers:,} worker(s)")
+                self.say(f"{sentences.of_them(tasks, 'task', 'tasks')} for {workers:,} worker(s)")
                 if blind:
                     self.say(f"{len(blind)} worker(s) do not see the database: the outcomes travel with the tasks")
             case Computed(wall_s):
