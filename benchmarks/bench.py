@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import platform
+import resource
 import shutil
 import statistics
 import subprocess
@@ -46,6 +47,7 @@ RESET = """
     DROP TABLE IF EXISTS dask_validator_results;
     DROP TABLE IF EXISTS dask_validator_windows;
     DROP TABLE IF EXISTS dask_validator_runs;
+    DROP TABLE IF EXISTS dask_validator_before;
     COMMIT;
 """
 Row = Sequence[object]
@@ -73,19 +75,25 @@ class Report:
 
 
 def run(db: Path, workers: int, mode: str, source: Path = HERE.parent) -> dict[str, Any]:
-    """One whole process of the package at `source`; `process_s` counts interpreter, imports and all."""
+    """One whole process of the package at `source`; `process_s` and `cpu_s` count interpreter, imports and all."""
     with tempfile.TemporaryDirectory() as folder:
         words = (str(db.absolute()), "MGC", str(workers), mode, f"{folder}/wf.jsonl")
         command = [sys.executable, str(HERE / "one_run.py"), *words]
         environment = {**os.environ, "PYTHONPATH": str(source)}
-        clock = time.perf_counter()
+        clock, cpu = time.perf_counter(), cpu_of_children()
         # Workers look into the working directory first.
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=source)
-        process_s = time.perf_counter() - clock
+        took = {"process_s": time.perf_counter() - clock, "cpu_s": cpu_of_children() - cpu}
     if mode == "commit":
         with duckdb.connect(str(db)) as connection:
             connection.execute(RESET)
-    return {**json.loads(done.stdout), "process_s": process_s}
+    return {**json.loads(done.stdout), **took}
+
+
+def cpu_of_children() -> float:
+    """Seconds of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def middle(runs: Sequence[dict[str, Any]], value: Any) -> float:

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,13 @@ def measured(db: Path, versions: dict[str, Path], repeats: int) -> Runs:
 
 
 def row(size: int, workers: int, runs: Runs) -> Sequence[object]:
-    """Medians of both, and the ratio."""
-    old, new = (middle(runs[name, workers], lambda r: r["process_s"]) for name in ("old", "new"))
+    """Medians of both, and the ratios."""
+    cells: list[str] = []
+    for name in ("process_s", "cpu_s"):
+        old, new = (middle(runs[version, workers], itemgetter(name)) for version in ("old", "new"))
+        cells += [f"{old:.2f}", f"{new:.2f}", f"{new / old:.2f}"]
     peaks = (f"{max(r['peak_mb'] for r in runs[name, workers]):,.0f}" for name in ("old", "new"))
-    return f"{size:,}", workers, f"{old:.2f}", f"{new:.2f}", f"{new / old:.2f}", *peaks
+    return f"{size:,}", workers, *cells, *peaks
 
 
 def main() -> None:
@@ -67,7 +71,15 @@ def main() -> None:
         for size in chosen.strategies:
             runs = measured(demo(chosen.data, size), {"old": tree, "new": ROOT}, chosen.repeats)
             rows += [row(size, workers, runs) for workers in (1, 2)]
-    header = ("strategies", "workers", "old", "new", "new / old", "peak MB, old", "new")
+    header = (
+        "strategies",
+        "workers",
+        *("old", "new", "new / old"),
+        "CPU, old",
+        *("new", "new / old"),
+        "peak MB, old",
+        "new",
+    )
     report.table(f"Seconds of whole processes, {chosen.base} (old) and this version, medians", header, rows)
     one_worker = {name: runs[name, 1] for name in ("old", "new")}
     stages(report, f"Where the time goes with {size:,} strategies and one worker, seconds", one_worker)
