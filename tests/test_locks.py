@@ -98,7 +98,7 @@ def watch(event, given):
     if event == "open" and not isinstance(given[0], int):
         opened.append(os.fsdecode(given[0]))
 
-def locked(*given):
+def locked(*given, **named):
     raise NotCommitted("locked")
 
 opened, codes, commit = [], [], writer.commit
@@ -433,9 +433,9 @@ def test_our_callers_connection_at_the_commit(
     """A connection that the caller opens while we compute is respected by the commit: its lock holds on."""
     opened: list[duckdb.DuckDBPyConnection] = []
 
-    def commit_beside_it(*given: Any) -> None:
+    def commit_beside_it(*given: Any, **named: Any) -> None:
         opened.append(open_it(few))
-        commit(*given)
+        commit(*given, **named)
 
     commit = writer.commit
     monkeypatch.setattr(preparing, "PATIENCE_S", 0.2)

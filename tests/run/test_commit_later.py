@@ -500,12 +500,12 @@ class Meanwhile:
         self._steps = steps
         self._commit = writer.commit
 
-    def __call__(self, *given: Any) -> None:
+    def __call__(self, *given: Any, **named: Any) -> None:
         """Commit after what others do."""
         if self.attempts < len(self._steps):
             self._steps[self.attempts]()
         self.attempts += 1
-        self._commit(*given)
+        self._commit(*given, **named)
 
 
 def elsewhere(database: Path, statement: Statement) -> Step:
