@@ -168,9 +168,9 @@ def test_locked_for_longer_than_we_wait(
     """A notebook left open over night costs a second command, which is printed, and nothing else."""
     holders: list[Other] = []
 
-    def held(*given: Any) -> None:
+    def held(*given: Any, **named: Any) -> None:
         holders.append(Other(HOLDING, several, "reading"))
-        commit(*given)
+        commit(*given, **named)
 
     commit = writer.commit
     monkeypatch.setattr(preparing, "PATIENCE_S", 0.2)

@@ -231,7 +231,7 @@ def test_what_could_not_be_committed_is_committed_later(
     assert tables(copied) == tables(other)
 
 
-def _refuse(*_: object) -> None:
+def _refuse(*_: object, **__: object) -> None:
     raise NotCommitted("computed, but not written: held by a test")
 
 
