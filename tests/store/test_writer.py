@@ -276,6 +276,8 @@ def test_runs_table(mixed: Path) -> None:
         assert kept.pop("waives") is True
         assert kept.pop("unit") == "R"
         assert kept.pop("costs") == KNOWN_COSTS["MGC"]._asdict()
+        assert kept.pop("selection") == "waiting"
+        assert kept.pop("warnings") == list(result.warnings)
         assert kept == shown
         assert json.loads(row["versions"]).keys() >= {"dask_validator", "duckdb", "dask", "numpy", "python"}
         assert json.loads(row["fingerprints"]).keys() == {
