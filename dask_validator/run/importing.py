@@ -13,7 +13,7 @@ import duckdb
 from dask_validator.errors import InputError
 from dask_validator.rules.notes import left_out
 from dask_validator.run.track_records import Trades, track_records
-from dask_validator.store.access import Access, settings
+from dask_validator.store.access import IMPORT_MEMORY, Access, settings
 from dask_validator.store.connection import check_is_file, check_place, ctrl_c_stays_ctrl_c, draw_no_progress
 from dask_validator.store.lock import wait_until_free
 from dask_validator.store.trade_import import MADE, Batch, Changes, target, write
@@ -73,7 +73,7 @@ def run_import(
     if os.path.lexists(path):
         check_is_file(path)
         wait_until_free(path, wait_s, say, passing=lambda pid: False, to_write=True)
-    config = settings((access or Access())._replace(external_views=True))
+    config = settings((access or Access())._replace(external_views=True), usual=IMPORT_MEMORY)
     with ctrl_c_stays_ctrl_c(), duckdb.connect(config={**config}) as connection:
         draw_no_progress(connection)
         reading = read_trades(connection, source, options)

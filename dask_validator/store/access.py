@@ -14,6 +14,7 @@ from typing import NamedTuple
 from dask_validator.system import memory
 
 USUAL_MEMORY = 400 * 2**20  # bytes; DuckDB would take 80 % of the machine in each process, and it spills beyond
+IMPORT_MEMORY = 640 * 2**20  # bytes: an import is alone, and sorts what does not lie in order
 SPARE = 0.5  # of the memory that is free, for rows that are too long for that
 
 
@@ -39,7 +40,7 @@ def granted(path: str | Path) -> Access:
     return _granted.get(os.path.abspath(path), USUAL)
 
 
-def settings(access: Access = USUAL, *, read_only: bool = False) -> dict[str, str]:
+def settings(access: Access = USUAL, *, read_only: bool = False, usual: int = USUAL_MEMORY) -> dict[str, str]:
     """Connection settings: nothing from the network or of other files, scratch files in the temporary directory.
 
     Readers are single-threaded: one is in every worker, and in the main process one beside the screening.
@@ -49,15 +50,15 @@ def settings(access: Access = USUAL, *, read_only: bool = False) -> dict[str, st
         # A SQLite file would otherwise make DuckDB download an extension.
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
-        "memory_limit": access.memory_limit or _spelled(usual_memory()),
+        "memory_limit": access.memory_limit or _spelled(usual_memory(usual)),
         "threads": "1" if read_only else str(os.cpu_count() or 1),
         "temp_directory": _scratch(),
     }
 
 
-def usual_memory() -> int:
+def usual_memory(most: int = USUAL_MEMORY) -> int:
     """Bytes: a quarter of what this machine or cgroup has, for as many processes as there are cores."""
-    return min(USUAL_MEMORY, memory.limit() // (4 * (os.cpu_count() or 1)))
+    return min(most, memory.limit() // (4 * (os.cpu_count() or 1)))
 
 
 def spare_memory(access: Access) -> str | None:
