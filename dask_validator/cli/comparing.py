@@ -53,10 +53,12 @@ def compare(
     if not quiet:
         echo(render(found), err=as_json)
     if csv is not None:
-        from dask_validator.views.comparison_table import write_csv
+        from dask_validator.explanation.comparison import COLUMNS
+        from dask_validator.views.comparison_table import rows_of
+        from dask_validator.views.csv_file import write_csv
 
         with Terminal(quiet=quiet) as terminal, writing(terminal, "Table", csv):
-            write_csv(found, csv)
+            write_csv(csv, COLUMNS, rows_of(found))
     if as_json:
         echo(json.dumps(found.to_dict(), default=str), err=False)
 

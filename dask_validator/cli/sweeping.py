@@ -74,10 +74,12 @@ def _told(terminal: Terminal, found: Sweep, flags: dict[str, Any]) -> None:
     if not flags["quiet"]:
         echo(swept.render(found), err=flags["as_json"])
     if flags["csv"]:
-        from dask_validator.views.sweep_frame import write_csv
+        from dask_validator.run.swept import COLUMNS
+        from dask_validator.views.csv_file import write_csv
 
+        columns = [*found.flags, *COLUMNS]
         with writing(terminal, "Table", flags["csv"]):
-            write_csv(found, flags["csv"])
+            write_csv(flags["csv"], columns, ([row[name] for name in columns] for row in found.rows))
     if flags["html"]:
         from dask_validator.views.report.of_sweep import report_sweep
 

@@ -1,29 +1,17 @@
-"""A comparison as CSV: a row for each strategy with another verdict, and for each that one run alone has judged."""
+"""A comparison as a table: a row for each strategy with another verdict, and for each that one run alone has judged."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from dask_validator.errors import InputError
 from dask_validator.explanation.comparison import COLUMNS, Comparison, as_row, verdicts_of
-from dask_validator.run.report_file import write_whole
 
 
-def write_csv(found: Comparison, path: Path) -> None:
-    """Write the file; what is unknown or off is empty. Raises InputError where it cannot be written."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    table.writerows(map(as_row, found.changed))
-    table.writerows(_alone(found))
-    try:
-        write_whole(path, text.getvalue())
-    except OSError as error:
-        raise InputError(f"the table {path} could not be written ({error.strerror})") from None
+def rows_of(found: Comparison) -> Iterator[list[Any]]:
+    """By COLUMNS; None where a strategy has no such value."""
+    yield from map(as_row, found.changed)
+    yield from _alone(found)
 
 
 def _alone(found: Comparison) -> Iterator[list[Any]]:
