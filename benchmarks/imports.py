@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-
 PER_STRATEGY = 1_000  # trades
 MAKE = """
     COPY (SELECT 'STRATEGY_' || lpad((i // {per})::VARCHAR, 6, '0') AS strategy_id,
