@@ -19,6 +19,7 @@ import dask
 import distributed  # noqa: F401  # which adds to Dask's configuration
 import duckdb
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dask_validator.cli.commands import main
 from tests.recorded import SMALL, build_database
@@ -26,6 +27,11 @@ from tests.support.browser import open_browser
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
+
+
+# No test fails because the machine is busy.
+settings.register_profile("any_machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_machine")
 
 
 @dataclass(frozen=True)

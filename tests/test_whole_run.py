@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_validator import RunConfig, validate
@@ -88,7 +88,7 @@ FLAGS = st.sampled_from(
 
 
 @given(st.lists(ROWS, min_size=1, max_size=8), OUTCOMES, FEATURES, FLAGS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 def test_run_writes_what_the_slow_twin_writes(
     rows: list[dict[str, Any]], outcomes: dict[str, Any], features: dict[str, Any], flags: RunConfig
 ) -> None:

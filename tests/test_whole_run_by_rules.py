@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dask_validator import RunConfig, validate
@@ -121,7 +121,7 @@ def strategy_of(number: int, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @given(st.lists(ROWS, min_size=1, max_size=8), OPTIONS)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 def test_run_writes_what_the_slow_twin_writes(rows: list[dict[str, Any]], options: dict[str, Any]) -> None:
     """Verdicts, words, setups, lines and the user's log equal the twin's under any options, on any database."""
     strategies = [strategy_of(number, row) for number, row in enumerate(rows)]

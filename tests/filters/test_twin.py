@@ -101,7 +101,7 @@ def expected(node: Any, rows: list[Mapping[str, Any]]) -> list[bool]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(NODES, st.lists(ROWS, min_size=1, max_size=12))
 def test_equals_the_slow_twin(node: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Which days a filter lets through equals plain conditions on each row, and so does what nobody understands."""

@@ -29,7 +29,7 @@ def run(database: Path, **flags: Any) -> Any:
     return validate(database, "ES", wf_output=database.parent / "wf.jsonl", workers=1, progress=False, **flags)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.randoms(use_true_random=False), st.integers(1, 4))
 def test_how_a_log_is_written_makes_no_difference(
     tmp_path_factory: pytest.TempPathFactory, chance: Any, files: int

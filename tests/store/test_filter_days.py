@@ -320,7 +320,7 @@ TYPED |= {"orb_0900_break_dir": "none", "orb_0900_double_break": True, "day_of_w
 NAMES = [*shipped("names")["always"], *shipped("names")["by_name"], *shipped("names")["strict"]]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(DAY, min_size=1, max_size=12))
 def test_every_name_equals_the_slow_twin(rows: list[dict[str, Any]]) -> None:
     """Each name of the rules selects the days that a plain reading of its row selects."""

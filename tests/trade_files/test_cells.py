@@ -65,7 +65,7 @@ def test_numbers(connection: duckdb.DuckDBPyConnection, text: str, decimal: str,
     assert _number(connection, text, decimal) == value
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(value=st.floats(-1e12, 1e12).map(lambda value: round(value, 2)), decimal=st.sampled_from(".,"))
 def test_numbers_that_were_formatted(connection: duckdb.DuckDBPyConnection, value: float, decimal: str) -> None:
     """What Python formats with thousands and a currency is read back as the same number."""

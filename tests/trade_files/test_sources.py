@@ -118,7 +118,7 @@ def test_two_files_of_one_name_are_not_mixed(tmp_path: Path) -> None:
         read([tmp_path / "one" / "fast.csv", tmp_path / "one" / "fast.csv"])
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**6), parts=st.integers(1, 4))
 def test_any_split_and_order_of_columns(tmp_path: Path, seed: int, parts: int) -> None:
     """How a log is cut into files, and in which order its rows and columns stand, changes no trade."""
