@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from dask_validator.api.preparing import (
     NO_SAFEGUARDS,
     blocks_path,
+    command_line,
     database_at,
     files_of,
     grant_access,
@@ -52,13 +52,11 @@ def commit_kept(
     """
     check_is_file(db)
     grant_access(db, safeguards)
-    kept = ["--journal", str(safeguards.journal)] if safeguards.journal else []
-    kept += ["--wf-output", str(Path(wf_output).absolute())]
-    run = shlex.join(["dask-validator", "run", "--db", str(db), "--instrument", instrument, *kept])
+    run = command_line("run", db, instrument, safeguards, wf_output)
     outputs.check(files_of(db, instrument, safeguards, RunConfig(wf_output=wf_output)), appends=True)
     with journal_of(db, instrument, safeguards) as journal:
         left = journal.recovered
-        if not left.settings or not (left.computed or left.committing):
+        if not left.is_computed:
             unfinished = f"it has {len(left.answers):,} results of a run that did not end, go on with {run} --resume"
             raise InputError(
                 f"{journal.path} has nothing to commit; {unfinished if left.inputs else f'start with {run}'}"

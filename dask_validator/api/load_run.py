@@ -22,9 +22,10 @@ def load_run(
     wait_for_lock
         Seconds to wait while somebody writes to the database.
 
-    Not recorded, and hence not as `validate` had it: `calibration` is None, what it came to is in the summary and in
-    `strategies`; `total_s`, `stages` and `forecasts` end before the commit; `order` does not say whether FAILED
-    strategies were waiting too. `summary["db"]` is where the file is now.
+    The record is part of the commit, and cannot know how long that takes: `summary["total_s"]` ends before it and is
+    the one number of the summary that differs from what `validate` had returned; `stages` and `forecasts` end there
+    too. Not recorded are `calibration`, which is None (what it came to is in the summary and in `strategies`), and in
+    `order` whether FAILED strategies were waiting too. `summary["db"]` is where the file is now.
 
     Raises
     ------

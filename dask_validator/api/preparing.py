@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,9 +18,9 @@ from dask_validator.journal.blocks import Blocks, calibration_path, discard_bloc
 from dask_validator.journal.journal import Journal, default_path, discard
 from dask_validator.journal.others import is_another_run
 from dask_validator.run import outputs
-from dask_validator.run.commit import finish_append
+from dask_validator.run.commit import finish_append, selection_left
 from dask_validator.run.instruments import costs_of
-from dask_validator.run.naming import Names
+from dask_validator.run.naming import Names, literal
 from dask_validator.run.order import Order
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.access import Access, grant
@@ -67,7 +68,8 @@ def prepared(
     ------
     InputError
         Unknown or absent instrument, ids that it does not have, unusable database, somebody holds it, another run is on
-        it, an output cannot be written, or an earlier run's lines belong into another JSONL.
+        it, an output cannot be written, an earlier run's lines belong into another JSONL, or such a run has computed
+        all of other strategies and is not committed yet.
     NotCommitted
         An earlier run is committed, but its lines still cannot be appended to the JSONL.
     """
@@ -97,9 +99,31 @@ def prepared(
         output = left if left is not None and names.could_be(left, template) else config.wf_output
         if said := finish_append(database, journal, instrument, output):
             listener(Said(said))
+        _refuse_giving_up(journal, database, instrument, safeguards)
         order = Order(database, instrument, config, costs, safeguards.resume, patience_s(safeguards))
         blocks = blocks_path(db, instrument) if writes else None
         yield order._replace(blocks=blocks, run_id=names.run_id, keep_runs=safeguards.keep_runs), journal
+
+
+def _refuse_giving_up(journal: Journal, database: Database, instrument: str, safeguards: Safeguards) -> None:
+    """Raise InputError where `commit` could write what the run before has computed, and this one would not."""
+    left = journal.recovered
+    if not left.is_computed:
+        return
+    before, now = selection_left(left.settings), database.selection
+    if before.is_known and not now.covers(before):
+        line = command_line("commit", database.path, instrument, safeguards, str(left.output))
+        raise InputError(
+            f"{journal.path} has a run of other strategies ({before.said}) that is computed and not committed, which "
+            f"this run ({now.said}) would lose; give it up with --discard, or write it: {line}"
+        )
+
+
+def command_line(name: str, db: str | Path, instrument: str, safeguards: Safeguards, wf_output: str | Path) -> str:
+    """The command of that name on what the journal has."""
+    kept = ["--journal", literal(safeguards.journal)] if safeguards.journal else []
+    kept += ["--wf-output", literal(Path(wf_output).absolute())]
+    return shlex.join(["dask-validator", name, "--db", str(db), "--instrument", instrument, *kept])
 
 
 @contextmanager

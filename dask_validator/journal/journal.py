@@ -43,6 +43,11 @@ class Recovered:
     pid: int | None = None  # who had it last
 
     @property
+    def is_computed(self) -> bool:
+        """Whether `commit` could write it."""
+        return bool(self.settings) and (self.computed or self.committing)
+
+    @property
     def last_output(self) -> str | None:
         """Where that run has begun to append its lines, or would have."""
         return self.append.path if self.append else self.output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -126,13 +126,19 @@ class _Look(NamedTuple):
     family: OfAll  # p-values, corrected as the rules of the run say
 
 
+class _LeftOut(NamedTuple):
+    """Strategies that get no verdict."""
+
+    unanswered: int
+    changed: Set[str]  # no longer as they were when they were computed, or named
+    waiting: int  # of the latter
+
+
 def _validated(run: _Run) -> Outcome:
     """Look and judge, again when others were faster at the commit."""
-    goes_on, left_by_others = _goes_on(run), _expected(run)
+    goes_on, expected = _goes_on(run), _expected(run)
     for attempt in range(ATTEMPTS):
-        outcome, seen = _decided(run, first=attempt == 0)
-        left_by_others -= set(outcome.verdicts.ids)
-        outcome = replace(outcome, warnings=[*outcome.warnings, *totals.left_alone(left_by_others)])
+        outcome, seen = _decided(run, expected, first=attempt == 0)
         if not outcome.verdicts or run.order.config.dry_run:
             break
         try:
@@ -141,7 +147,7 @@ def _validated(run: _Run) -> Outcome:
             if attempt + 1 == ATTEMPTS:
                 raise NotCommitted(str(change), outcome.ended(run.watch, committed=False)) from change
             run.say(f"{change}; looking again")
-            left_by_others |= set(outcome.verdicts.ids)
+            expected |= set(outcome.verdicts.ids)
             run.journal.reread()
     if goes_on and not outcome.waiting:  # a journal of strategies that no longer wait is of no use to anybody
         run.journal.forget()
@@ -161,7 +167,7 @@ def _expected(run: _Run) -> set[str]:
     return set(run.journal.recovered.answers) if _goes_on(run) else set()
 
 
-def _decided(run: _Run, *, first: bool) -> tuple[Outcome, Seen]:
+def _decided(run: _Run, expected: set[str], *, first: bool) -> tuple[Outcome, Seen]:
     """Look, ask, judge; nothing is written, and what the verdicts were made of is given up at the end."""
     database, instrument = run.order.database, run.order.instrument
     run.listener(Started(run.id, instrument, str(database.path), run.order.config.dry_run))
@@ -170,11 +176,12 @@ def _decided(run: _Run, *, first: bool) -> tuple[Outcome, Seen]:
     with database.kept_open():
         look = _looked(run)
         answers = _answered(run, look, of_file, first=first)
+        left_out = _left_out(run, look.candidates, answers, expected)
         calibration = _calibrated(run, look)
     # Closed here, before anything is written: a reader would lock the commit out.
     whole = look.candidates.vocabulary.may_read_all
     seen = Seen(state, look.survey.fingerprints, database.source, look.survey.outcomes.hashes, whole)
-    return replace(_judged(run, look, answers, calibration), seen=seen), seen
+    return replace(_judged(run, look, answers, calibration, left_out), seen=seen), seen
 
 
 def _looked(run: _Run) -> _Look:
@@ -265,6 +272,16 @@ def _asked(run: _Run, look: _Look, of_file: Identity | None, *, first: bool) -> 
     return todo, work
 
 
+def _left_out(run: _Run, candidates: Candidates, answers: Mapping[str, Answer], expected: set[str]) -> _LeftOut:
+    """Who has no verdict, and for which reason."""
+    unanswered = {candidates.ids[i] for i in candidates.asked} - answers.keys()
+    changed = expected.difference(candidates.ids)
+    if run.only_commits:  # all that was expected had been computed: it no longer holds
+        changed |= unanswered & expected
+    waiting = run.order.database.count_waiting(run.order.instrument, changed) if changed else 0
+    return _LeftOut(len(unanswered - changed), changed, waiting)
+
+
 def _calibrated(run: _Run, look: _Look) -> Calibration | None:
     """All strategies in null worlds, where a gate or the user asks for it."""
     if not (run.order.config.needs_worlds and look.facts.waiting) or run.computer.ended_early is not None:
@@ -275,7 +292,9 @@ def _calibrated(run: _Run, look: _Look) -> Calibration | None:
         return in_worlds(run.order, run.worlds_on, run.listener, run.id, blocks=run.blocks, survey=look.survey)
 
 
-def _judged(run: _Run, look: _Look, answers: dict[str, Answer], calibration: Calibration | None) -> Outcome:
+def _judged(
+    run: _Run, look: _Look, answers: dict[str, Answer], calibration: Calibration | None, left_out: _LeftOut
+) -> Outcome:
     """All verdicts, nothing written. Raises Incomplete, with those that there are."""
     facts, unanswered = look.facts, len(look.candidates.asked) - len(answers)  # which `decide` takes one by one
     with run.watch.stage("deciding"), garbage.paused():
@@ -289,7 +308,7 @@ def _judged(run: _Run, look: _Look, answers: dict[str, Answer], calibration: Cal
     outcome = Outcome(
         summary=summary,
         verdicts=verdicts,
-        warnings=_warnings(run, look, verdicts, unanswered),
+        warnings=_warnings(run, look, verdicts, left_out),
         timings=tuple(run.computer.timings),
         stages=dict(run.watch.stages),
         start_up_s=run.executor.start_up_s,
@@ -325,14 +344,15 @@ def _of_worlds(calibration: Calibration | None) -> dict[str, Any]:
     return calibration.to_dict() if calibration else {}
 
 
-def _warnings(run: _Run, look: _Look, verdicts: Verdicts, unanswered: int) -> list[str]:
+def _warnings(run: _Run, look: _Look, verdicts: Verdicts, left_out: _LeftOut) -> list[str]:
     return [
         *unset_defaults(look.facts.catalogue.unset_defaults() if look.facts.waiting else {}),
         *totals.unknown_filters(look.candidates, run.order.selection.strategies),
         *totals.looks_at_holdout(run.order.config),
         *totals.without_effect(run.order.config),
         *totals.still_active(verdicts, look.facts.active_setups),
-        *totals.left_waiting(unanswered),
+        *totals.left_waiting(left_out.unanswered),
+        *totals.left_alone(left_out.changed, left_out.waiting),
         *totals.not_kept(run.journal.reason),
         *run.executor.warnings[run.warned :],
     ]

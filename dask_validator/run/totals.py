@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Set
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -129,10 +129,12 @@ def still_active(verdicts: Verdicts, active_setups: Set[str]) -> list[str]:
     return [f"{len(ids):,} strategies FAILED, but their setups stay active: {plain(', '.join(ids))}"]
 
 
-def left_alone(ids: Iterable[str]) -> list[str]:
-    """A sentence for strategies that others have validated, or removed, before our commit."""
-    named = plain(listed(sorted(ids), MOST_NAMED))
-    return [f"validated or removed by somebody else meanwhile and left alone: {named}"] if named else []
+def left_alone(ids: Collection[str], waiting: int) -> list[str]:
+    """A sentence for strategies that others have changed, validated or removed before our commit."""
+    if not ids:
+        return []
+    count = f"{len(ids):,} strategies ({waiting:,} of them waiting)"
+    return [f"{count} are no longer as the run found them and left alone: {plain(listed(sorted(ids), MOST_NAMED))}"]
 
 
 def left_waiting(unanswered: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from dask_validator.store.reader import (
     Facts,
     Stored,
     Survey,
+    count_selected,
     instruments_in,
     read_facts,
     read_strategy,
@@ -121,6 +122,11 @@ class Database:
     def read_waiting(self, instrument: str, catalogue: Catalogue) -> Generator[list[Strategy]]:
         """The strategies to validate, in no order, many at a time; the database stays open until the last one."""
         return read_waiting(self.path, instrument, self.selection, catalogue)
+
+    def count_waiting(self, instrument: str, ids: Iterable[str]) -> int:
+        """How many of these wait, whatever else is selected."""
+        waiting = WAITING._replace(ids=tuple(ids))
+        return connection.read(self.path, lambda opened: count_selected(opened, instrument, waiting))
 
     def read_strategy(self, strategy_id: str) -> Stored:
         """One row, waiting or not."""

@@ -106,7 +106,7 @@ def test_a_journal_of_strategies_that_no_longer_wait(dead: Dead, capsys: pytest.
     result = run(dead.database, resume=True)
 
     assert result.summary["rows"] == 0
-    assert any("validated or removed by somebody else" in warning for warning in result.warnings)
+    assert any("(0 of them waiting) are no longer as the run found them" in warning for warning in result.warnings)
     assert NOTHING in capsys.readouterr().err
     assert not dead.journal.exists()
 

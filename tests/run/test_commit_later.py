@@ -300,7 +300,7 @@ def test_a_row_changed_since(inside: Command, several: Path, copied: Copy) -> No
 
     assert later.code == 0, later.stderr
     assert (later.summary["rows"], later.summary["committed"]) == (5, True)
-    assert "left waiting" in later.stderr
+    assert "1 strategies (1 of them waiting) are no longer as the run found them and left alone: MGC_2" in later.stderr
     assert "computed again" not in later.stderr
     ours, theirs = (rows_by_id(path, "experimental_strategies") for path in (several, undisturbed))
     assert ours.pop("MGC_2")["validation_status"] is None

@@ -12,11 +12,17 @@ import duckdb
 import pytest
 
 from dask_validator import InputError, validate
+from dask_validator.api.preparing import prepared
+from dask_validator.events import Event, TaskDone
+from dask_validator.execution.serial import SerialExecutor
+from dask_validator.run.run import run_validation
 from dask_validator.store import writer
+from dask_validator.store.selection import EVERY, Selection
 from tests.conftest import Command, Ran, everything_in
 from tests.journal.test_unfinished_append import resealed
+from tests.run.test_commit_later import offered
 from tests.store.test_writer import Opener, commit_replaced
-from tests.support.runs import answers
+from tests.support.runs import answers, config
 from tests.support.tiny import Row, change, rows_by_id, tiny_database
 
 STRATEGIES: list[Row] = [
@@ -227,7 +233,8 @@ def test_commit_writes_what_was_selected(called: Command, night: Path) -> None:
 
     assert (ran.code, ran.summary["rows"], ran.summary["retired"]) == (0, 1, 1)
     assert judged(night) == {"P_BAD"}
-    assert "validated or removed by somebody else meanwhile and left alone: P_GOOD" in ran.stderr
+    said = "1 strategies (0 of them waiting) are no longer as the run found them and left alone: P_GOOD\n"
+    assert said in ran.stderr
     assert {name for name, row in rows_of(night).items() if row != before[name]} == {"P_BAD"}
 
 
@@ -243,6 +250,22 @@ def test_commit_of_ids(called: Command, night: Path, tmp_path: Path) -> None:
     assert ran.code == 0, ran.stderr
     assert judged(night) == {"P_GOOD"}
     assert "left alone: R_GOOD" in ran.stderr
+
+
+def test_commit_after_an_undo(called: Command, night: Path, tmp_path: Path) -> None:
+    """Of strategies whose rows were put back meanwhile `commit` says once that they are left alone, and who waits."""
+    earlier = called("run", *flags(night, "--json")).summary["run_id"]
+    (listed := tmp_path / "ids.txt").write_text("W_GOOD\nP_GOOD\nR_BAD\n")
+    uncommitted(called, night, "--ids", listed)
+    assert called("undo", "--db", night, "--run", earlier).code == 0
+    change(night, "DELETE FROM experimental_strategies WHERE strategy_id = 'R_BAD'")
+    ran = called("commit", "--db", night, "--wf-output", night.parent / "wf.jsonl", "--json")
+
+    assert (ran.code, ran.summary["rows"]) == (0, 1)
+    said = "2 strategies (1 of them waiting) are no longer as the run found them and left alone: R_BAD, W_GOOD\n"
+    assert said in ran.stderr
+    assert "have no result" not in ran.stderr
+    assert statuses(night)["W_GOOD"] is None
 
 
 def test_journals_of_other_versions(called: Command, night: Path) -> None:
@@ -262,9 +285,45 @@ def test_journals_of_other_versions(called: Command, night: Path) -> None:
     assert called("run", *flags(night, "--strategies", "passed")).code == 0
 
 
+@pytest.mark.parametrize("more", [[], ["--resume"], ["--strategies", "rejected"]], ids=" ".join)
+def test_what_others_have_computed_is_not_lost(called: Command, night: Path, more: list[str]) -> None:
+    """A run of other strategies does not give up what `commit` could write: it refuses, with the line that does."""
+    uncommitted(called, night, "--strategies", "passed")
+    before = everything_in(night.parent)
+    refused = called("run", *flags(night, *more))
+
+    assert (refused.code, refused.stdout, len(refused.stderr.splitlines())) == (2, "", 1)
+    assert "other strategies (passed)" in refused.stderr
+    assert "--discard" in refused.stderr
+    assert everything_in(night.parent).keys() == before.keys()
+    assert night.read_bytes() == before[night.name]
+    assert called(*offered(refused.stderr, "commit")).code == 0
+    assert judged(night) == BY_WORD["passed"]
+
+
+def test_what_others_have_computed_is_given_up_when_asked(called: Command, night: Path) -> None:
+    """With --discard, and in a dry run, other strategies may be validated at once."""
+    uncommitted(called, night, "--strategies", "passed")
+    assert called("run", *flags(night, "--strategies", "rejected", "--dry-run")).code == 0
+    assert called("run", *flags(night, "--strategies", "rejected", "--discard")).code == 0
+    assert judged(night) == BY_WORD["rejected"]
+
+
+def interrupted(database: Path, selection: Selection) -> None:
+    """A run that has kept its answers, and was stopped before it knew that these are all."""
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, TaskDone):
+            raise KeyboardInterrupt
+
+    at_work = prepared(database, "MGC", config(database), selection=selection)
+    with at_work as (order, journal), pytest.raises(KeyboardInterrupt):
+        run_validation(order, SerialExecutor(), interrupt, journal)
+
+
 def test_another_run_than_the_one_before(called: Command, night: Path) -> None:
-    """The nightly run takes over results of a run of all, writes its own strategies only, and says what it gives up."""
-    uncommitted(called, night, "--strategies", "all")
+    """The nightly run takes over results of an interrupted run of all, and says what it gives up."""
+    interrupted(night, EVERY)
     ran = called("run", *flags(night))
 
     assert ran.code == 0
@@ -277,13 +336,13 @@ def test_another_run_than_the_one_before(called: Command, night: Path) -> None:
 
 
 def test_nothing_to_validate(called: Command, night: Path) -> None:
-    """A run that finds nothing says of what there was nothing, and keeps what a run of others has computed."""
-    uncommitted(called, night, "--strategies", "passed")
+    """A run that finds nothing says of what there was nothing, and keeps what a run of others has left."""
+    interrupted(night, Selection("passed"))
     change(night, "DELETE FROM experimental_strategies WHERE validation_status = 'FAILED'")
     ran = called("run", *flags(night, "--strategies", "failed"))
 
     assert (ran.code, ran.stdout) == (0, f"Nothing to validate: MGC in {night} has no failed strategies\n")
-    assert called("commit", "--db", night, "--wf-output", night.parent / "wf.jsonl").code == 0
+    assert "Took over 2 results" in called("run", *flags(night, "--strategies", "passed")).stderr
     assert judged(night) == BY_WORD["passed"]
 
 

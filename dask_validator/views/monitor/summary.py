@@ -158,8 +158,8 @@ def left_over(path: Path, left: Recovered) -> str | None:
     """What an earlier run has left in its journal, in one line."""
     if not left.inputs:
         return None
-    if left.committing or left.computed:
-        ends = f"dask-validator commit, or run, ends it, with --wf-output {left.output}"
+    if left.is_computed:
+        ends = f"dask-validator commit, or the same run, ends it, with --wf-output {left.output}"
         return f"{path} has a run that was computed but perhaps not committed: {ends}"
     return f"{path} has {len(left.answers):,} results of a run that did not end; a run takes over what still holds"
 
