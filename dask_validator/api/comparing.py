@@ -136,7 +136,7 @@ def audit(db: str | Path, instrument: str | None = None, **access: Any) -> Audit
     Raises
     ------
     InputError
-        The database cannot be read.
+        The database cannot be read, or has nothing of the instrument.
     """
     settle()
     return audit_database(db, instrument, Safeguards(**access))

@@ -24,7 +24,7 @@ def runs(db: str | Path, instrument: str | None = None) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The database cannot be read, or a record is damaged.
+        The database cannot be read or has nothing of the instrument, or a record is damaged.
     """
     import pandas as pd
 

@@ -53,8 +53,8 @@ def sweep(
     Returns
     -------
     One row a combination: its values; `promoted`; `stay`, `lost`, those of today's promotions (strategies with an
-    active setup) that it promotes or not; `new`, promotions that are none today; `as_now`, whether these are the values
-    of `config`.
+    active setup) that it promotes or not; `new`, promotions that are none today; `as_given`, whether these are the
+    values of `config`.
 
     Raises
     ------

@@ -51,7 +51,7 @@ def compare(
     else:
         found = _recorded(db, run_a, run_b, flags, safeguards, quiet=quiet)
     if not quiet:
-        echo(render(found), err=as_json)
+        echo(render(found, to_file=csv is not None), err=as_json)
     if csv is not None:
         from dask_validator.explanation.comparison import COLUMNS
         from dask_validator.views.comparison_table import rows_of

@@ -66,7 +66,7 @@ def _write_report(terminal: Terminal, result: Outcome, path: Path) -> None:
 
     later = "a committed run has one at any time: dask-validator report"
     if not result.summary["rows"]:
-        terminal.warn([f"nothing was validated, no report written; {later}"])
+        terminal.say(f"{result.summary['instrument']}: nothing was validated, no report written; {later}")
         return
     with writing(terminal, "Report", path, later):
         report_result(result, result.order.config if result.order else RunConfig(), path)

@@ -81,7 +81,7 @@ def audit_setups(
     Raises
     ------
     InputError
-        The database cannot be read.
+        The database cannot be read, or has nothing of the instrument.
     """
     database = Database.at(path, source_of(path), to_write=False)
     with reading(path):  # so that nobody changes it meanwhile

@@ -351,6 +351,7 @@ def _warnings(run: _Run, look: _Look, verdicts: Verdicts, left_out: _LeftOut) ->
         *totals.looks_at_holdout(run.order.config),
         *totals.without_effect(run.order.config),
         *totals.still_active(verdicts, look.facts.active_setups),
+        *totals.left_failed(look.facts.left_failed),
         *totals.left_waiting(left_out.unanswered),
         *totals.left_alone(left_out.changed, left_out.waiting),
         *totals.not_kept(run.journal.reason),

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 class SweepOrder(NamedTuple):
     """One instrument's strategies, and the settings to judge them by."""
 
-    order: Order  # with the settings as they are now
+    order: Order  # with the settings as given
     settings: Sequence[RunConfig]
     flags: tuple[str, ...]  # fields in which they differ
     alone: bool = False  # each of them alone

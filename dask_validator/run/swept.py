@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dask_validator.config import RunConfig
 
 COUNTS = ("promoted", "stay", "lost", "new")
-COLUMNS = (*COUNTS, "as_now")  # behind the flags
+COLUMNS = (*COUNTS, "as_given")  # behind the flags
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,8 +23,8 @@ class Sweep:
 
     Attributes
     ----------
-    now
-        The settings as they are without the sweep.
+    given
+        The settings without the sweep: flags with one value, rules, else the defaults.
     settings, flags, alone
         What was tried, and the fields in which it was to differ: in every combination, or each alone.
     strategies
@@ -39,7 +39,7 @@ class Sweep:
 
     instrument: str
     db: str
-    now: RunConfig
+    given: RunConfig
     settings: Sequence[RunConfig]
     flags: tuple[str, ...]
     alone: bool
@@ -55,14 +55,14 @@ class Sweep:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One a setting: its values, COUNTS, and whether that is how a run judges now."""
+        """One a setting: its values, COUNTS, and whether these are the settings as given."""
         of_today = np.array([strategy_id in self.today for strategy_id in self.ids], dtype=np.bool_)
         found = []
         for config, promoted in zip(self.settings, self.promoted, strict=True):
             stay, count = int((promoted & of_today).sum()), int(promoted.sum())
             counts = (count, stay, len(self.today) - stay, count - stay)
             values = {name: getattr(config, name) for name in self.flags}
-            found.append({**values, **dict(zip(COUNTS, counts, strict=True)), "as_now": config == self.now})
+            found.append({**values, **dict(zip(COUNTS, counts, strict=True)), "as_given": config == self.given})
         return found
 
     def to_dict(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dask_validator.rules.gates import HELD, OF_WINDOWS, POSITION
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.selection import Selection
 from dask_validator.wording.harmless import plain
-from dask_validator.wording.sentences import listed
+from dask_validator.wording.sentences import listed, of_them
 
 MOST_NAMED = 20
 STRESS = POSITION["stressed_expectancy_r"]
@@ -135,6 +135,14 @@ def left_alone(ids: Collection[str], waiting: int) -> list[str]:
         return []
     count = f"{len(ids):,} strategies ({waiting:,} of them waiting)"
     return [f"{count} are no longer as the run found them and left alone: {plain(listed(sorted(ids), MOST_NAMED))}"]
+
+
+def left_failed(count: int) -> list[str]:
+    """A sentence for strategies of which the import has found that they cannot be validated."""
+    if not count:
+        return []
+    left = f"{of_them(count, 'strategy is', 'strategies are')} left FAILED by the import and not judged"
+    return [f"{left}; p-values of theirs count as tries all the same; run --strategies failed --dry-run names them"]
 
 
 def left_waiting(unanswered: int) -> list[str]:

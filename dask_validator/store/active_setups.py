@@ -12,6 +12,7 @@ from dask_validator.model import Status
 from dask_validator.store.connection import read
 from dask_validator.store.contract import has_table
 from dask_validator.store.past_runs import past_runs, stands
+from dask_validator.store.symbols import refuse_absent
 
 _ACTIVE = """
     SELECT strategy_id, instrument FROM validated_setups
@@ -35,21 +36,23 @@ class Setup(NamedTuple):
 
 
 def read_active_setups(path: str | Path, instrument: str | None = None) -> list[Setup]:
-    """Those of one instrument, or of all, in order of `strategy_id`."""
-    found = {setup.strategy_id: setup for setup in read(path, lambda connection: _read(connection, instrument))}
+    """Those of one instrument, or of all, in order of `strategy_id`. Raises InputError for one that is not there."""
+    found = {setup.strategy_id: setup for setup in read(path, lambda connection: _read(connection, path, instrument))}
     orphans = {setup.instrument for setup in found.values() if setup.run_id is None}
     for symbol in sorted(orphans):
         found |= _by_earlier_versions(path, symbol, [setup for setup in found.values() if setup.run_id is None])
     return [found[strategy_id] for strategy_id in sorted(found)]
 
 
-def _read(connection: duckdb.DuckDBPyConnection, instrument: str | None) -> list[Setup]:
+def _read(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str | None) -> list[Setup]:
     wanted = {"instrument": instrument}
     rows = connection.execute(_ACTIVE, wanted).fetchall()
     found = {strategy_id: Setup(strategy_id, str(of), None) for strategy_id, of in rows}
     if has_table(connection, "dask_validator_results"):
         rows = connection.execute(_PROMOTED.format(stands=stands(connection)), wanted).fetchall()
         found |= {strategy_id: Setup(strategy_id, str(of), run_id) for strategy_id, of, run_id in rows}
+    if instrument is not None and not found:
+        refuse_absent(connection, path, instrument)
     return list(found.values())
 
 

@@ -17,8 +17,9 @@ from dask_validator.store.findings import findings
 from dask_validator.store.functions import refuse_macros
 from dask_validator.store.lock import Holder, Unknown, doubts, holder, refuse_if_held
 from dask_validator.store.obstacles import Waiting, refuse_obstacles
-from dask_validator.store.reader import count_selected, refuse_absent, refuse_nameless, refuse_repeated_features
+from dask_validator.store.reader import count_selected, refuse_nameless, refuse_repeated_features
 from dask_validator.store.selection import WAITING, Selection, shared_out
+from dask_validator.store.symbols import refuse_absent
 from dask_validator.store.trade_tables import LOG_KEY
 
 if TYPE_CHECKING:

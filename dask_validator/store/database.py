@@ -29,15 +29,14 @@ from dask_validator.store.reader import (
     Stored,
     Survey,
     count_selected,
-    instruments_in,
     read_facts,
     read_strategy,
     read_waiting,
-    refuse_absent,
     survey,
 )
 from dask_validator.store.ruled import NOTHING_ASKED
 from dask_validator.store.selection import WAITING, Selection, shared_out
+from dask_validator.store.symbols import instruments_in, refuse_absent
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,6 +22,7 @@ from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store import record_shape as shape
 from dask_validator.store.connection import read, reading
 from dask_validator.store.results import read_verdicts
+from dask_validator.store.symbols import refuse_absent
 
 MOST_NAMED = 5
 LONGEST = 1 << 26  # bytes of a line; one with all windows of 10,000 years has a third of that
@@ -204,12 +205,14 @@ def list_runs(path: str | Path, instrument: str | None = None) -> list[Listed]:
     Raises
     ------
     InputError
-        The database cannot be read, or a record is damaged.
+        The database cannot be read or has nothing of the instrument, or a record is damaged.
     """
     which, values = ("TRUE", []) if instrument is None else ("instrument = ?", [instrument])
     with reading(path) as connection:
         undone = "undone IS TRUE" if _has(connection, "dask_validator_runs", "undone") else "FALSE"
         rows = _rows(connection, _LISTED.format(undone=undone, which=which), *values)
+        if instrument is not None and not rows:
+            refuse_absent(connection, path, instrument)
     return [_listed(*row) for row in rows]
 
 

@@ -21,7 +21,7 @@ from dask_validator.store.fingerprints import Fingerprints, read_fingerprints, r
 from dask_validator.store.kinds import quoted
 from dask_validator.store.past_runs import LastRun, last_run
 from dask_validator.store.ruled import NOTHING_ASKED
-from dask_validator.store.selection import EVERY, WAITING, Selection
+from dask_validator.store.selection import EVERY, FAILED, WAITING, Selection
 from dask_validator.store.trade_tables import LOGS, ONLY_LOGS
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ DOUBLES = {
 }
 BATCH = 100  # rows, each of which may have a megabyte
 COLUMNS, TEXT = 5_000, 1 << 24  # strategies that are looked at together, and characters of them
-MOST_NAMED = 20
 _OF_LOGS = "mean_result, mean_cost, refused AS log_refused, remark AS log_remark"
 
 
@@ -63,6 +62,7 @@ class Facts(NamedTuple):
     last_run: LastRun | None = None  # looked up only when nothing is waiting
     unit: str = R  # of the results of a trade
     replays_stops: bool = False  # outcomes say enough to be replayed under a tighter stop
+    left_failed: int = 0  # by the import, where those that wait are validated
 
     @property
     def correction(self) -> Correction:
@@ -107,6 +107,7 @@ def _facts(connection: duckdb.DuckDBPyConnection, instrument: str, selection: Se
         catalogue,
         None if count else last_run(connection, instrument),
         unit_of(connection, catalogue, instrument),
+        left_failed=_left_failed(connection, catalogue, instrument) if count and selection == WAITING else 0,
     )
 
 
@@ -237,23 +238,6 @@ def refuse_repeated_features(connection: duckdb.DuckDBPyConnection, catalogue: C
         )
 
 
-def refuse_absent(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str) -> None:
-    """Raise InputError when no strategy at all is of the instrument: most likely a slip."""
-    symbols = instruments_in(connection)
-    if instrument in symbols:
-        return
-    hidden = len(symbols) - MOST_NAMED
-    listed = ", ".join(symbols[:MOST_NAMED]) + (f" and {hidden:,} more" if hidden > 0 else "")
-    has = f"it has those of {listed}: give one of these" if symbols else "experimental_strategies is empty"
-    raise InputError(f"{path} has no strategies of {instrument}; {has}")
-
-
-def instruments_in(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """The instruments of all strategies, in their order."""
-    query = "SELECT DISTINCT instrument FROM experimental_strategies WHERE instrument IS NOT NULL ORDER BY 1"
-    return [name for (name,) in connection.execute(query).fetchall()]
-
-
 def refuse_nameless(connection: duckdb.DuckDBPyConnection, instrument: str, selection: Selection = WAITING) -> None:
     """Raise InputError for strategies to validate without a strategy_id, which a UNIQUE column admits."""
     count = count_selected(connection, instrument, selection.where("strategy_id IS NULL"))
@@ -315,6 +299,13 @@ def unit_of(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrum
         return R
     found = connection.execute(f"SELECT unit FROM {LOGS} WHERE instrument = ? LIMIT 1", [instrument]).fetchone()
     return str(found[0]) if found else R
+
+
+def _left_failed(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> int:
+    if not catalogue.tables[LOGS]:
+        return 0
+    by_import = f"strategy_id IN (SELECT strategy_id FROM {LOGS} WHERE refused IS NOT NULL)"
+    return count_selected(connection, instrument, FAILED.where(by_import))
 
 
 def _atr_by_year(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, instrument: str) -> dict[int, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from dask_validator.errors import InputError
 from dask_validator.model import Status
 from dask_validator.wording.harmless import plain
-from dask_validator.wording.sentences import listed
+from dask_validator.wording.sentences import listed, of_them
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +111,7 @@ WAITING = Selection()
 WAITING_OR_FAILED = Selection("waiting or failed")
 EVERY = Selection("all")
 REJECTED = Selection("rejected")
+FAILED = Selection("failed")
 CANONICAL = Selection("canonical")
 
 
@@ -126,8 +127,9 @@ def shared_out(
         [list(selection.ids)],
     ).fetchall()
     if foreign := [f"{name!r} ({f'of {of}' if of else 'not there'})" for name, of in rows if of not in instruments]:
+        ids = of_them(len(foreign), "id that is no strategy", "ids that are no strategies")
         raise InputError(
-            f"got {len(foreign):,} ids that are no strategies of {', '.join(instruments)} in {path}: "
-            f"{plain(listed(foreign, MOST_NAMED))}; leave them out, or give --instrument as they have it"
+            f"got {ids} of {', '.join(instruments)} in {path}: {plain(listed(foreign, MOST_NAMED))}; needed ids of the "
+            "instrument: leave out the others, or name theirs"
         )
     return {own: selection._replace(ids=tuple(name for name, of in rows if of == own)) for own in instruments}

@@ -80,7 +80,8 @@ def _facts_of(summary: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "luck", " ".join([*luck.verdict(rows), *luck.limits(rows[0])])
     yield "p-values", ". ".join(sentences.discoveries(summary["fdr"]))
     if summary["retired"]:
-        yield "retired setups", f"{summary['retired']:,}"
+        label = "retired setups" if summary["committed"] else "setups that would be retired"
+        yield label, f"{summary['retired']:,}"
     yield "run time", f"{summary['total_s']:.2f} s{_computing(walkforward)}"
     yield "database", _written(summary)
 

@@ -8,6 +8,7 @@ from typing import Any
 from dask_validator.wording.sentences import listed
 
 WIDE = 5.0  # times: beyond, the interval needs an explanation
+TOGETHER = 2.0  # variance over mean: promotions drawn one by one have at most 1
 MOST_NAMED, MOST_REASONS = 5, 5  # strategies or settings in one line; lines
 SAME_YEARS = (
     "All strategies were chosen on the same years as these windows. No window here is out of sample; only days after "
@@ -45,7 +46,7 @@ def _doubts(numbers: Mapping[str, Any]) -> list[str]:
         said.append(NO_EVIDENCE)
     if 2 * numbers["losing"] > numbers["strategies"]:
         said.append(TOO_HIGH)
-    if numbers["null_q95"] > WIDE * numbers["null_q05"]:
+    if _is_wide(numbers) and numbers["null_sd"] ** 2 > TOGETHER * numbers["null_mean"]:
         said.append(CLUSTERS)
     if numbers["upper_bound"]:
         said.append(
@@ -55,6 +56,10 @@ def _doubts(numbers: Mapping[str, Any]) -> list[str]:
         of_them = f"{numbers['not_calibrated']:,} strategies, {numbers['promoted_not_calibrated']:,} of them promoted,"
         said.append(f"{of_them} are not calibrated: {NOT_CALIBRATED}")
     return said
+
+
+def _is_wide(numbers: Mapping[str, Any]) -> bool:
+    return bool(numbers["null_q95"] > WIDE * numbers["null_q05"])
 
 
 def _counted(numbers: Mapping[str, Any]) -> str:

@@ -29,7 +29,12 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
     """Three runs, the last one first: one of MNQ, one of MGC with flags, one of MGC that was taken back."""
     path = tiny_database(
         tmp_path_factory.mktemp("runs") / "tiny.duckdb",
-        [{}, {"strategy_id": "MGC_B"}, {"strategy_id": "MNQ_A", "instrument": "MNQ"}],
+        [
+            {},
+            {"strategy_id": "MGC_B"},
+            {"strategy_id": "MNQ_A", "instrument": "MNQ"},
+            {"strategy_id": "MES_A", "instrument": "MES"},
+        ],
     )
     ids = [
         validated(path, strategies="waiting", wf_output=RunConfig().wf_output, no_walkforward=True),
@@ -98,6 +103,15 @@ def test_nothing_to_list_is_said(database: tuple[Path, list[str]], called: Comma
     assert called("runs", "--db", new).stdout == f"{new} has no committed run\n"
     assert called("runs", "--db", path, "--instrument", "MES").stdout == f"{path} has no committed run of MES\n"
     assert json.loads(called("runs", "--db", new, "--json").stdout)["runs"] == []
+
+
+@pytest.mark.parametrize("command", ["runs", "audit"])
+def test_a_symbol_that_is_not_there(database: tuple[Path, list[str]], called: Command, command: str) -> None:
+    """Most likely a slip: exit code 2, with those that the database has."""
+    ran = called(command, "--db", database[0], "--instrument", "ZZ")
+
+    assert (ran.code, ran.stdout) == (2, "")
+    assert "has no strategies of ZZ; it has those of MES, MGC, MNQ: give one of these" in ran.stderr
 
 
 def test_runs_of_earlier_versions_are_listed(database: tuple[Path, list[str]]) -> None:

@@ -254,7 +254,7 @@ def test_ids_of_several(called: Command, several: Path, tmp_path: Path) -> None:
     ids.write_text("MGC_GOOD\nMNQ_GOOD\n")
     refused = called("run", *flags(several, "--instrument", "MES", "--instrument", "MGC", "--ids", ids))
     assert (refused.code, refused.stdout) == (2, "")
-    assert "got 1 ids that are no strategies of MES, MGC in" in refused.stderr
+    assert "got 1 id that is no strategy of MES, MGC in" in refused.stderr
     assert "'MNQ_GOOD' (of MNQ)" in refused.stderr
 
 

@@ -40,7 +40,7 @@ def test_every_constant_of_the_statistics_is_stated() -> None:
         of_code |= _assigned(module)
     apart = {name: value for name, value in _assigned(null_worlds).items() if name.endswith("_APART")}
 
-    assert of_code | apart | {"luck.WIDE": luck.WIDE} == NUMBERS
+    assert of_code | apart | {"luck.WIDE": luck.WIDE, "luck.TOGETHER": luck.TOGETHER} == NUMBERS
 
 
 def test_numbers_named_in_the_text_are_in_the_table() -> None:
@@ -88,6 +88,7 @@ def _numbers(pct: float, promoted: int, null_mean: float, low: int, high: int) -
         "null_mean": null_mean,
         "null_q05": low,
         "null_q95": high,
+        "null_sd": (high - low) / 3.29,
         **{name: number / promoted for name, number in shares.items()},
         "promoted_not_calibrated": 18,
         "losing": 8_000,

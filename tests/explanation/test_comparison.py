@@ -13,6 +13,7 @@ import pytest
 from dask_validator import InputError, RunConfig, RunResult, compare, validate
 from dask_validator.explanation.comparison import Comparison
 from dask_validator.rules.costs import KNOWN_COSTS
+from dask_validator.views.monitor.compared import KINDS
 from tests.conftest import Command, everything_in
 from tests.support.tiny import GOOD, as_an_earlier_version_left_it, change, tiny_database
 
@@ -181,6 +182,17 @@ def test_json_and_csv_have_all_of_it(called: Command, before: tuple[Path, RunRes
     assert (change["strategy_id"], change["seen"], change["needed"]) == ("MGC_SMALL", [40, 40], [30, 50])
     names = ("strategy_id", "kind", "seen_after", "needed_after")
     assert [row[name] for name in names] == ["MGC_SMALL", "lost", "40", "50"]
+
+
+def test_a_long_list_says_where_the_rest_is(called: Command, before: tuple[Path, RunResult], tmp_path: Path) -> None:
+    """How to have all of it, or the file that has it; what has moved is called by the same word everywhere."""
+    database, first = before
+    second = run(database, min_sample=10**6)
+    words = ["compare", *(result.summary["run_id"] for result in (first, second)), "--db", database]
+
+    assert "\n  and 2 more; --csv PATH has all\n" in called(*words).stdout
+    assert "\n  and 2 more; the file of --csv has all\n" in called(*words, "--csv", tmp_path / "all.csv").stdout
+    assert all(name.startswith(kind) for kind, name in KINDS.items())
 
 
 def test_a_dry_run_in_place_of_the_second(called: Command, before: tuple[Path, RunResult]) -> None:

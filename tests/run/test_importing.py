@@ -148,9 +148,12 @@ def test_too_many_bad_rows_fail_a_strategy_for_good(tmp_path: Path, command: Com
 
     assert ran.code == 3
     assert f"FAILED S1: {reason}" in ran.stdout
-    for flags in ({}, {"resume": True}):
-        run(database, **flags)
+    for flags, said in (({}, True), ({"resume": True}, False)):
+        warned = run(database, **flags).warnings
+        assert any("1 strategy is left FAILED by the import and not judged" in line for line in warned) is said
         assert by_id(database, "validation_status", "validation_notes")["S1"] == ("FAILED", reason)
+    named = command("run", "--db", database, "--instrument", "ES", "--strategies", "failed", "--dry-run")
+    assert f"FAILED S1: {reason}" in named.stderr
     import_trades(log(2), database, "ES")
     assert run(database).summary["passed"] == 1
 

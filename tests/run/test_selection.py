@@ -160,11 +160,23 @@ def test_ids_of_a_file(called: Command, night: Path, tmp_path: Path) -> None:
     assert judged(night) == {"P_BAD", "W_GOOD", "S_ALIAS"}
 
 
+def test_setups_that_a_dry_run_would_retire(called: Command, night: Path) -> None:
+    """It says that they would be; only the run that retires them says that they are."""
+    words = ["run", *flags(night, "--strategies", "passed", *STRICTER)]
+
+    assert "\nSetups that would be retired: 1\n" in called(*words, "--dry-run").stdout
+    assert "\nRetired setups: 1\n" in called(*words).stdout
+
+
 @pytest.mark.parametrize(
     ("text", "more", "said"),
     [
-        (b"P_GOOD\nTYPO\n", [], "got 1 ids that are no strategies of MGC in {db}: 'TYPO' (not there); leave them out"),
-        (b"MES_PASSED\nP_GOOD", [], "'MES_PASSED' (of MES); leave them out, or give --instrument as they have it"),
+        (b"P_GOOD\nTYPO\n", [], "got 1 id that is no strategy of MGC in {db}: 'TYPO' (not there); needed ids of"),
+        (
+            b"MES_PASSED\nP_GOOD",
+            [],
+            "'MES_PASSED' (of MES); needed ids of the instrument: leave out the others, or",
+        ),
         (b"\n \n", [], "--ids got {ids}, which has no strategy_id; needed one a line"),
         (b"\xff\xfe\x00", [], "--ids got {ids}, which is not text in UTF-8; needed one strategy_id a line"),
         (None, [], "--ids got {ids}, which cannot be read (No such file or directory)"),

@@ -184,7 +184,7 @@ def test_the_frame_says_who_stays_and_who_is_new(some: Path) -> None:
     """Against the setups that are active today; whatever the status, all strategies are judged anew."""
     found = sweep(some, values={"min_sample": [10, 30, 300]}, workers=1, progress=False)
 
-    assert list(found) == ["min_sample", "promoted", "stay", "lost", "new", "as_now"]
+    assert list(found) == ["min_sample", "promoted", "stay", "lost", "new", "as_given"]
     assert found.to_numpy().tolist() == [
         [10, 3, 2, 0, 1, False],
         [30, 2, 1, 1, 1, True],
@@ -226,7 +226,7 @@ def test_each_flag_alone(some: Path, called: Command) -> None:
     rows = json.loads(ran.stdout)["combinations"]
 
     assert ran.stderr == ""
-    assert [(row["min_sample"], row["wf_min_windows"], row["as_now"]) for row in rows] == [
+    assert [(row["min_sample"], row["wf_min_windows"], row["as_given"]) for row in rows] == [
         (30, 3, True),
         (10, 3, False),
         (30, 2, False),

@@ -279,6 +279,15 @@ def test_refused(validated: tuple[Path, str], tmp_path: Path, called: Command, m
     assert everything_in(tmp_path) == before
 
 
+def test_a_run_must_be_named(validated: tuple[Path, str], called: Command) -> None:
+    """One line says where the names are."""
+    database, _ = validated
+    ran = called("undo", "--db", database)
+
+    assert (ran.code, ran.stdout) == (2, "")
+    assert f"needed the run to take back: dask-validator runs --db {database} lists them" in ran.stderr
+
+
 def test_a_column_of_the_users_that_is_new(tmp_path: Path) -> None:
     """It stays as it is; filled in for a setup that would go, it is work that is not thrown away."""
     database = tiny_database(tmp_path / "tiny.duckdb")

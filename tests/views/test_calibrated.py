@@ -33,6 +33,7 @@ NUMBERS: dict[str, Any] = {
     "null_q05": 10.0,
     "null_q50": 20.0,
     "null_q95": 45.0,
+    "null_sd": 11.0,
     "false_share": 0.2004,
     "false_share_low": 0.1,
     "false_share_high": 0.45,
@@ -67,15 +68,19 @@ def found(database: Path) -> CalibrationResult:
         ({"losing": 459}, [luck.TOO_HIGH]),
         ({"null_q05": 8.9}, [luck.CLUSTERS]),
         ({"null_q05": 0.0}, [luck.CLUSTERS]),
+        ({"null_q05": 0.0, "null_q95": 3.0, "null_mean": 1.1, "null_sd": 1.1}, []),
+        ({"null_q05": 0.0, "null_q95": 3.0, "null_mean": 1.1, "null_sd": 1.6}, [luck.CLUSTERS]),
     ],
 )
 def test_it_says_what_follows_from_the_numbers(changed: dict[str, Any], said: list[str]) -> None:
-    """No evidence where luck makes as many; too high where most lose; clusters where the interval is wide."""
-    first, *others = luck.verdict([NUMBERS | changed])
+    """No evidence where luck makes as many; too high where most lose; clusters where the interval is wider
+    than that of as many strategies drawn one by one, which is wide too where few are promoted.
+    """
+    numbers = NUMBERS | changed
+    first, *others = luck.verdict([numbers])
 
-    assert first.startswith(
-        "If no strategy had an edge, a run with these flags on these days would promote 20.0 of 917"
-    )
+    assert first.startswith("If no strategy had an edge, a run with these flags on these days would promote")
+    assert f"promote {numbers['null_mean']:.1f} of 917 (90 %: " in first
     assert others == said
 
 

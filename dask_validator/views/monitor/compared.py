@@ -14,19 +14,19 @@ from dask_validator.wording.harmless import plain
 
 MOST = {"gained": 5, "lost": 5, "moved": 3, "shifted": 3}  # strategies that are shown
 REASONS = 10
-_KINDS = {
+KINDS = {
     "gained": "gained: pass now",
     "lost": "lost: passed before",
-    "moved": "moved to another phase",
-    "shifted": "moved to another gate of their phase",
+    "moved": "moved: to another phase",
+    "shifted": "shifted: to another gate, same phase",
 }
 
 
-def render(found: Comparison) -> str:
-    """The whole comparison, 80 columns wide but for names that are longer."""
+def render(found: Comparison, *, to_file: bool = False) -> str:
+    """The whole comparison, 80 columns wide but for names that are longer; `to_file`: all of it goes to one."""
     lines = [*_head(found), "", *_table(found), *_why(found.changed)]
     for kind, of_kind in groupby(found.changed, key=lambda change: change.kind):
-        lines += _strategies(kind, list(of_kind))
+        lines += _strategies(kind, list(of_kind), "the file of --csv" if to_file else "--csv PATH")
     return "\n".join(map(plain, lines))
 
 
@@ -67,7 +67,7 @@ def _table(found: Comparison) -> Iterator[str]:
         yield "  second run judges those of the first anew"
         return
     yield f"  {'in both':<38}{totals['in_both']:>24,}"
-    for kind, name in _KINDS.items():
+    for kind, name in KINDS.items():
         yield f"    {name:<36}{totals[kind]:>24,}"
     yield f"    {'as before':<36}{totals['same']:>24,}"
     if others := totals["same_with_other_numbers"]:
@@ -87,15 +87,15 @@ def _why(changed: Sequence[Change]) -> Iterator[str]:
         yield f"  and {len(counts) - len(shown):,} more reasons"
 
 
-def _strategies(kind: str, changed: Sequence[Change]) -> Iterator[str]:
+def _strategies(kind: str, changed: Sequence[Change], whole: str) -> Iterator[str]:
     yield ""
-    yield f"{_KINDS[kind][0].upper()}{_KINDS[kind][1:]}"
+    yield f"{KINDS[kind][0].upper()}{KINDS[kind][1:]}"
     for change in changed[: MOST[kind]]:
         yield f"  {change.strategy_id}"
         yield from wrapped(f"{_way(change)}: {change.why}", first="    ", then="      ")
         yield from wrapped(change.decided, first="    ", then="      ")
     if len(changed) > MOST[kind]:
-        yield f"  and {len(changed) - MOST[kind]:,} more; --csv PATH has all"
+        yield f"  and {len(changed) - MOST[kind]:,} more; {whole} has all"
 
 
 def _way(change: Change) -> str:

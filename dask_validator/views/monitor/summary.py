@@ -40,7 +40,8 @@ def render(summary: Mapping[str, Any]) -> str:
     of_all, of_passed = sentences.discoveries(summary["fdr"])
     lines += [f"P-values: {of_all}", f"  {of_passed}"]
     if summary["retired"]:
-        lines.append(f"Retired setups: {summary['retired']:,}")
+        label = "Retired setups" if summary["committed"] else "Setups that would be retired"
+        lines.append(f"{label}: {summary['retired']:,}")
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ def render(sweep: Sweep) -> str:
     """One line a combination."""
     rows = sweep.rows
     lines = [head(sweep.flags), *(cells(row, sweep.flags) for row in rows[:MOST_ROWS])]
-    marks = ["", *("  as now" if row["as_now"] else "" for row in rows[:MOST_ROWS])]
+    marks = ["", *("  as given" if row["as_given"] else "" for row in rows[:MOST_ROWS])]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     table = [
         "  " + "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) + mark

@@ -316,8 +316,8 @@ class Swept(NamedTuple):
     most: int
 
 
-def sweep_figure(flag: str, points: Sequence[Swept], now: float | None) -> Figure:
-    """Promotions by value of a flag; `now` is the value as it is."""
+def sweep_figure(flag: str, points: Sequence[Swept], given: float | None) -> Figure:
+    """Promotions by value of a flag; `given` is the one without the sweep."""
     height = TOP + 180 + BOTTOM
     x = _Scale(points[0].at, points[-1].at, LEFT + 16, WIDTH - RIGHT - 16)
     y = _Scale(0, max(1, *(point.most for point in points)), height - BOTTOM, TOP)
@@ -333,8 +333,8 @@ def sweep_figure(flag: str, points: Sequence[Swept], now: float | None) -> Figur
             Bar(x(p.at) - 3, y(n) - 3, 6, 6, mark, f"{flag} {p.text}: {n:,} promoted")
             for p, n in zip(points, counts, strict=True)
         ]
-    if now is not None:
-        lines.append(Line(f"M{x(now)} {TOP}V{height - BOTTOM}", "mark"))
+    if given is not None:
+        lines.append(Line(f"M{x(given)} {TOP}V{height - BOTTOM}", "mark"))
     ticks: list[Tick] = []
     for point in points:
         if not ticks or x(point.at) - ticks[-1].at >= APART:

@@ -37,22 +37,22 @@ def report_sweep(sweep: Sweep, output: Path) -> None:
             heatmap=_heatmap(sweep, rows) if len(sweep.flags) == 2 and not sweep.alone else None,
             said=said_of(sweep)[1],
             head=head(sweep.flags),
-            rows=[(cells(row, sweep.flags), row["as_now"]) for row in rows[:MOST_LISTED]],
+            rows=[(cells(row, sweep.flags), row["as_given"]) for row in rows[:MOST_LISTED]],
             more=max(0, len(rows) - MOST_LISTED),
         ),
     )
 
 
 def _curve(sweep: Sweep, name: str, rows: Sequence[dict[str, Any]]) -> figures.Figure:
-    """Promotions by value of one flag; of flags that were tried alone the others are as they are now."""
+    """Promotions by value of one flag; of flags that were tried alone the others are as given."""
     others = [other for other in sweep.flags if other != name]
     counts: dict[Any, list[int]] = {}
     for row in rows:
-        if not sweep.alone or all(row[other] == getattr(sweep.now, other) for other in others):
+        if not sweep.alone or all(row[other] == getattr(sweep.given, other) for other in others):
             counts.setdefault(row[name], []).append(row["promoted"])
     at = _places(list(counts))
     points = [figures.Swept(at[value], spelled(value), min(of), max(of)) for value, of in counts.items()]
-    return figures.sweep_figure(flag(name), sorted(points), at.get(getattr(sweep.now, name)))
+    return figures.sweep_figure(flag(name), sorted(points), at.get(getattr(sweep.given, name)))
 
 
 def _places(values: Sequence[Any]) -> dict[Any, float]:

@@ -352,15 +352,16 @@ def test_runs_without_anything_to_list(called: Command, tmp_path: Path, flags: l
 
 
 def test_a_run_that_had_nothing_to_do_leaves_the_last_report(called: Command, tmp_path: Path) -> None:
-    """Running again, as one does to be sure, does not replace a report by an empty one, and even `-q` says so."""
+    """Running again, as one does to be sure, does not replace a report by an empty one; `-q` says nothing."""
     database = tiny_database(tmp_path / "tiny.duckdb")
     words = ["run", "--db", database, "--workers", 1, "--report", "run.html"]
     assert called(*words).code == 0
     before = (tmp_path / "run.html").read_bytes()
-    again = called(*words, "-q")
+    again, quietly = called(*words), called(*words, "-q")
 
-    assert again.code == 0
-    assert "nothing was validated, no report written" in again.stderr
+    assert again.code == quietly.code == 0
+    assert "\nMGC: nothing was validated, no report written; " in f"\n{again.stderr}"
+    assert (quietly.stdout, quietly.stderr) == ("", "")
     assert (tmp_path / "run.html").read_bytes() == before
 
 
