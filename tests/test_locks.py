@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -433,9 +434,9 @@ def test_our_callers_connection_at_the_commit(
     """A connection that the caller opens while we compute is respected by the commit: its lock holds on."""
     opened: list[duckdb.DuckDBPyConnection] = []
 
-    def commit_beside_it(*given: Any, **named: Any) -> None:
+    def commit_beside_it(*given: Any, **named: Any) -> datetime:
         opened.append(open_it(few))
-        commit(*given, **named)
+        return commit(*given, **named)
 
     commit = writer.commit
     monkeypatch.setattr(preparing, "PATIENCE_S", 0.2)

@@ -77,12 +77,13 @@ def write(
     listener(Committing(len(outcome.verdicts)))
     # Interrupted between the two, the lines of a committed run would wait for the next start.
     with held_back() as interrupts, ThreadPoolExecutor(1) as background:
-        lines = background.submit(compressed, outcome.verdicts, run_id, order.instrument, finished_at)
+        compressing = partial(compressed, outcome.verdicts, run_id, order.instrument)
+        lines = background.submit(compressing, finished_at)
         record = _record(order, outcome, seen.fingerprints, started_at, finished_at)
         journal.commits(run_id)
         try:
             with watch.stage("commit"):
-                _commit(order, record, outcome.verdicts, seen, interrupts)
+                recorded_at = _commit(order, record, outcome.verdicts, seen, interrupts)
         except ChangedMeanwhile:
             raise
         except NotCommitted as error:
@@ -91,7 +92,8 @@ def write(
         if (outcome.summary["walkforward"] or {}).get("strategies"):
             try:
                 with watch.stage("jsonl"):
-                    _append(Path(order.config.wf_output), lines.result(), journal)
+                    own = lines.result() if recorded_at == finished_at else compressing(recorded_at)
+                    _append(Path(order.config.wf_output), own, journal)
             except NotCommitted as error:
                 raise NotCommitted(str(error), outcome.ended(watch, committed=True)) from error
         if warning := journal.forget():
@@ -99,12 +101,12 @@ def write(
     return outcome.ended(watch, committed=True)
 
 
-def _commit(order: Order, record: RunRecord, verdicts: Verdicts, seen: Seen, interrupts: list[int]) -> None:
+def _commit(order: Order, record: RunRecord, verdicts: Verdicts, seen: Seen, interrupts: list[int]) -> datetime:
     from dask_validator.store.patience import Patience
 
     passing = partial(is_another_run, database=order.database.path, instrument=order.instrument)
     patience = Patience(order.commit_wait_s, lambda: bool(interrupts), passing)
-    order.database.commit(record, verdicts, seen, patience, keep_runs=order.keep_runs)
+    return order.database.commit(record, verdicts, seen, patience, keep_runs=order.keep_runs)
 
 
 def _record(

@@ -16,10 +16,10 @@ from dask_validator.store.symbols import refuse_absent
 
 _ACTIVE = """
     SELECT strategy_id, instrument FROM validated_setups
-    WHERE lower(status) = 'active' AND coalesce(instrument = $instrument, TRUE)
+    WHERE lower(status) = 'active' AND coalesce(instrument = $1, TRUE)
 """
 # Of all runs that have let it pass the latest, whatever later ones have said: these would have retired it.
-_PROMOTED = f"""
+PROMOTED = f"""
     SELECT strategy_id, a.instrument, run_id
     FROM ({_ACTIVE}) a JOIN dask_validator_results r USING (strategy_id) JOIN dask_validator_runs u USING (run_id)
     WHERE verdict = '{Status.PASSED}' AND {{stands}}
@@ -45,11 +45,11 @@ def read_active_setups(path: str | Path, instrument: str | None = None) -> list[
 
 
 def _read(connection: duckdb.DuckDBPyConnection, path: str | Path, instrument: str | None) -> list[Setup]:
-    wanted = {"instrument": instrument}
+    wanted = [instrument]
     rows = connection.execute(_ACTIVE, wanted).fetchall()
     found = {strategy_id: Setup(strategy_id, str(of), None) for strategy_id, of in rows}
     if has_table(connection, "dask_validator_results"):
-        rows = connection.execute(_PROMOTED.format(stands=stands(connection)), wanted).fetchall()
+        rows = connection.execute(PROMOTED.format(stands=stands(connection)), wanted).fetchall()
         found |= {strategy_id: Setup(strategy_id, str(of), run_id) for strategy_id, of, run_id in rows}
     if instrument is not None and not found:
         refuse_absent(connection, path, instrument)

@@ -219,7 +219,7 @@ def read_catalogue(
     """
     needed = {**TABLES, **of_source}
     log = [promotion.run_log.lower()] if promotion.run_log else []
-    tables, found = _columns(connection, [*needed, *OUR_TABLES, *TRADE_TABLES, *log]), constraints(connection)
+    tables, found = columns_of(connection, [*needed, *OUR_TABLES, *TRADE_TABLES, *log]), constraints(connection)
     missing = [table for table in needed if not tables[table]]
     if missing and not _can_do_without(connection, missing, tables):
         names = f"{', '.join(needed)} (docs/data-contract.md)"
@@ -255,7 +255,7 @@ def _can_do_without(
 
 def kinds(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, dict[str, str]]:
     """By table or view, none of one that is not there, and by column: its type."""
-    return _kinds(_columns(connection, tables))
+    return _kinds(columns_of(connection, tables))
 
 
 def _kinds(tables: Mapping[str, Mapping[str, Column]]) -> dict[str, dict[str, str]]:
@@ -267,7 +267,7 @@ def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return connection.execute(_HAS_TABLE, [table]).fetchone() is not None
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, dict[str, Column]]:
+def columns_of(connection: duckdb.DuckDBPyConnection, tables: Collection[str]) -> dict[str, dict[str, Column]]:
     """By table or view of those named, none of one that is not there, and by name; all in lower case."""
     rows = connection.execute(
         "SELECT lower(table_name), lower(column_name), data_type, NOT is_nullable, column_default "

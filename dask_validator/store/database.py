@@ -39,6 +39,8 @@ from dask_validator.store.selection import WAITING, Selection, shared_out
 from dask_validator.store.symbols import instruments_in, refuse_absent
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -181,11 +183,14 @@ class Database:
 
     def commit(
         self, record: RunRecord, verdicts: Verdicts, seen: Seen, patience: Patience, *, keep_runs: int | None = None
-    ) -> None:
-        """Write everything in one transaction, unless the instrument's rows are not those that were seen."""
+    ) -> datetime:
+        """Write everything in one transaction, unless the instrument's rows are not those that were seen.
+
+        The moment is that at which the run has finished, after all others.
+        """
         from dask_validator.store.writer import commit
 
-        commit(self.path, record, verdicts, seen, patience, keep_runs=keep_runs)
+        return commit(self.path, record, verdicts, seen, patience, keep_runs=keep_runs)
 
 
 def _look(

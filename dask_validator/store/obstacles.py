@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from dask_validator.errors import InputError
 from dask_validator.model import Status
 from dask_validator.rules.promotion import PATHWAYS
 from dask_validator.rules.seasons import SEASON_VERDICTS
-from dask_validator.store.contract import KEPT_ON_CONFLICT, Catalogue, Constraint, constraints, foreign_keys
+from dask_validator.store.contract import KEPT_ON_CONFLICT, Catalogue, Column, Constraint, constraints, foreign_keys
 from dask_validator.store.kinds import quoted
 from dask_validator.store.ruled import ruled_texts
 from dask_validator.store.selection import Selection
@@ -59,15 +59,28 @@ def refuse_obstacles(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue
     _refuse(_narrow(connection, catalogue), "a run writes these values; widen the column, or make it VARCHAR")
     _refuse(_forbidden(connection, catalogue), "a run writes these values; widen the constraint")
     _refuse(_unknown_copies(connection, catalogue, waiting), "promotion copies them; widen the column")
+    written = {table: catalogue.written(table) - KEPT_ON_CONFLICT for table in _TABLES}
+    refuse_pinned(connection, catalogue.tables, written, waiting)
+
+
+def refuse_pinned(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[str, Mapping[str, Column]],
+    written: Mapping[str, Set[str]],
+    waiting: Waiting,
+    then: str = "run",
+) -> None:
+    """Raise InputError for indexes and keys on columns, by table, that DuckDB would not let anybody write."""
     _refuse(
-        (found for table in _TABLES for found in _pinned(connection, catalogue, table, waiting)),
+        (found for table in written for found in _pinned(connection, (table, tables[table]), written[table], waiting)),
         "DuckDB refuses to update such rows: drop the index or constraint",
+        then,
     )
 
 
-def _refuse(found: Iterable[str], why: str) -> None:
+def _refuse(found: Iterable[str], why: str, then: str = "run") -> None:
     if listed := list(found):
-        raise InputError(f"{'; '.join(listed)}: {why}, then run again")
+        raise InputError(f"{'; '.join(listed)}: {why}, then {then} again")
 
 
 def _generated(catalogue: Catalogue) -> Iterator[str]:
@@ -132,13 +145,19 @@ def _unknown_copies(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue,
             yield f"validated_setups.{name} is an ENUM and lacks {', '.join(value for (value,) in lacking)}"
 
 
-def _pinned(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, table: str, waiting: Waiting) -> Iterator[str]:
+def _pinned(
+    connection: duckdb.DuckDBPyConnection,
+    described: tuple[str, Mapping[str, Column]],
+    written: Set[str],
+    waiting: Waiting,
+) -> Iterator[str]:
     """Indexes of a table with rows that a run updates and foreign keys point at.
 
     DuckDB deletes and inserts a row where an indexed column is updated, and deletes no row that is referred to.
     """
+    table, columns = described
     found = constraints(connection).get(table, [])
-    updated = _touched(catalogue, table, found)
+    updated = _touched(columns.values(), written, found)
     indexes = [f"the index {name} on {on}" for name, on in _indexes(connection, table) if updated & _words(on)]
     indexes += [
         f"{kind} ({', '.join(names)})" for kind, _, names, _ in found if kind in _INDEXED and updated & set(names)
@@ -147,13 +166,12 @@ def _pinned(connection: duckdb.DuckDBPyConnection, catalogue: Catalogue, table: 
         yield f"{table} has {' and '.join(indexes)}, and {', '.join(tables)} refers to {waiting.selection.strategies}"
 
 
-def _touched(catalogue: Catalogue, table: str, found: Iterable[Constraint]) -> set[str]:
+def _touched(columns: Iterable[Column], written: Set[str], found: Iterable[Constraint]) -> set[str]:
     """The columns that DuckDB updates with ours: what a CHECK sees beside them, and what is generated of them."""
-    updated = catalogue.written(table) - KEPT_ON_CONFLICT
+    updated = {*written}
     for kind, _, names, _ in found:
         if kind == "CHECK" and updated & set(names):
             updated |= set(names)
-    columns = catalogue.tables[table].values()
     return updated | {column.name for column in columns if updated & _words(column.generated_as or "")}
 
 

@@ -104,7 +104,7 @@ class Selection(NamedTuple):
         """What messages call them."""
         if self.ids is not None:
             return "chosen strategies"
-        return "strategies" if self == EVERY else f"{self.which} strategies"
+        return "strategies" if self.which == EVERY.which else f"{self.which} strategies"
 
 
 WAITING = Selection()

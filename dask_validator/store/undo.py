@@ -11,12 +11,14 @@ from typing import NamedTuple
 import duckdb
 
 from dask_validator.errors import InputError
-from dask_validator.store.before import SETUPS, STRATEGIES, Kept
+from dask_validator.store.before import HOLDING, SETUPS, STRATEGIES, Kept
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line, with_room
-from dask_validator.store.contract import foreign_keys, kinds
+from dask_validator.store.contract import columns_of, foreign_keys, kinds
 from dask_validator.store.kinds import quoted
-from dask_validator.store.our_tables import CREATE_LATEST, RUNS
+from dask_validator.store.obstacles import Waiting, refuse_pinned
+from dask_validator.store.our_tables import CREATE_LATEST, OUR_TABLES, RUNS
 from dask_validator.store.patience import IMPATIENT, Patience, open_to_write
+from dask_validator.store.selection import EVERY
 from dask_validator.store.setups import Statement
 
 MOST_NAMED = 3
@@ -60,13 +62,14 @@ def undo(
 def _transact(connection: duckdb.DuckDBPyConnection, run_id: str) -> Undone:
     connection.execute("BEGIN TRANSACTION")
     try:
-        there = kinds(connection, ["dask_validator_runs", STRATEGIES, SETUPS])
+        there = kinds(connection, ["dask_validator_runs", STRATEGIES, SETUPS, *HOLDING])
         run = _run(connection, there, run_id)
         _refuse_other_columns(run.kept, there)
         connection.execute(_found(run.kept, there), [run_id])
         undone = _counted(connection, run)
         _refuse_changed(connection)
         _refuse_referred(connection)
+        _refuse_pinned(connection, run)
         for sql, parameters in _statements(run.kept, run_id, _row(there)):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
@@ -122,9 +125,10 @@ def _named(ids: list[str], what: str) -> str:
 
 
 def _refuse_other_columns(kept: Kept, there: Kinds) -> None:
+    ours = {table: {**OUR_TABLES[table], **kept.columns(table)} for table in HOLDING}
     other = [
         f"{table}.{name} was {kind} and is {there[table].get(name, 'gone')}"
-        for table, columns in kept.kinds.items()
+        for table, columns in {**kept.kinds, **ours}.items()
         for name, kind in columns.items()
         if there[table].get(name) != kind
     ]
@@ -192,6 +196,13 @@ def _refuse_referred(connection: duckdb.DuckDBPyConnection) -> None:
             said.append(f"{table} refers to {_named(ids, 'setup')} that it made")
     if said:
         raise InputError(f"{' and '.join(said)}; take that out first")
+
+
+def _refuse_pinned(connection: duckdb.DuckDBPyConnection, run: _Run) -> None:
+    """As a run refuses indexes that it could not write with: these may have been made since."""
+    written = {STRATEGIES: run.kept.kinds[STRATEGIES].keys(), SETUPS: {*run.kept.updated}}
+    found = EVERY.where("strategy_id IN (SELECT strategy_id FROM found_before)")
+    refuse_pinned(connection, columns_of(connection, written), written, Waiting(run.instrument, found), then="undo")
 
 
 def _statements(kept: Kept, run_id: str, row: str) -> Iterator[Statement]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store import before, setups
 from dask_validator.store.before import Kept
 from dask_validator.store.connection import connect, ctrl_c_stays_ctrl_c, first_line, with_room
-from dask_validator.store.contract import OPTIONAL, Catalogue, read_catalogue
+from dask_validator.store.contract import OPTIONAL, Catalogue, has_table, read_catalogue
 from dask_validator.store.file_state import file_state
 from dask_validator.store.fingerprints import Seen, read_fingerprints
 from dask_validator.store.functions import refuse_macros
@@ -44,6 +44,7 @@ _ARRAYS: dict[str, tuple[type, Any]] = {
     "BOOLEAN": (np.bool_, False),
     "VARCHAR": (object, ""),
 }
+_LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC)  # that any time zone can tell
 _SPLIT_NUMBERS = {name: kind for name, kind in SPLIT.items() if name != "dst_verdict"}
 
 
@@ -160,13 +161,18 @@ def commit(
     connect: Callable[..., duckdb.DuckDBPyConnection] = connect,
     *,
     keep_runs: int | None = None,
-) -> None:
+) -> datetime:
     """Write everything in one transaction; any failure leaves the database as it was.
 
     Parameters
     ----------
     keep_runs
         How many of the instrument stay on record, this one among them; None: all.
+
+    Returns
+    -------
+    datetime
+        When the run has finished as it is recorded: `finished_at`, or later where the last run did not end before it.
 
     Raises
     ------
@@ -176,14 +182,14 @@ def commit(
         The instrument's rows are not those that were seen.
     """
     made, asked = computed(verdicts, seen.hashes), verdicts.terms.config.promotion
-    statements = partial(_statements, record=record, verdicts=verdicts, keep_runs=keep_runs)
+    statements = partial(_statements, verdicts=verdicts, keep_runs=keep_runs)
     connection = _open(path, patience, connect)
     try:
         with ctrl_c_stays_ctrl_c():
             # That nobody has written since is cheaper to see than that it matters.
             if file_state(path, seen.source.path) != seen.file:
                 with_room(connection, path, lambda: _refuse_if_changed(connection, record.instrument, seen, asked))
-            with_room(connection, path, lambda: _transact(connection, made, statements))
+            return with_room(connection, path, lambda: _transact(connection, made, record, statements))
     except (duckdb.Error, InputError) as error:
         raise NotCommitted(f"computed, but not written, {path} is as it was: {first_line(error)}") from error
     finally:
@@ -202,20 +208,34 @@ def _open(path: str | Path, patience: Patience, connect: Callable[..., Any]) -> 
 def _transact(
     connection: duckdb.DuckDBPyConnection,
     made: Computed,
-    statements: Callable[[duckdb.DuckDBPyConnection], Iterator[Statement]],
-) -> None:
+    record: RunRecord,
+    statements: Callable[[duckdb.DuckDBPyConnection, RunRecord], Iterator[Statement]],
+) -> datetime:
     connection.execute("BEGIN TRANSACTION")
     try:
+        record = record._replace(finished_at=_after_all_others(connection, record.finished_at))
         for table in made.tables:
             fill(connection, table)
         for name, columns in made.columns.items():
             connection.register(name, dict(columns))
-        for sql, parameters in statements(connection):
+        for sql, parameters in statements(connection, record):
             connection.execute(sql, list(parameters))
         connection.execute("COMMIT")
     except BaseException:
         _roll_back(connection)
         raise
+    return record.finished_at
+
+
+def _after_all_others(connection: duckdb.DuckDBPyConnection, finished_at: datetime) -> datetime:
+    """Runs are ordered by it, and clocks go back: what has come from another calendar does not count."""
+    if not has_table(connection, "dask_validator_runs"):
+        return finished_at
+    [(last,)] = connection.execute(
+        "SELECT max(finished_at) FROM dask_validator_runs WHERE finished_at BETWEEN ?::TIMESTAMPTZ AND ?::TIMESTAMPTZ",
+        [finished_at.isoformat(), _LAST_DAY.isoformat()],
+    ).fetchall()
+    return finished_at if last is None else last.astimezone(UTC) + timedelta(microseconds=1)
 
 
 def fill(connection: duckdb.DuckDBPyConnection, table: ComputedTable) -> None:
@@ -282,7 +302,7 @@ def _statements(
     yield from setups.logged(catalogue, run, verdicts)
     yield before.insert(kept, record.run_id)
     yield _recorded(record, kept, catalogue.tables["dask_validator_runs"])
-    yield from dropped(record.instrument, keep_runs)
+    yield from dropped(record.instrument, record.run_id, keep_runs)
     yield Statement(CREATE_LATEST)
 
 

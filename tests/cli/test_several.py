@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,8 @@ def test_an_instrument_that_cannot_be_committed(called: Command, several: Path) 
     """Its results are kept with the command for them alone; the others are committed; exit code 4 wins over 3."""
     commit, refusing = writer.commit, partial(writer.commit, connect=Opener(range(5, 6)))
 
-    def full(path: Path, record: Any, *more: Any, **named: Any) -> None:
-        (refusing if record.instrument == "MGC" else commit)(path, record, *more, **named)
+    def full(path: Path, record: Any, *more: Any, **named: Any) -> datetime:
+        return (refusing if record.instrument == "MGC" else commit)(path, record, *more, **named)
 
     with commit_replaced(full):
         ran = called("run", *flags(several, "--all-instruments", "--journal", "{db}.{instrument}.kept", "--json"))

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -168,9 +169,9 @@ def test_locked_for_longer_than_we_wait(
     """A notebook left open over night costs a second command, which is printed, and nothing else."""
     holders: list[Other] = []
 
-    def held(*given: Any, **named: Any) -> None:
+    def held(*given: Any, **named: Any) -> datetime:
         holders.append(Other(HOLDING, several, "reading"))
-        commit(*given, **named)
+        return commit(*given, **named)
 
     commit = writer.commit
     monkeypatch.setattr(preparing, "PATIENCE_S", 0.2)
@@ -500,12 +501,12 @@ class Meanwhile:
         self._steps = steps
         self._commit = writer.commit
 
-    def __call__(self, *given: Any, **named: Any) -> None:
+    def __call__(self, *given: Any, **named: Any) -> datetime:
         """Commit after what others do."""
         if self.attempts < len(self._steps):
             self._steps[self.attempts]()
         self.attempts += 1
-        self._commit(*given, **named)
+        return self._commit(*given, **named)
 
 
 def elsewhere(database: Path, statement: Statement) -> Step:

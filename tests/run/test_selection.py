@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -369,12 +370,12 @@ def test_changed_by_others_before_the_commit(called: Command, night: Path) -> No
     """A strategy that has lost the status while it was computed is somebody else's: looked at again, left alone."""
     commit = writer.commit
 
-    def overtaken(*given: Any, **named: Any) -> None:
+    def overtaken(*given: Any, **named: Any) -> datetime:
         if statuses(night)["P_GOOD"] == "PASSED":
             change(
                 night, "UPDATE experimental_strategies SET validation_status = 'REJECTED' WHERE strategy_id = 'P_GOOD'"
             )
-        commit(*given, **named)
+        return commit(*given, **named)
 
     with commit_replaced(overtaken):
         ran = called("run", *flags(night, "--strategies", "passed"))

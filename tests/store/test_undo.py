@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 from dask_validator import DatabaseHeld, InputError, RunResult, undo, validate
 from dask_validator.store import undo as store_undo
 from dask_validator.store import writer
+from dask_validator.store.active_setups import Setup, read_active_setups
 from dask_validator.store.our_tables import OUR_TABLES
+from dask_validator.store.past_runs import needed_past_run
 from dask_validator.store.undo import Undone
 from tests.conftest import Command, contents, everything_in
 from tests.store.test_writer import KINDS, OLD, Opener, commit_replaced, refer_to, run
@@ -244,6 +247,15 @@ REFUSED = {
     ),
     "rows dropped": ("DELETE FROM dask_validator_before", "dask_validator_before has 0 of its 5 rows"),
     "setups dropped": ("DELETE FROM dask_validator_before_setups", "before_setups has 0 of its 3 rows"),
+    "column dropped": (
+        "ALTER TABLE dask_validator_before DROP COLUMN validation_notes",
+        "dask_validator_before.validation_notes was VARCHAR and is gone; put",
+    ),
+    "setup column dropped": (
+        "ALTER TABLE dask_validator_before_setups DROP COLUMN retired_at",
+        "dask_validator_before_setups.retired_at was TIMESTAMP WITH TIME ZONE and is gone",
+    ),
+    "table dropped": ("DROP TABLE dask_validator_before", "dask_validator_before.run_id was VARCHAR and is gone"),
     "nothing kept": ("UPDATE dask_validator_runs SET kept_before = NULL", "a version that kept nothing"),
     "table of an earlier version": ("ALTER TABLE dask_validator_runs DROP COLUMN undone", "has no column undone"),
     "odd record": ("UPDATE dask_validator_runs SET kept_before = '[]'", "kept_before .* cannot be read"),
@@ -370,8 +382,7 @@ def test_only_so_many_runs_are_kept(mixed: Path, called: Command) -> None:
     other = run_of(validate(mixed, "MES", workers=1, progress=False, wf_output=output))
     runs = []
     for keep in (None, 1, 2):
-        more(mixed, f"MORE_{keep}")
-        runs.append(run_of(run(mixed, keep_runs=keep)))
+        runs.append(run_of(run(mixed, keep_runs=keep, strategies="all")))
         kept = [other, *runs[-(keep or 3) :]]
         for table, columns in OUR_TABLES.items():
             found = rows_of(mixed, f"SELECT DISTINCT {next(iter(columns))} FROM {table} ORDER BY ALL")
@@ -385,6 +396,81 @@ def test_only_so_many_runs_are_kept(mixed: Path, called: Command) -> None:
         undo(mixed, runs[0])
     for run_id in reversed(runs[1:]):
         undo(mixed, run_id)
+
+
+BY_END = "SELECT run_id FROM dask_validator_runs ORDER BY finished_at"
+
+
+def test_a_run_whose_promotions_stand_is_kept(mixed: Path) -> None:
+    """Runs that were taken back do not count; what `audit` needs stays as long as a setup is active, but for `undo`."""
+
+    def again(keep: int | None = None) -> str:
+        return run_of(run(mixed, strategies=["MGC_BAD"], keep_runs=keep))
+
+    promoting, second, undone = run_of(run(mixed)), again(), again()
+    undo(mixed, undone)
+    fourth = again(keep=2)
+    assert rows_of(mixed, BY_END) == [(promoting,), (second,), (undone,), (fourth,)]
+
+    fifth = again(keep=1)
+    assert rows_of(mixed, BY_END) == [(promoting,), (fifth,)]
+    assert Setup("MGC_GOOD", "MGC", promoting) in read_active_setups(mixed)
+    undo(mixed, fifth)
+    with pytest.raises(InputError, match="dask_validator_before has 0 of its 4 rows"):
+        undo(mixed, promoting)
+    change(mixed, "UPDATE validated_setups SET status = 'retired'")
+    sixth = again(keep=1)
+    assert rows_of(mixed, BY_END) == [(sixth,)]
+
+
+def test_a_clock_that_goes_back(mixed: Path) -> None:
+    """A run comes after those that were committed before it: for undo, audit, our view, its lines and --keep-runs."""
+    first = run_of(run(mixed))
+    change(mixed, "UPDATE dask_validator_runs SET finished_at = '2222-02-02 02:02:02.222222+00'")
+    second = run_of(run(mixed, strategies="all"))
+    assert rows_of(mixed, "SELECT DISTINCT run_id FROM dask_validator_latest") == [(second,)]
+    assert Setup("MGC_GOOD", "MGC", second) in read_active_setups(mixed)
+    past = needed_past_run(mixed, "MGC")
+    assert past.finished_at == datetime(2222, 2, 2, 2, 2, 2, 222223, tzinfo=UTC)
+    lines = (mixed.parent / "wf.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [record for record in map(json.loads, lines) if record["run_id"] == second] == [*past.records()]
+    assert {record["timestamp"] for record in past.records()} == {past.finished_at.isoformat()}
+
+    undo(mixed, second)
+    undo(mixed, first)
+    third = run_of(run(mixed, keep_runs=1))
+    assert rows_of(mixed, BY_END) == [(third,)]
+
+
+@pytest.mark.parametrize("moment", ["infinity", "9999-12-31 23:59:59.999999+00"])
+def test_a_record_from_no_calendar(mixed: Path, moment: str) -> None:
+    """Whatever somebody has put there, the run commits and is not the one that is dropped."""
+    run(mixed)
+    change(mixed, "UPDATE dask_validator_runs SET finished_at = ?::TIMESTAMPTZ", moment)
+    last = run_of(run(mixed, strategies="all", keep_runs=1))
+    assert (last,) in rows_of(mixed, BY_END)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        (
+            "CREATE INDEX mine ON experimental_strategies (validation_status)",
+            "experimental_strategies has the index mine",
+        ),
+        ("CREATE INDEX mine ON validated_setups (status)", "validated_setups has the index mine"),
+    ],
+)
+def test_an_index_made_since(mixed: Path, called: Command, statement: str, named: str) -> None:
+    """It is named, as a run names it before computing; without it the run is taken back."""
+    run_id = run_of(run(mixed))
+    change(mixed, statement)
+    ran = called("undo", "--db", mixed, "--run", run_id)
+    assert (ran.code, ran.stderr.count("\n")) == (2, 1)
+    assert named in ran.stderr
+    assert ran.stderr.endswith("drop the index or constraint, then undo again\n")
+    change(mixed, "DROP INDEX mine")
+    assert undo(mixed, run_id).strategies == 4
 
 
 def test_what_is_committed_later_keeps_as_few_runs(mixed: Path, called: Command) -> None:

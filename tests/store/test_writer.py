@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,12 @@ def run(database: Path, **flags: Any) -> RunResult:
 def prepare(database: Path) -> Prepared:
     """What a run would commit."""
     prepared: list[Prepared] = []
-    with commit_replaced(lambda path, record, verdicts, seen, patience, **_: prepared.append((record, verdicts, seen))):
+
+    def kept(path: Path, record: writer.RunRecord, verdicts: Any, seen: Seen, *_: Any, **__: Any) -> datetime:
+        prepared.append((record, verdicts, seen))
+        return record.finished_at
+
+    with commit_replaced(kept):
         run(database)
     return prepared[0]
 
