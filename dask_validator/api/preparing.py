@@ -203,9 +203,8 @@ def grant_access(db: str | Path, safeguards: Safeguards) -> None:
 
 def files_of(db: str | Path, instrument: str, safeguards: Safeguards, config: RunConfig) -> outputs.Files:
     """What the call reads and writes, to be checked against one another."""
-    given = (Path(path) if path else None for path in (safeguards.journal, config.wf_output, config.instruments))
-    journal, wf_output, instruments = given
-    return outputs.Files(Path(db), instrument, journal, wf_output, instruments=instruments)
+    journal, wf_output = (Path(path) if path else None for path in (safeguards.journal, config.wf_output))
+    return outputs.Files(Path(db), instrument, journal, wf_output, read=outputs.read_by(vars(config)))
 
 
 def journal_of(db: str | Path, instrument: str, safeguards: Safeguards, *, keeps: bool = True) -> Journal:

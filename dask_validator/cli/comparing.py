@@ -45,7 +45,12 @@ def compare(
     from dask_validator.views.monitor.compared import render
 
     safeguards = safeguards_of(flags)
-    outputs.check(outputs.Files(db, "", table=csv, instruments=flags["instruments"]))
+    outputs.check(outputs.Files(db, "", table=csv, read=outputs.read_by(flags)))
+    if csv is not None:
+        from dask_validator.explanation.comparison import COLUMNS
+        from dask_validator.views.csv_file import check_csv, write_csv
+
+        check_csv("--csv", csv, COLUMNS)
     if run_b is None:
         found = _anew(db, run_a, flags, safeguards, quiet=quiet)
     else:
@@ -53,9 +58,7 @@ def compare(
     if not quiet:
         echo(render(found, to_file=csv is not None), err=as_json)
     if csv is not None:
-        from dask_validator.explanation.comparison import COLUMNS
         from dask_validator.views.comparison_table import rows_of
-        from dask_validator.views.csv_file import write_csv
 
         with Terminal(quiet=quiet) as terminal, writing(terminal, "Table", csv):
             write_csv(csv, COLUMNS, rows_of(found))

@@ -51,7 +51,7 @@ def check(
     config = config_of(rules, instrument)
     costs = costs_in(db, instrument, config)
     journal = journal and Names.of(db, instrument).filled("--journal", journal)
-    outputs.check(outputs.Files(db, instrument, journal, instruments=rules["instruments"], ids=ids))
+    outputs.check(outputs.Files(db, instrument, journal, read=outputs.read_by({**vars(config), **rules, "ids": ids})))
     grant_access(db, safeguards_of(access))
     with located(rules["rules_file"]):
         echo(summary.checkup(examine(db, instrument, source_of(db), config, costs, selection)), err=False)

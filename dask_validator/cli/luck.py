@@ -46,11 +46,12 @@ def calibrate(
     settings = combinations(*several_of(flags, instrument))
     names = Names.of(db, instrument)
     files = names.in_flags(flags)
-    outputs.check(outputs.Files(db, instrument, files["journal"], report=files["report"]))
+    read = outputs.read_by(flags | vars(settings[0]))
+    outputs.check(outputs.Files(db, instrument, files["journal"], report=files["report"], read=read))
     safeguards, dashboard = safeguards_of(flags), None if flags["no_dashboard"] else flags["dashboard_address"]
     refuse_both(workers, scheduler)
     with (
-        certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))),
+        certified(scheduler, *(flags[name] for name in ("tls_ca_file", "tls_cert", "tls_key"))),
         Terminal(quiet=flags["quiet"]) as terminal,
         prepared_calibration(
             db,

@@ -38,17 +38,17 @@ if TYPE_CHECKING:
 def sweep(db: Path, instrument: str, workers: int | None, scheduler: str | None, **flags: Any) -> None:
     """Count the promotions under every combination of flags with several values.
 
-    Changes nothing in the database.
+    All years of --exclude-years or --era-starts are one value, and so is each other flag that takes a list. Changes
+    nothing in the database.
     """
     from dask_validator.run.sweep import run_sweep
 
     now, values = several_of(flags, instrument)
-    files = outputs.Files(db, instrument, report=flags["html"], report_flag="--html", table=flags["csv"])
-    outputs.check(files)
+    _check_outputs(db, instrument, flags, outputs.read_by(flags | vars(now)))
     safeguards, selection = safeguards_of(flags), selection_of(flags)
     refuse_both(workers, scheduler)
     with (
-        certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))),
+        certified(scheduler, *(flags[name] for name in ("tls_ca_file", "tls_cert", "tls_key"))),
         Terminal(quiet=flags["quiet"]) as terminal,
     ):
         asked = prepared_sweep(
@@ -65,6 +65,16 @@ def sweep(db: Path, instrument: str, workers: int | None, scheduler: str | None,
             terminal.warn(executor.warnings)
             found = run_sweep(asked, executor, terminal.listen)
         _told(terminal, found, flags)
+
+
+def _check_outputs(db: Path, instrument: str, flags: dict[str, Any], read: dict[str, Path]) -> None:
+    html, csv = flags["html"], flags["csv"]
+    outputs.check(outputs.Files(db, instrument, report=html, report_flag="--html", table=csv, read=read))
+    if csv is not None:
+        from dask_validator.run.swept import COLUMNS
+        from dask_validator.views.csv_file import check_csv
+
+        check_csv("--csv", csv, COLUMNS)
 
 
 def _told(terminal: Terminal, found: Sweep, flags: dict[str, Any]) -> None:

@@ -63,7 +63,7 @@ def run(
     """Validate strategies of one instrument, or of several: those that are waiting, or others once more."""
     refuse_both(workers, scheduler)
     selection = selection_of(flags)
-    with certified(scheduler, *(flags.pop(name) for name in ("tls_ca_file", "tls_cert", "tls_key"))):
+    with certified(scheduler, *(flags[name] for name in ("tls_ca_file", "tls_cert", "tls_key"))):
         place = partial(_place, workers, scheduler, flags)
         if len(instrument) == 1 and not flags["all_instruments"]:
             ctx.exit(code_of(_run(ctx, db, instrument[0], flags, place, selection=selection)))

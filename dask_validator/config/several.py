@@ -20,14 +20,15 @@ SWEPT = tuple(each.name for each in fields(RunConfig) if each.name not in _NEVER
 
 
 def combinations(config: RunConfig, values: Mapping[str, Sequence[Any]]) -> list[RunConfig]:
-    """The settings with every combination of several values of flags; the last flag changes fastest."""
-    return [replace(config, **dict(zip(values, chosen, strict=True))) for chosen in product(*values.values())]
+    """The settings with every combination of several values of flags, each once; the last flag changes fastest."""
+    settings = (replace(config, **dict(zip(values, chosen, strict=True))) for chosen in product(*values.values()))
+    return list(dict.fromkeys(settings))
 
 
 def one_at_a_time(config: RunConfig, values: Mapping[str, Sequence[Any]]) -> list[RunConfig]:
-    """The settings as they are, then each value of each flag alone."""
-    alone = [replace(config, **{name: value}) for name, several in values.items() for value in several]
-    return [config, *(setting for setting in alone if setting != config)]
+    """The settings as they are, then each value of each flag alone, each once."""
+    alone = (replace(config, **{name: value}) for name, several in values.items() for value in several)
+    return list(dict.fromkeys([config, *alone]))
 
 
 def check_swept(values: Mapping[str, Sequence[Any]]) -> None:

@@ -143,11 +143,10 @@ def number_text(number: float) -> str:
 
 
 def _reasons(found: Differences, i: int, gate: Gate | None, cause: Cause) -> Iterator[str]:
-    sizes = (float(side.observed[i, POSITION["sample_size"]]) for side in (found.before, found.after))
-    before, after = (side.terms.of(n) for side, n in zip((found.before, found.after), sizes, strict=True))
+    size = float(found.before.observed[i, POSITION["sample_size"]])
     for each in cause:
         if each is Cause.THRESHOLD and gate is not None:
-            flags = gate_flags(found.inputs, gate, before, after)
+            flags = gate_flags(found.inputs, gate, found.before.terms, found.after.terms, size)
             yield ", ".join(flag_change(name, found.inputs.flags[name]) for name in flags)
         elif each is Cause.RULES:
             yield ", ".join(rules_changed(found.inputs, gate))

@@ -8,7 +8,7 @@ these, those are said that differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import fields, replace
 from enum import Flag, StrEnum, auto
 from typing import Any, NamedTuple
@@ -291,16 +291,27 @@ def _causes(before: Side, after: Side, inputs: Inputs, position: int) -> NDArray
     by_threshold = _holds(gate, seen[0], needed[1]) == held[1] if moved else np.zeros_like(held[0])
     other = ~same(*seen) & (not is_off)
     by_number = other & (_holds(gate, seen[1], needed[0]) == held[1])
-    flags = gate_flags(inputs, gate, *terms)
-    of_gate = Cause.THRESHOLD.value if flags else 0
-    # Without a flag it is volatility, which says whether losing years may be waived.
-    cause = np.where(moved & (by_threshold | ~by_number | is_off), of_gate or Cause.FEATURES.value, 0).astype(np.int64)
-    of_number = of_inputs(inputs, gate, len(before.ids)) | (of_gate if facts_of(gate) & {*flags} else 0)
+    flags = gate_flags(inputs, gate, before.terms, after.terms, _size(before))
+    of_threshold = _of_threshold(inputs, flags, *terms).value
+    cause = np.where(moved & (by_threshold | ~by_number | is_off), of_threshold, 0).astype(np.int64)
+    of_number = of_inputs(inputs, gate, len(before.ids))
+    of_number |= Cause.THRESHOLD.value if facts_of(gate) & {*flags} else 0
     if gate.of_others:
         of_number = np.where(of_number == 0, np.int64(Cause.OTHERS.value), of_number)
     return _or_unknown(
         cause | np.where(other & (by_number | ~by_threshold), _or_unknown(of_number), 0).astype(np.int64)
     )
+
+
+def _of_threshold(inputs: Inputs, flags: Collection[str], before: Terms, after: Terms) -> Cause:
+    """Why a gate needs something else, if it does."""
+    cause = Cause.THRESHOLD if flags else Cause.NOTHING
+    # Without its flag, it is volatility that says whether losing years may be waived.
+    if before.waives != after.waives and "no_regime_waivers" not in inputs.flags and inputs.features is not False:
+        cause |= Cause.FEATURES
+    if cause or before.waives != after.waives:
+        return cause
+    return Cause.ROW  # its trades are as few as small samples have, or no longer
 
 
 def _size(side: Side) -> float:
@@ -317,18 +328,35 @@ def _holds(gate: Gate, observed: NDArray[np.float64], threshold: float | None) -
     return np.ones(len(observed), dtype=np.bool_) if threshold is None else gate.holds(observed, threshold)
 
 
-def gate_flags(inputs: Inputs, gate: Gate, before: Terms, after: Terms) -> list[str]:
-    """Flags of the gate that differ: those that it names, and those that alone move its threshold."""
-    named = {*gate.flags, *(OF_SMALL_SAMPLES[name] for name in gate.flags if name in OF_SMALL_SAMPLES)}
-    return [name for name in inputs.flags if name in named or _moves(gate, name, before, after)]
+def gate_flags(inputs: Inputs, gate: Gate, before: Terms, after: Terms, size: float) -> list[str]:
+    """Flags of the gate that differ: those that it names, and those that alone move its threshold.
+
+    Parameters
+    ----------
+    size
+        Trades of the strategy before.
+    """
+    named, needed = _named(gate), gate.threshold(before.of(size))
+    tried = ((name, _with(name, before, after)) for name in inputs.flags)
+    return [
+        name
+        for name, terms in tried
+        if name in named or (terms is not None and gate.threshold(terms.of(size)) != needed)
+    ]
 
 
-def _moves(gate: Gate, name: str, before: Terms, after: Terms) -> bool:
+def _named(gate: Gate) -> Set[str]:
+    """Flags of the gate, and the same of small samples."""
+    return {*gate.flags, *(OF_SMALL_SAMPLES[name] for name in gate.flags if name in OF_SMALL_SAMPLES)}
+
+
+def _with(name: str, before: Terms, after: Terms) -> Terms | None:
+    """The terms before with one flag as it is after; None where that means nothing without another one."""
     try:
         config = replace(before.config, **{name: getattr(after.config, name)})
-    except BadValue:  # it means nothing without another flag
-        return False
-    return gate.threshold(before._replace(config=config)) != gate.threshold(before)
+    except BadValue:
+        return None
+    return Terms(config, after.waives if name == "no_regime_waivers" else before.waives, before.unit)
 
 
 def of_inputs(inputs: Inputs, gate: Gate | None, count: int) -> NDArray[np.int64]:
@@ -352,14 +380,14 @@ def of_inputs(inputs: Inputs, gate: Gate | None, count: int) -> NDArray[np.int64
 
 def rule_flags(inputs: Inputs, gate: Gate | None) -> list[str]:
     """Flags that differ and that what the gate looks at follows from, but those of the gate itself."""
-    known = _EVERYTHING if gate is None else facts_of(gate) - {*gate.flags}
+    known = _EVERYTHING if gate is None else facts_of(gate) - _named(gate)
     return [name for name in inputs.flags if name in known]
 
 
 def facts_of(gate: Gate) -> Set[str]:
     """Fields of RunConfig that what the gate looks at follows from."""
     by_name: dict[str, Set[str]] = {
-        "era_exp_r": {"era_starts", "era_min_trades", "gates_only"},
+        "era_exp_r": {"era_starts", "era_min_trades", "wf_first_day", "gates_only"},
         "stressed_expectancy_r": {"stress_multiplier"},
         "fdr_p": _OF_FAMILY,
         "wfe": _OF_WFE,

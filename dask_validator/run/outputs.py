@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dask_validator.config import flag as flag_of
+from dask_validator.config.rules_file import found as rules_at
 from dask_validator.errors import InputError
 from dask_validator.journal.journal import default_path
 from dask_validator.run.report_file import check_place_of, check_report
@@ -16,6 +18,7 @@ from dask_validator.store.connection import check_place, log_of
 from dask_validator.system.files import check_kind, check_name
 
 OWN = "give it a file of its own"
+READ = ("instruments", "ids", "fdr_k_file", "tls_ca_file", "tls_cert", "tls_key")
 
 
 class Files(NamedTuple):
@@ -26,11 +29,10 @@ class Files(NamedTuple):
     journal: Path | None = None  # None: in its usual place
     wf_output: Path | None = None  # None: the command has no JSONL
     report: Path | None = None
-    instruments: Path | None = None
-    ids: Path | None = None
     report_flag: str = "--report"
     table: Path | None = None
     table_flag: str = "--csv"
+    read: Mapping[str, Path] = {}  # by flag
 
     @property
     def written(self) -> dict[str, Path]:
@@ -66,10 +68,16 @@ def check(files: Files, *, appends: bool = False) -> None:
 
 def check_flags(flags: Mapping[str, Any], database: Path, instrument: str) -> None:
     """The same for the outputs that the flags of a command name. Raises InputError."""
-    names = ("journal", "wf_output", "report", "instruments", "ids")
-    journal, wf_output, report, instruments, ids = map(flags.get, names)
+    journal, wf_output, report = map(flags.get, ("journal", "wf_output", "report"))
     appends = not (flags.get("dry_run") or flags.get("no_walkforward"))
-    check(Files(database, instrument, journal, wf_output, report, instruments, ids), appends=appends)
+    check(Files(database, instrument, journal, wf_output, report, read=read_by(flags)), appends=appends)
+
+
+def read_by(given: Mapping[str, Any]) -> dict[str, Path]:
+    """The files that a call reads, by flag; of all that it is given, by name. Raises InputError for an odd profile."""
+    found = {flag_of(name): Path(given[name]) for name in READ if given.get(name) is not None}
+    rules = given.get("rules_file")
+    return found if rules is None else found | {"--rules": rules_at(rules)}
 
 
 def _check_apart(flag: str, files: Files) -> None:
@@ -77,8 +85,7 @@ def _check_apart(flag: str, files: Files) -> None:
     others = {f"the {'journal' if other == '--journal' else other}": of for other, of in files.written.items()}
     others.pop("the journal" if flag == "--journal" else f"the {flag}")
     others |= {"the database": files.database, "the log of the database": Path(log_of(files.database))}
-    read = {"the --instruments": files.instruments, "the --ids": files.ids}
-    others |= {kind: path for kind, path in read.items() if path is not None}
+    others |= {f"the {read}": of for read, of in files.read.items()}
     for kind, other in others.items():
         if _is_same(path, other):
             raise InputError(f"{flag} got {path}, which is {kind}; {OWN}")

@@ -10,6 +10,31 @@ from pathlib import Path
 from dask_validator.errors import InputError
 from dask_validator.run.report_file import write_whole
 
+LONGEST = 65_536  # bytes of a header
+
+
+def check_csv(flag: str, path: Path, columns: Sequence[str]) -> None:
+    """Raise InputError unless the file may become the table: it is called so, and not there or such a table.
+
+    Parameters
+    ----------
+    columns
+        Those that the header of such a table ends with.
+    """
+    if path.suffix.lower() != ".csv":
+        raise InputError(f"{flag} got {path}; needed a name that ends in .csv")
+    try:
+        with path.open("rb") as file:
+            header = file.readline(LONGEST).decode(errors="replace").rstrip("\n").split(",")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"{flag} got {path}, which cannot be read ({error.strerror})") from None
+    if header != [""] and header[-len(columns) :] != [*columns]:
+        raise InputError(
+            f"{flag} got {path}, which is there and is no such table; give another file, or remove that one"
+        )
+
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write the file; lists are words, what is off is empty. Raises InputError where it cannot be written."""

@@ -114,6 +114,11 @@ CHANGES: dict[str, tuple[str, dict[str, Any], Said]] = {
         {"exclude_years": (2021,)},
         {"MGC_LOST_A_YEAR": ("gained", "negative_years", ("threshold",))},
     ),
+    "waivers": (
+        "",
+        {"no_regime_waivers": True},
+        {"MGC_LOST_A_YEAR": ("shifted", "years_positive", ("threshold",))},
+    ),
     "filters": ("", {"strict_filters": True}, {"MGC_SHORT": ("lost", "outcomes", ("rules",))}),
     "costs": (
         "",
@@ -167,8 +172,10 @@ def test_json_and_csv_have_all_of_it(called: Command, before: tuple[Path, RunRes
     ids = [result.summary["run_id"] for result in (first, second)]
     ran = called("compare", *ids, "--db", database, "--json", "--csv", tmp_path / "changed.csv")
     found = json.loads(ran.stdout)
+    again = called("compare", *ids, "--db", database, "-q", "--csv", tmp_path / "changed.csv")  # in place of the table
     [row] = csv.DictReader((tmp_path / "changed.csv").read_text().splitlines())
 
+    assert again.code == 0, again.stderr
     assert (found["before"]["run_id"], found["after"]["run_id"]) == tuple(ids)
     assert (found["totals"]["lost"], found["totals"]["same"]) == (1, 7)
     assert found["inputs"] == {
@@ -282,14 +289,19 @@ def test_a_strategy_that_failed(before: tuple[Path, RunResult]) -> None:
         (["{a}", "{a}", "--dry-run"], "these are for --dry-run in place of RUN_B"),
         (["{a}", "nobody"], "has no committed run 'nobody'; the latest are {a} (MGC)"),
         (["{a}", "{a}", "--csv", "tiny.duckdb"], "which is the database"),
+        (["{a}", "{a}", "--csv", "wf.jsonl"], "needed a name that ends in .csv"),
+        (["{a}", "{a}", "--csv", "mine.csv"], "which is there and is no such table"),
+        (["{a}", "--dry-run", "--csv", "mine.csv", "--rules", "./mine.csv"], "which is the --rules"),
     ],
 )
 def test_what_cannot_be_compared(called: Command, before: tuple[Path, RunResult], args: list[str], says: str) -> None:
-    """One line, exit code 2."""
+    """One line, exit code 2, and nothing changes."""
     database, first = before
+    (database.parent / "mine.csv").write_text("min_sample,promoted\n")
+    there = everything_in(database.parent)
     ran = called("compare", *(arg.format(a=first.summary["run_id"]) for arg in args), "--db", database)
 
-    assert (ran.code, ran.stdout) == (2, "")
+    assert (ran.code, ran.stdout, everything_in(database.parent)) == (2, "", there)
     assert says.format(a=first.summary["run_id"]) in ran.stderr
 
 

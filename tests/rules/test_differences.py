@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
 
 from dask_validator.config import OF_SMALL_SAMPLES, RunConfig
+from dask_validator.explanation.changes import changes, flag_change
 from dask_validator.model import Status
 from dask_validator.rules.counting import CODE
 from dask_validator.rules.differences import KINDS, SAME, Cause, Side, differences, facts_of, matched
-from dask_validator.rules.gates import GATES, HELD, POSITION, Terms
+from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, POSITION, Terms
 from dask_validator.rules.judging import first_failing
 
 ALL = range(len(GATES))
@@ -23,11 +25,11 @@ GOOD |= {"agg_oos_exp_r": 0.2, "total_oos_trades": 80}
 
 def side(numbers: dict[str, float] | None = None, *, row: int = 1, outcomes: int = 1, **flags: Any) -> Side:
     """One strategy, judged by the register of gates."""
-    terms = Terms(RunConfig(**flags), waives=True)
+    terms = Terms(config := RunConfig(**flags), waives=not config.no_regime_waivers)
     observed = np.full((1, len(GATES)), np.nan)
     for name, number in {**GOOD, **(numbers or {})}.items():
         observed[0, POSITION[name]] = number
-    gate = first_failing(observed, terms, ALL)
+    gate = first_failing(observed, terms, [i for i in ALL if not (config.no_walkforward and i in OF_WINDOWS)])
     status = np.where(gate == HELD, CODE[Status.PASSED], CODE[Status.REJECTED]).astype(np.int8)
     hashes = (np.array([each], dtype=np.uint64) for each in (row, outcomes))
     return Side(
@@ -160,3 +162,100 @@ def test_every_flag_has_a_place() -> None:
             placed |= {*gate.flags, *facts_of(gate)} | {OF_SMALL_SAMPLES.get(name, "") for name in gate.flags}
 
     assert {field.name for field in fields(RunConfig)} - placed == set()
+
+
+FDR, HELD_OUT, ERAS = {"gate": ("fdr",)}, {"holdout_from": date(2024, 1, 1)}, {"era_starts": (2020, 2022)}
+IN_SAMPLE, SMALL = {"wf_in_sample": True, "min_wfe": 0.5}, {"small_sample": 100}
+NO_WAIVERS = {"no_regime_waivers": True}
+ONLY_NAMED = {"not_null": "p_value", "created_after": "2026-01-01T00:00:00+00:00"}
+# By flag: those that stay, its value after, the gate that decides, and what that sees before and after.
+ALONE: dict[str, tuple[dict[str, Any], Any, str, float, float]] = {
+    "min_sample": ({}, 60, "sample_size", 50, 50),
+    "stress_multiplier": ({}, 3.0, "stressed_expectancy_r", 0.1, -0.1),
+    "min_sharpe": ({}, 0.2, "sharpe_ratio", 0.1, 0.1),
+    "max_drawdown": ({}, 9.0, "max_drawdown_r", 10, 10),
+    "min_win_rate": ({}, 0.5, "win_rate", 0.4, 0.4),
+    "exclude_years": ({}, (2020,), "negative_years", 1, 0),
+    "min_years_positive_pct": (NO_WAIVERS, 0.5, "years_positive", 0.6, 0.6),
+    "min_trades_per_year": ({}, 30, "yearly_data", 3, 0),
+    "no_regime_waivers": ({}, True, "years_positive", 0.6, 0.6),
+    "waived_years": ({"min_years_positive_pct": 0.6}, "positive", "years_held", 0.5, 0.5),
+    "no_walkforward": ({}, True, "pct_positive", 0.5, np.nan),
+    "wf_test_months": ({}, 3, "pct_positive", 0.75, 0.5),
+    "wf_min_train_months": ({}, 24, "pct_positive", 0.75, 0.5),
+    "wf_min_trades": ({}, 30, "total_oos_trades", 80, 80),
+    "wf_min_windows": ({}, 5, "valid_windows", 4, 4),
+    "wf_min_pct_positive": ({}, 0.8, "pct_positive", 0.75, 0.75),
+    "wf_first_day": (ERAS, date(2021, 1, 1), "era_exp_r", 0.1, -0.5),
+    "wf_last_day": ({}, date(2023, 1, 1), "valid_windows", 4, 2),
+    "wf_window_trades": ({}, 40, "total_oos_trades", 80, 80),
+    "wf_train_trades": ({"wf_window_trades": 20}, 40, "pct_positive", 0.75, 0.5),
+    "wf_in_sample_min": (IN_SAMPLE, 30, "wfe", 0.6, 0.4),
+    "min_wfe": ({"wf_in_sample": True}, 0.7, "wfe", 0.6, 0.6),
+    "small_sample": ({"small_wf_min_windows": 5}, 100, "valid_windows", 4, 4),
+    "small_min_trades_per_year": (SMALL, 30, "yearly_data", 3, 0),
+    "small_wf_min_trades": (SMALL, 30, "total_oos_trades", 80, 80),
+    "small_wf_min_windows": (SMALL, 5, "valid_windows", 4, 4),
+    "small_wf_window_trades": (SMALL, 40, "total_oos_trades", 80, 80),
+    "small_wf_train_trades": ({**SMALL, "small_wf_window_trades": 20}, 40, "pct_positive", 0.75, 0.5),
+    "filters": ({}, "params", "outcomes", 90, 0),
+    "unknown_filters": ({}, "none", "outcomes", 90, 0),
+    "strict_filters": ({}, True, "outcomes", 90, 0),
+    "filter": ({}, ({"name": "SUM", "when": "orb_{L}_size + 1"},), "outcomes", 90, 0),
+    "seasons": ({}, {"0900": "Europe/London"}, "outcomes", 90, 0),
+    "era_starts": ({}, (2020, 2022), "era_exp_r", np.nan, -0.5),
+    "era_min_trades": (ERAS, 10, "era_exp_r", 0.1, -0.5),
+    "era_min_exp": (ERAS, 0.2, "era_exp_r", 0.1, 0.1),
+    "holdout_from": ({}, date(2024, 1, 1), "holdout_exp_r", np.nan, -0.1),
+    "holdout_min_trades": (HELD_OUT, 40, "holdout_trades", 35, 35),
+    "holdout_few": ({**HELD_OUT, "holdout_few": "pass"}, "reject", "holdout_trades", 20, 20),
+    "holdout_min_exp": (HELD_OUT, 0.2, "holdout_exp_r", 0.1, 0.1),
+    "holdout_min_ratio": (HELD_OUT, 0.5, "holdout_ratio", 0.4, 0.4),
+    "gates_only": (ERAS, ONLY_NAMED, "era_exp_r", -0.5, np.nan),
+    "gate": ({}, ("fdr",), "fdr_p", 0.06, 0.06),
+    "gate_alpha": (FDR, 0.01, "fdr_p", 0.04, 0.04),
+    "gate_share": ({"gate": ("luck",)}, 0.01, "luck_bound", 0.05, 0.05),
+    "fdr_method": (FDR, "by", "fdr_p", 0.04, 0.06),
+    "fdr_sides": (FDR, 2, "fdr_p", 0.04, 0.06),
+    "fdr_instruments": (FDR, ("MGC", "MNQ"), "fdr_p", 0.04, 0.06),
+    "fdr_group_by": (FDR, ("orb_label",), "fdr_p", 0.04, 0.06),
+    "fdr_k_file": (FDR, "k.json", "fdr_p", 0.04, 0.06),
+    "min_sharpe_ann": (FDR, 2.0, "sharpe_ann", 1.0, 1.0),
+    "worlds": ({"gate": ("luck",)}, 500, "luck_bound", 0.09, 0.11),
+    "block_days": ({"gate": ("luck",)}, 9.0, "luck_bound", 0.09, 0.11),
+    "null_seed": ({"gate": ("luck",)}, 1, "luck_bound", 0.09, 0.11),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize("turned", [False, True], ids=["forwards", "backwards"])
+def test_one_flag_alone_is_the_cause_that_is_said(name: str, *, turned: bool) -> None:
+    """And nothing else, in both directions of time: the data are the same."""
+    flags, value, gate, seen, sees = ALONE[name]
+    rest = {"fdr_p": 0.01} if "gate" in flags | {name: value} and gate != "fdr_p" else {}
+    before, after = side({**rest, gate: seen}, **flags), side({**rest, gate: sees}, **flags | {name: value})
+    pair = (after, before) if turned else (before, after)
+    pair = tuple(each._replace(features="as they were") for each in pair)
+    [change] = changes(differences(*pair))
+
+    assert (change.gate, change.causes in (("threshold",), ("rules",))) == (gate, True), change
+    values = [getattr(each.terms.config, name) for each in pair]
+    assert change.why == flag_change(name, (values[0], values[1]))
+
+
+def test_every_flag_that_decides_is_tried_alone() -> None:
+    """A new one must be; without `wf_in_sample` nobody may ask for the gate that needs it."""
+    others = OF_SETUPS | OF_NO_VERDICT | AS_COSTS | {"wf_in_sample"}
+    assert {field.name for field in fields(RunConfig)} - {*ALONE} == others
+
+
+def test_thresholds_that_no_flag_has_moved() -> None:
+    """Volatility that is known now waives years; more trades are no small sample: other data, and said as such."""
+    before = side({"years_positive": 0.6, "negative_years": 0})
+    known = before.terms._replace(waives=False)
+    few, many = (side({"sample_size": n}, row=n, small_sample=100, small_wf_min_windows=5) for n in (50, 200))
+
+    unwaived = side({"years_positive": 0.6}, no_regime_waivers=True)
+    unwaived = unwaived._replace(terms=known, features="other")
+    assert said(before._replace(features="one"), unwaived) == ("lost", "years_positive", {"FEATURES"})
+    assert said(few, many) == ("gained", "valid_windows", {"ROW"})

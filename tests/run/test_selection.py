@@ -386,12 +386,24 @@ def test_changed_by_others_before_the_commit(called: Command, night: Path) -> No
     assert statuses(night)["P_GOOD"] == "REJECTED"
 
 
-@pytest.mark.parametrize("flag", ["--report", "--wf-output"])
-def test_the_list_is_not_written_over(called: Command, night: Path, tmp_path: Path, flag: str) -> None:
-    """An output that is the list itself is refused."""
-    listed = tmp_path / "ids.txt"
-    listed.write_text("P_GOOD")
-    ran = called("run", "--db", night, "--ids", listed, flag, listed)
+@pytest.mark.parametrize(
+    ("read", "output", "command"),
+    [
+        ("--ids", "--report", "run"),
+        ("--ids", "--wf-output", "run"),
+        ("--rules", "--wf-output", "run"),
+        ("--rules", "--journal", "check"),
+        ("--rules", "--journal", "calibrate"),
+        ("--fdr-k-file", "--wf-output", "run"),
+    ],
+)
+def test_what_is_read_is_not_written_over(
+    called: Command, night: Path, tmp_path: Path, read: str, output: str, command: str
+) -> None:
+    """An output that is a file which the same command reads is refused."""
+    file = tmp_path / "read.toml"
+    file.write_text(text := "#P_GOOD")
+    ran = called(command, "--db", night, read, file, output, file)
 
-    assert (ran.code, listed.read_text()) == (2, "P_GOOD")
-    assert ran.stderr == f"dask-validator: {flag} got {listed}, which is the --ids; give it a file of its own\n"
+    assert (ran.code, file.read_text()) == (2, text)
+    assert ran.stderr == f"dask-validator: {output} got {file}, which is the {read}; give it a file of its own\n"

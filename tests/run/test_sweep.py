@@ -195,11 +195,15 @@ def test_the_frame_says_who_stays_and_who_is_new(some: Path) -> None:
 
 
 def test_the_command_writes_table_and_page_and_nothing_else(some: Path, called: Command) -> None:
-    """One object alone on stdout; no byte of the database changes, and no journal is left."""
+    """One object alone on stdout; no byte of the database changes, and no journal is left.
+
+    A value given twice counts once, and the table of an earlier sweep is replaced.
+    """
     before = everything_in(some.parent)
+    (some.parent / "t.csv").write_text("wf_min_windows,promoted,stay,lost,new,as_given\n3,0,0,0,0,True\n")
     ran = called(
         *("sweep", "--db", some, "--workers", 1, "--json", "--csv", "t.csv", "--html", "page.html"),
-        *("--min-sample", 10, 30, "--holdout-few", "pass", "reject", "--era-min-exp", -0.5, -0.1),
+        *("--min-sample", 10, 30, 10, "--holdout-few", "pass", "reject", "--era-min-exp", -0.5, -0.1),
         *("--wf-first-day", "2020-12-01", "2021-01-15", "--stress-multiplier", 2),
     )
     found = json.loads(ran.stdout)
@@ -221,7 +225,7 @@ def test_each_flag_alone(some: Path, called: Command) -> None:
     """The settings as they are first, then each value of each flag with the others as they are."""
     ran = called(
         *("sweep", "--db", some, "--workers", 1, "--json", "-q", "--one-at-a-time"),
-        *("--min-sample", 10, 30, "--wf-min-windows", 2, 9, "--wf-min-trades", 20),
+        *("--min-sample", 10, 30, 10, "--wf-min-windows", 2, 9, "--wf-min-trades", 20),
     )
     rows = json.loads(ran.stdout)["combinations"]
 
@@ -241,13 +245,25 @@ def test_each_flag_alone(some: Path, called: Command) -> None:
         (["--gate", "luck", "--min-sample", "20", "30"], "--gate luck; needed none that takes null worlds"),
         (["--wf-min-pct-positive", "0.5", "5"], "--wf-min-pct-positive got 5.0; needed a share"),
         (["--min-sample", "20", "30", "--csv", "some.duckdb"], "--csv got some.duckdb, which is the database"),
+        (["--min-sample", "20", "30", "--csv", "other.duckdb"], "needed a name that ends in .csv"),
+        (["--min-sample", "20", "30", "--csv", "mine.csv"], "which is there and is no such table"),
+        (["--min-sample", "20", "30", "--csv", "mine.csv", "--ids", "mine.csv"], "which is the --ids"),
+        (["--min-sample", "20", "30", "--csv", "mine.csv", "--instruments", "mine.csv"], "which is the --instruments"),
+        (["--min-sample", "20", "30", "--csv", "rules.csv", "--rules", "./rules.csv"], "which is the --rules"),
+        (
+            ["--min-sample", "20", "30", "--csv", "mine.csv", "--gate", "fdr", "--fdr-k-file", "mine.csv"],
+            "which is the --fdr-k-file",
+        ),
+        (["--min-sample", "20", "30", "--html", "mine.csv", "--tls-key", "mine.csv"], "which is the --tls-key"),
         (["--min-sample", "20", "30", "--csv", "x", "--html", "x"], "give it a file of its own"),
         (["--min-sample", "20", "30", "--csv", "no/where.csv"], "which cannot be written"),
         (["--min-sample", "20", "30", "--instrument", "MES"], "has no strategies of MES"),
     ],
 )
 def test_what_cannot_be_swept_is_refused_in_one_line(flags: list[str], said: str, some: Path, called: Command) -> None:
-    """With what was needed, before any work, and nothing changes."""
+    """With what was needed, before any work, and nothing changes, whatever was given as an output."""
+    (some.parent / "mine.csv").write_text("strategy_id,promoted\nMGC_FEW,1\n")
+    (some.parent / "rules.csv").touch()
     before = everything_in(some.parent)
     ran = called("sweep", "--db", "some.duckdb", "--workers", 1, *flags)
 
