@@ -12,6 +12,7 @@ from dask_validator.run.loading import load_outcome
 from dask_validator.store.table_files import check_format, write_table
 from dask_validator.views.exported import DAYS, Exported, exported
 from dask_validator.views.result import RunResult
+from dask_validator.wording.sentences import taken_back
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +47,8 @@ def export(
         There is no such run, the database cannot be read, or the file must not or cannot be written.
     """
     found = write_export(Path(db), Path(path), run_id, instrument, what, wait_s=wait_for_lock)
-    for strategy_id, reason in found.lacking.items():
-        warn(f"without the trades of {strategy_id}: {reason}", stacklevel=2)
+    for warning in found.warnings:
+        warn(warning, stacklevel=2)
     return found.frame
 
 
@@ -61,9 +62,12 @@ def write_export(
     wait_s: float = 0.0,
     say: Callable[[str], None] = lambda text: None,
 ) -> Exported:
-    """The same, with what is lacking."""
+    """The same, with what is lacking and to be known."""
     check_format("--output", path)
     outputs.check(outputs.Files(db, instrument, table=path, table_flag="--output"))
-    found = exported(RunResult.of(load_outcome(db, instrument, run_id, wait_s=wait_s, say=say)), what)
+    result = RunResult.of(load_outcome(db, instrument, run_id, wait_s=wait_s, say=say))
+    found = exported(result, what)
     write_table(found.frame, path, [name for name in DAYS if name in found.frame.columns])
-    return found
+    undone = [taken_back(result.summary["run_id"])] if result.undone else []
+    lacking = [f"without the trades of {strategy_id}: {reason}" for strategy_id, reason in found.lacking.items()]
+    return found._replace(warnings=[*undone, *lacking])

@@ -65,8 +65,7 @@ def export(
     grant_access(db, safeguards_of(flags))
     with Terminal(quiet=flags["quiet"]) as terminal:
         found = write_export(db, output, run_id, instrument, what, wait_s=flags["wait_for_lock"], say=terminal.say)
-        lacking = found.lacking.items()
-        terminal.warn([f"without the trades of {strategy_id}: {reason}" for strategy_id, reason in lacking])
+        terminal.warn(found.warnings)
         terminal.say(f"{len(found.frame):,} rows of {what}: {output}")
     if found.lacking:
         ctx.exit(SOME_FAILED)

@@ -67,22 +67,26 @@ class Sensitivity(NamedTuple):
 def sensitivities(verdicts: Verdicts) -> list[Sensitivity]:
     """Each flag that is a threshold, by how many promotions fall when it is a tenth tighter, the most first.
 
-    Left out are flags that decide which years or holdouts count: that takes the data. A strategy that would be promoted
-    may lack what a setup needs.
+    Left out are flags that decide which years or holdouts count: that takes the data; and gates that judged nobody, as
+    that of stressed costs where trades came without costs. A strategy that would be promoted may lack what a setup
+    needs.
     """
     seen = _Seen.of(verdicts)
-    found = (_sensitivity(seen, name, gates) for name, gates in _flags(verdicts.terms).items())
+    found = (_sensitivity(seen, name, gates) for name, gates in _flags(seen).items())
     return sorted((one for one in found if one is not None), key=lambda one: -one.fallen.size)
 
 
-def _flags(terms: Terms) -> dict[str, list[Gate]]:
-    """By flag, the gates that are on and name it; those of small samples where these have their own."""
-    gates_of: dict[str, list[Gate]] = {}
-    for gate in GATES:
-        for name in gate.flags if gate.threshold(terms) is not None else ():
+def _flags(seen: _Seen) -> dict[str, list[Gate]]:
+    """By flag, the gates that have judged and name it; those of small samples where there are some with their own."""
+    terms, gates_of = seen.terms, dict[str, list[Gate]]()
+    for gate in seen.gates_that_judged():
+        for name in gate.flags:
             gates_of.setdefault(name, []).append(gate)
-    own = {small for small in OF_SMALL_SAMPLES.values() if terms.config.small_sample and _value(small, [], terms)}
-    return gates_of | {small: gates_of[plain] for plain, small in OF_SMALL_SAMPLES.items() if small in own}
+    small_ones = seen.observed[seen.judged, POSITION["sample_size"]] < (terms.config.small_sample or 0)
+    own = {small for small in OF_SMALL_SAMPLES.values() if small_ones.any() and _value(small, [], terms)}
+    return gates_of | {
+        small: gates_of[plain] for plain, small in OF_SMALL_SAMPLES.items() if small in own and plain in gates_of
+    }
 
 
 def _value(name: str, gates: Sequence[Gate], terms: Terms) -> float | None:
@@ -162,6 +166,11 @@ class _Seen(NamedTuple):
             np.asarray(np.isnan(verdicts.observed[:, last]).any(axis=1)),
             [*OF_ROWS, *OF_HOLDOUT, *windows, *OF_UNIVERSE],
         )
+
+    def gates_that_judged(self) -> list[Gate]:
+        """Those that are on, and knew what they look at of anybody."""
+        known = set(np.flatnonzero((~np.isnan(self.observed[self.judged])).any(axis=0)).tolist())
+        return [gate for i, gate in enumerate(GATES) if i in known and gate.threshold(self.terms) is not None]
 
     def is_moved(self, terms: Terms) -> bool:
         """Whether other terms change anything: a threshold, or what gates see."""

@@ -16,6 +16,9 @@ from dask_validator.system.cores import usable_cores
 COUNTS = (1, 2, 4, 8, 16, 32, 64)
 USUAL_START_UP_S = 1.0  # of a LocalCluster of a few workers, where none was measured
 GOOD_ENOUGH = 1.1  # times the best
+NOT_REPLAYED = (
+    "No forecast for other numbers of workers: they share the null worlds too, whose tasks are not kept one by one."
+)
 
 
 class Measured(NamedTuple):
@@ -57,6 +60,11 @@ def _total_s(measured: Measured, workers: int) -> float:
     return until_ready + makespan(measured.tasks, workers) + measured.other_serial_s
 
 
+def has_worlds(stages: Mapping[str, float]) -> bool:
+    """Whether a run had null worlds."""
+    return "worlds" in stages
+
+
 def replay(
     timings: Sequence[TaskTiming],
     total_s: float,
@@ -64,8 +72,11 @@ def replay(
     start_up_s: float | None,
     cores: int | None,
 ) -> list[Forecast]:
-    """What 1 to 64 workers would take, from what a run has measured; empty when no task was computed."""
-    if not timings:
+    """What 1 to 64 workers would take, from what a run has measured; empty when no task was computed.
+
+    Empty too of a run with null worlds, whose tasks other workers would share, but which are not timed one by one.
+    """
+    if not timings or has_worlds(stages):
         return []
     tasks = [timing.wall_s for timing in sorted(timings, key=lambda timing: timing.started)]
     meanwhile_s = stages["screening"] + stages["grouping"]

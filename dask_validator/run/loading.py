@@ -60,6 +60,7 @@ def load_outcome(
         order=order,
         waiting=len(verdicts),
         cores=run.summary.get("cores"),
+        undone=run.undone,
     )
 
 

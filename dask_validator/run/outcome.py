@@ -50,6 +50,8 @@ class Outcome:
         That the workers had between them; None where they are this machine's, and nobody has counted.
     calibration
         What null worlds say, where the run was asked for them.
+    undone
+        Whether it was taken back since.
     seen
         What it was made of; None where that is recorded.
     """
@@ -65,6 +67,7 @@ class Outcome:
     last_run: LastRun | None = None
     cores: int | None = None
     calibration: Calibration | None = None
+    undone: bool = False
     seen: Seen | None = field(default=None, repr=False, compare=False)
 
     def ended(self, watch: Stopwatch, *, committed: bool) -> Self:
@@ -88,5 +91,5 @@ class Outcome:
 
     @cached_property
     def forecasts(self) -> list[Forecast]:
-        """What 1 to 64 workers would take; empty when no task was computed."""
+        """What 1 to 64 workers would take; empty when no task was computed, and of runs with null worlds."""
         return replay(self.timings, self.summary["total_s"], **self.measured)

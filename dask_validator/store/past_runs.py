@@ -29,7 +29,7 @@ LONGEST = 1 << 26  # bytes of a line; one with all windows of 10,000 years has a
 
 _RECORD = (
     "SELECT run_id, instrument, started_at, finished_at, parameters, versions, fingerprints, summary, task_timings, "
-    "{lines} FROM dask_validator_runs WHERE {which} ORDER BY finished_at DESC, run_id DESC LIMIT 1"
+    "{lines}, {undone} FROM dask_validator_runs WHERE {which} ORDER BY finished_at DESC, run_id DESC LIMIT 1"
 )
 _HAS = (
     "SELECT 1 FROM duckdb_columns() WHERE table_name = ? AND column_name = ? AND schema_name = 'main' "
@@ -83,6 +83,7 @@ class PastRun(NamedTuple):
     timings: list[TaskTiming]
     path: str | Path  # of the database
     lines: bytes = b""  # the JSONL as a zlib stream, if an earlier version made the run
+    undone: bool = False  # taken back since
 
     @property
     def config(self) -> RunConfig:
@@ -155,13 +156,17 @@ def _recorded(connection: duckdb.DuckDBPyConnection, instrument: str, run_id: st
     which, value = (
         (f"instrument = ? AND {stands(connection)}", instrument) if run_id is None else ("run_id = ?", run_id)
     )
-    rows = _rows(connection, _RECORD.format(which=which, lines=lines), value)
+    rows = _rows(connection, _RECORD.format(which=which, lines=lines, undone=_undone(connection)), value)
     return rows[0] if rows else None
 
 
 def stands(connection: duckdb.DuckDBPyConnection) -> str:
     """A condition on runs: that nobody has taken them back."""
     return "undone IS NOT TRUE" if _has(connection, "dask_validator_runs", "undone") else "TRUE"
+
+
+def _undone(connection: duckdb.DuckDBPyConnection) -> str:
+    return f"NOT ({stands(connection)})"
 
 
 def _has(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
@@ -209,8 +214,7 @@ def list_runs(path: str | Path, instrument: str | None = None) -> list[Listed]:
     """
     which, values = ("TRUE", []) if instrument is None else ("instrument = ?", [instrument])
     with reading(path) as connection:
-        undone = "undone IS TRUE" if _has(connection, "dask_validator_runs", "undone") else "FALSE"
-        rows = _rows(connection, _LISTED.format(undone=undone, which=which), *values)
+        rows = _rows(connection, _LISTED.format(undone=_undone(connection), which=which), *values)
         if instrument is not None and not rows:
             refuse_absent(connection, path, instrument)
     return [_listed(*row) for row in rows]
@@ -257,7 +261,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str, *parameters: object
 
 
 def _past_run(path: str | Path, row: tuple[Any, ...]) -> PastRun:
-    run_id, instrument, started_at, finished_at, *texts, timings, lines = row
+    run_id, instrument, started_at, finished_at, *texts, timings, lines, undone = row
     try:
         parameters, versions, fingerprints, summary = map(json.loads, texts)
         measured = json.loads(timings)
@@ -280,6 +284,7 @@ def _past_run(path: str | Path, row: tuple[Any, ...]) -> PastRun:
         [TaskTiming(**timing) for timing in measured],
         path,
         bytes(lines or b""),
+        undone,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from dask_validator.errors import InputError
@@ -29,10 +29,13 @@ class Exported(NamedTuple):
         By `strategy_id`, then by day.
     lacking
         Why there are no trades, by strategy.
+    warnings
+        Sentences to be read with it.
     """
 
     frame: pd.DataFrame
     lacking: Mapping[str, str]
+    warnings: Sequence[str] = ()
 
 
 def exported(result: RunResult, what: str) -> Exported:

@@ -12,6 +12,7 @@ from warnings import warn
 
 from dask_validator.errors import InputError
 from dask_validator.model import Status, WindowResult, window_results
+from dask_validator.run.forecast import NOT_REPLAYED, has_worlds
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.present import read_parameters
 from dask_validator.views import result_html
@@ -131,10 +132,12 @@ class RunResult(Outcome):
         Raises
         ------
         InputError
-            No task was computed in this run.
+            No task was computed in this run, or null worlds were.
         """
         from dask_validator.views import plots
 
+        if self.timings and has_worlds(self.stages):
+            raise InputError(f"plot_speedup() has nothing to draw. {NOT_REPLAYED}")
         if not self.forecasts or self.summary["walkforward"] is None:
             raise InputError("plot_speedup() has no task to replay: this run computed none (none was needed, or left)")
         return plots.speedup_figure(self.forecasts, self.summary["walkforward"]["workers"], self.summary["total_s"])

@@ -55,6 +55,11 @@ def p_text(p_value: float | None) -> str:
     return "<1e-6" if p_value < 1e-6 else f"{p_value:.6f}"  # adjusted ones are stored with six decimals
 
 
+def taken_back(run_id: str) -> str:
+    """What is to be known first of a run that was undone."""
+    return f"Run {run_id} was undone: its verdicts were taken back and no longer stand in the database"
+
+
 def screened(waiting: int, to_compute: int, only_seasons: int) -> str:
     """How many of the strategies go on after phases 1-5, and what for."""
     kinds = {"walk forward": to_compute - only_seasons, "go on only for their seasons": only_seasons}

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from dask_validator import RunConfig, validate
+from dask_validator import RunConfig, import_trades, validate
 from dask_validator.rules.sensitivity import sensitivities
 from dask_validator.rules.verdicts import Verdicts
 from dask_validator.store.selection import WAITING
 from tests.support.sweeps import promoted_under
+from tests.support.trade_logs import log
 
 MANY: dict[str, Any] = {
     "no_regime_waivers": True,
@@ -57,6 +58,21 @@ def test_a_curve_counts_what_is_known_and_what_nobody_has_looked_at(small_source
         assert point.promoted <= len(ids) <= point.promoted + point.unseen
     assert all(point.unseen == 0 for one in found for point in one.curve if point.value >= one.value)
     assert max(point.unseen for _, point in points) > 0
+
+
+def test_gates_that_judged_nobody_are_left_out(tmp_path: Path, small_source: Path) -> None:
+    """Costs that nobody knows, walk-forward that was not done, small samples that there are none of: no thread."""
+    import_trades(log(2, 300), tmp_path / "x.duckdb", "ES")
+    imported = validate(
+        tmp_path / "x.duckdb", "ES", dry_run=True, small_sample=10, small_wf_min_windows=2, workers=1, progress=False
+    )
+    flags = {one.flag for one in sensitivities(imported.verdicts)}
+    of_rows = {one.flag for one in sensitivities(run(small_source, {"no_walkforward": True}))}
+
+    assert flags >= {"wf_min_windows", "min_sample"}
+    assert not flags & {"stress_multiplier", "small_wf_min_windows"}
+    assert of_rows >= {"stress_multiplier", "min_sample"}
+    assert not [name for name in of_rows if name.startswith("wf_")]
 
 
 def test_no_tenth_of_zero_and_no_share_above_one(small_source: Path) -> None:

@@ -19,6 +19,7 @@ from dask_validator.store.active_setups import Setup, read_active_setups
 from dask_validator.store.our_tables import OUR_TABLES
 from dask_validator.store.past_runs import needed_past_run
 from dask_validator.store.undo import Undone
+from dask_validator.wording.sentences import taken_back
 from tests.conftest import Command, contents, everything_in
 from tests.store.test_writer import KINDS, OLD, Opener, commit_replaced, refer_to, run
 from tests.support.newest import RULES, newest_database, ruled
@@ -100,6 +101,20 @@ def test_everything_is_as_it_was(mixed: Path) -> None:
     assert (mixed.parent / "wf.jsonl").read_bytes() == lines
     [record] = rows_of(mixed, "SELECT run_id, undone FROM dask_validator_runs")
     assert record == (run_of(result), True)
+
+
+def test_what_is_made_of_an_undone_run_says_so(mixed: Path, called: Command) -> None:
+    """Neither a report nor a table of it may be taken for verdicts that stand."""
+    run_id = run_of(run(mixed))
+    report, table = mixed.with_name("report.html"), mixed.with_name("table.csv")
+    asked = ("--db", mixed, "--run", run_id, "--output")
+    assert taken_back(run_id) not in called("export", *asked, table).stderr
+    undo(mixed, run_id)
+    called("report", *asked, report)
+
+    assert '<span class="badge undone">undone</span>' in report.read_text()
+    assert f'<p class="gap">{taken_back(run_id)}</p>' in report.read_text()
+    assert f"warning: {taken_back(run_id)}" in called("export", *asked, table, "--quiet").stderr.splitlines()
 
 
 def rows_of(database: Path, sql: str) -> list[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ import pytest
 
 from dask_validator import CalibrationResult, RunConfig, calibrate, validate
 from dask_validator.demo import build_demo, truth_report
+from dask_validator.run.forecast import NOT_REPLAYED
 from dask_validator.views.monitor.calibrated import kept_promises, render
 from dask_validator.views.report.of_calibration import report_calibration
 from dask_validator.views.report.of_run import report_result
@@ -231,6 +232,9 @@ def test_the_report_of_a_run_has_a_section(database: Path, browser: Chrome, tmp_
         "return [...document.querySelectorAll('#strategies th')].map(h => h.textContent.trim())"
     )
     assert {"z", "luck, at most", "step-down p"} <= set(heads)
+    computing = browser.execute_script("return document.querySelector('#computing').textContent")
+    assert NOT_REPLAYED in computing
+    assert "the fewest" not in computing
     assert "phase 7: multiple testing" in browser.execute_script("return document.querySelector('#funnel').textContent")
     assert console_errors(browser) == []
 

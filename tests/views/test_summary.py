@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from dask_validator import RunResult, validate
+from dask_validator import InputError, RunResult, validate
 from dask_validator.model import TaskTiming
+from dask_validator.run.forecast import NOT_REPLAYED
 from dask_validator.views.monitor import summary
 from dask_validator.wording.sentences import screened
 from tests.conftest import Command
@@ -76,6 +77,18 @@ def test_a_table_says_whether_its_start_up_was_measured(result: RunResult) -> No
 
     assert "of start-up assumed) gives" in summary.statistics(long)
     assert "(0.8 s of start-up) gives" in summary.statistics(replace(long, start_up_s=0.8))
+
+
+def test_no_advice_where_other_workers_would_share_null_worlds(result: RunResult) -> None:
+    """The tasks of walk-forward alone say nothing of a run that spent its time in null worlds."""
+    long = longer(result, 500.0)
+    calibrated = replace(long, stages={**long.stages, "worlds": 900.0})
+
+    assert long.forecasts != []
+    assert calibrated.forecasts == []
+    assert summary.statistics(calibrated).splitlines()[-1] == NOT_REPLAYED
+    with pytest.raises(InputError, match="null worlds"):
+        calibrated.plot_speedup()
 
 
 def test_one_worker_waits_for_nobody(result: RunResult) -> None:

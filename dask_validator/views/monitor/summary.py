@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dask_validator.events import Failures
-from dask_validator.run.forecast import USUAL_START_UP_S
+from dask_validator.run.forecast import NOT_REPLAYED, USUAL_START_UP_S, has_worlds
 from dask_validator.run.outcome import Outcome
 from dask_validator.store.selection import WAITING, WAITING_OR_FAILED
 from dask_validator.views.funnel import funnel
@@ -103,7 +103,7 @@ def _tasks(walkforward: Mapping[str, Any] | None) -> list[str]:
 
 def _replay(result: Outcome) -> list[str]:
     if not result.forecasts:
-        return []
+        return [NOT_REPLAYED] if result.timings and has_worlds(result.stages) else []
     alone = result.forecasts[0].total_s
     if alone < SHORT_S:
         return [f"One worker is enough: alone it would take {alone:.1f} s"]

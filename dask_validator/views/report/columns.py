@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-NAME, NARROW_NAME, NARROW = 210, 130, 560  # pixels of the first column; of tables narrower than that
+NAME, NARROW_NAME, NARROW = 194, 130, 560  # pixels of the first column; of tables narrower than that
 
 
 class Column(NamedTuple):
@@ -48,13 +48,13 @@ def _columns(unit: str) -> Sequence[Column]:
         Column("filter", "", "filter_type", 104),
         Column("RR", "n", "rr_target", 40),
         Column("trades", "n", "sample_size", 58),
-        Column(f"{unit}, all trades", "n", "expectancy_r", 66),
+        Column(f"{unit}, all trades", "n", "expectancy_r", 62),
         Column(f"{unit}, test windows", "n", "oos_exp_r", 70),
-        Column(f"{unit}, cumulative", "n", "cumulative", 84),
+        Column(f"{unit}, cumulative", "n", "cumulative", 80),
         Column("test trades", "n", "oos_trades", 58),
         Column("positive windows", "n", "valid", 72),
-        Column("p", "n", "p_value", 64),
-        Column("adjusted p", "n", "adjusted_p", 76),
+        Column("p", "n", "p_value", 74),
+        Column("adjusted p", "n", "adjusted_p", 84),
         Column("z", "n", "z", 50),
         Column("luck, at most", "n", "luck_bound", 66),
         Column("step-down p", "n", "stepm_p", 74),

@@ -62,6 +62,12 @@ class Figure(NamedTuple):
     bars: Sequence[Bar] = ()
     lines: Sequence[Line] = ()
     texts: Sequence[Text] = ()
+    outside: int = 0  # of what is counted in the first and the last bar, what lies beyond them
+
+    @property
+    def marked(self) -> bool:
+        """Whether it has a dashed line."""
+        return any(line.kind == "mark" for line in self.lines)
 
     @property
     def left(self) -> float:
@@ -144,6 +150,7 @@ def histogram_figure(
         bars,
         lines,
         [Text(LEFT + 36, TOP - 8, title, "title")],
+        found.outside,
     )
 
 

@@ -21,7 +21,7 @@ from dask_validator.rules import jsonl
 from dask_validator.rules.counting import STATUSES
 from dask_validator.rules.fdr import Correction
 from dask_validator.rules.screening import Market
-from dask_validator.run.forecast import replay
+from dask_validator.run.forecast import NOT_REPLAYED, has_worlds, replay
 from dask_validator.run.loading import costs_of_past
 from dask_validator.run.order import Order
 from dask_validator.run.outcome import Outcome
@@ -35,6 +35,7 @@ from dask_validator.store.selection import REJECTED
 from dask_validator.views.report import promoted, tables
 from dask_validator.views.report.misses import Miss, evidence_misses, screening_misses
 from dask_validator.views.report.page import View, render, write
+from dask_validator.wording.sentences import taken_back
 
 if TYPE_CHECKING:
     from dask_validator.rules.verdicts import Verdicts
@@ -197,7 +198,7 @@ class _TablesBeforeCommit(_Tables):
 
 
 def _view(run: PastRun, present: _Tables) -> View:
-    gaps: list[str] = []
+    gaps = [taken_back(run.run_id)] if run.undone else []
     config = correction = None
     misses: dict[int, list[Miss]] = {}
     rows: dict[str, Present] = {}
@@ -286,6 +287,8 @@ def _forecasts(run: PastRun) -> tuple[list[tuple[int, float, bool]], str]:
         return [], ""
     if not measured["stages"]:
         return [], "An earlier version made this run and did not keep what a forecast for other workers needs."
+    if has_worlds(measured["stages"]):
+        return [], NOT_REPLAYED
     replayed = replay(run.timings, run.summary["total_s"], **measured)
     ending = " The commit is not counted." if run.summary["committed"] else ""
     return [

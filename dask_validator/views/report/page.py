@@ -53,7 +53,7 @@ class View(NamedTuple):
     forecasts: Sequence[tuple[int, float, bool]]  # workers, seconds, recommended
     forecast_note: str
     settings: Sequence[tables.Setting]
-    gaps: Sequence[str] = ()  # what could not be shown, and why
+    gaps: Sequence[str] = ()  # that it was taken back; what could not be shown, and why
     changed: int = 0  # strategies whose verdict is another one now, at least
     imported: bool = False  # of all strategies: nothing is known of sessions and seasons
     promoted: promoted.Promoted = promoted.Promoted()

@@ -39,6 +39,24 @@ return [...document.querySelectorAll('.open')].flatMap(button => [...button.chil
     return [node.data, range.getClientRects().length];
   });
 """
+LONGEST = """
+document.querySelectorAll('.threads code').forEach(flag => { flag.textContent = '--small-min-trades-per-year'; });
+const names = [...document.querySelectorAll('#strategies th')].map(th => th.textContent);
+for (const row of document.querySelectorAll('#strategies tr.row')) {
+  row.cells[names.indexOf('p')].textContent = '0.000472';
+  row.cells[names.indexOf('adjusted p')].textContent = '0.004720\u00a0*';
+}
+"""
+OVERPRINTED = """
+const range = document.createRange();
+const cells = [...document.querySelectorAll('#strategies tr.row td, .threads td')].filter(cell => cell.offsetWidth);
+const beyond = cells.filter(cell => {
+  range.selectNodeContents(cell);
+  const [inner, outer] = [range.getBoundingClientRect(), cell.getBoundingClientRect()];
+  return inner.width && (inner.right > outer.right + 0.5 || inner.left < outer.left - 0.5);
+});
+return {seen: cells.length, beyond: beyond.map(cell => cell.textContent)};
+"""
 WIDE = """
 return [...document.querySelectorAll('main *')].filter(e => !e.closest('.tall, .scroll'))
   .filter(e => e.getBoundingClientRect().right > innerWidth).map(e => e.outerHTML.slice(0, 80));
@@ -94,6 +112,17 @@ def test_on_a_telephone(page: Chrome, width: int) -> None:
     assert len(parts) > 100
     assert [part for part, lines in parts if lines != 1] == []
     assert page.execute_script("return document.querySelector('tr.detail svg').getBoundingClientRect().width") < width
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_is_printed_over_its_neighbour(page: Chrome, width: int) -> None:
+    """The longest p-values and flags that there are stay within their cells."""
+    narrow(page, width)
+    page.execute_script(LONGEST)
+    cells = page.execute_script(OVERPRINTED)
+
+    assert cells["seen"] > 100
+    assert cells["beyond"] == []
 
 
 def test_columns_keep_their_widths(page: Chrome) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from dask_validator.config import RunConfig, combinations, one_at_a_time
 from dask_validator.run.swept import Sweep
@@ -82,6 +83,12 @@ def test_a_sweep_in_which_nobody_is_promoted_has_a_page(tmp_path: Path) -> None:
     )
 
     assert "every promotion is new" in page(nobody, tmp_path)
+
+
+@pytest.mark.parametrize(("values", "is_dashed"), [([2, 3], True), ([2, 4], False)])
+def test_what_is_given_is_named_where_it_is_drawn(tmp_path: Path, values: list[int], is_dashed: bool) -> None:
+    """A sweep over other values than those given has no dashed line."""
+    assert ("Dashed: as given" in page(a_sweep({"wf_min_windows": values}), tmp_path)) == is_dashed
 
 
 def test_the_page_opens_without_a_network(browser: Chrome, tmp_path: Path) -> None:

@@ -411,6 +411,28 @@ def test_a_report_is_bounded(committed: Path, windows: int, rows: int) -> None:
     assert len(html.encode()) < 5 * MEGABYTE
 
 
+@pytest.mark.parametrize(
+    ("expectancies", "said", "caption"),
+    [
+        ([0.2, 0.3, 0.409], [], "(above 0 R needed)"),
+        ([-0.1, 0.1, 0.21], [], "(dashed: above 0 R needed)"),
+        ([*[i / 100 for i in range(200)], 50.0, 60.0, -70.0], ["(3 of 203)"], "(dashed: above 0 R needed)"),
+    ],
+    ids=["all above", "on both sides", "some far away"],
+)
+def test_what_figures_are_said_to_show(
+    committed: Path, expectancies: list[float], said: list[str], caption: str
+) -> None:
+    """How many lie beyond the first and last bar is told where some do; no dashed line is named that is not there."""
+    past = past_run(committed / "small.duckdb")
+    line = next(past.records())
+    lines = [{**line, "agg_oos_exp_r": expectancy} for expectancy in expectancies]
+    html = render(View(past, datetime.now(UTC), tables.judge(lines, None), [], {}, False, None, [], [], "", []))
+
+    assert re.findall(r"last bar of expectancy include what lies beyond (.*?)\.", html) == said
+    assert f"Expectancy in the test windows {caption}" in html
+
+
 def test_counts_that_the_database_stores_as_floats(tmp_path: Path) -> None:
     """Trades and minutes are whole numbers in the report, whatever the type of their columns."""
     database = tiny_database(tmp_path / "floats.duckdb", [{"dst_winter_n": 12, "dst_verdict": "STABLE"}])
