@@ -12,7 +12,7 @@ import numpy as np
 from dask_validator.config import RunConfig
 from dask_validator.filters.conditions import Days, Filter
 from dask_validator.rules.costs import KNOWN_COSTS, Costs
-from dask_validator.store.contract import Catalogue, _columns, _sessions
+from dask_validator.store.contract import Catalogue, _sessions, columns_of
 from dask_validator.store.filter_days import Reading, read_session_days, vocabulary_of
 
 FIRST = date(2024, 1, 1)  # a Monday
@@ -46,7 +46,7 @@ def reading(
     connection: duckdb.DuckDBPyConnection, config: RunConfig = PARAMS, costs: Costs = KNOWN_COSTS["MGC"]
 ) -> Reading:
     """What conditions are evaluated by, on this table of features."""
-    catalogue = Catalogue(_columns(connection, ["daily_features"]), sessions=_sessions(connection))
+    catalogue = Catalogue(columns_of(connection, ["daily_features"]), sessions=_sessions(connection))
     return Reading(vocabulary_of(config, catalogue), catalogue, costs, {})
 
 
