@@ -104,6 +104,8 @@ class Selection(NamedTuple):
         """What messages call them."""
         if self.ids is not None:
             return "chosen strategies"
+        if self.which == WAITING_OR_FAILED.which:  # who is tried again waits again
+            return WAITING.strategies
         return "strategies" if self.which == EVERY.which else f"{self.which} strategies"
 
 
