@@ -13,7 +13,20 @@ from dask_validator.errors import InputError
 USED = frozenset(
     {
         *("-", "+", "||", "concat_ws", "count", "count_star", "current_database", "hash", "isfinite", "isnan"),
-        *("first", "jaro_winkler_similarity", "lower", "max", "min", "now", "pandas_scan", "row", "row_number"),
+        *(
+            "first",
+            "jaro_winkler_similarity",
+            "json_extract_string",
+            "list_position",
+            "nullif",
+            "lower",
+            "max",
+            "min",
+            "now",
+            "pandas_scan",
+            "row",
+            "row_number",
+        ),
         *("string_agg", "sum", "unnest", "year"),
     }
 )

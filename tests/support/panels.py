@@ -16,6 +16,7 @@ from dask_validator.run.instruments import costs_of
 from dask_validator.sources.chosen import source_of
 from dask_validator.store.database import Database
 from dask_validator.store.filter_days import Reading, vocabulary_of
+from dask_validator.store.selection import CANONICAL
 from dask_validator.system.same_file import identity
 from dask_validator.universe.calendars import Observed, joined
 from dask_validator.universe.cells import Taken, cut
@@ -43,7 +44,7 @@ class Universe(NamedTuple):
 
 def universe_of(path: Path, instrument: str) -> Universe:
     """Read a database as a calibration does, without a cluster."""
-    database, rules = Database(path, source_of(path), "is_canonical"), RunConfig().window_rules
+    database, rules = Database(path, source_of(path), CANONICAL), RunConfig().window_rules
     with database.kept_open():
         facts, config = database.read_facts(instrument), RunConfig()
         reading = Reading(vocabulary_of(config, facts.catalogue), facts.catalogue, costs_of(instrument), config.seasons)
