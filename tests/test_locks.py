@@ -33,7 +33,7 @@ from dask_validator.store.connection import connect
 from dask_validator.store.fingerprints import Seen
 from dask_validator.views.result import RunResult
 from tests.conftest import Command, Ran, everything_in
-from tests.store.test_writer import commit_replaced
+from tests.support.commits import commit_replaced
 from tests.support.runs import answers
 from tests.support.tiny import Row, rows_by_id, tiny_database
 from tests.test_bad_input import opens_for_writing

@@ -19,7 +19,7 @@ from dask_validator.cli import validating
 from dask_validator.errors import Incomplete
 from dask_validator.store import writer
 from tests.conftest import Command, everything_in
-from tests.store.test_writer import Opener, commit_replaced
+from tests.support.commits import Opener, commit_replaced
 from tests.support.runs import answers
 from tests.support.tiny import Row, change, rows_by_id, tiny_database
 

@@ -30,7 +30,7 @@ from dask_validator.system.interrupts import ENDING
 from dask_validator.views.result import RunResult
 from dask_validator.work import plan, walkforward
 from tests.conftest import Command, Ran, everything_in
-from tests.store.test_writer import OLD, Opener, commit_replaced
+from tests.support.commits import OLD, Opener, commit_replaced
 from tests.support.runs import answers
 from tests.support.tiny import Row, change, line_ids, rows_by_id, tiny_database
 from tests.test_locks import HOLDING, Other

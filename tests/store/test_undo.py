@@ -21,7 +21,7 @@ from dask_validator.store.past_runs import needed_past_run
 from dask_validator.store.undo import Undone
 from dask_validator.wording.sentences import taken_back
 from tests.conftest import Command, contents, everything_in
-from tests.store.test_writer import KINDS, OLD, Opener, commit_replaced, refer_to, run
+from tests.support.commits import KINDS, OLD, Opener, commit_replaced, run
 from tests.support.newest import RULES, newest_database, ruled
 from tests.support.tiny import Row, change, rows_by_id, tiny_database
 
@@ -78,15 +78,6 @@ def users(database: Path) -> dict[str, Any]:
 def run_of(result: RunResult) -> str:
     """Its name."""
     return str(result.summary["run_id"])
-
-
-@pytest.fixture
-def mixed(tmp_path: Path) -> Path:
-    """A strategy of every kind, all but the good one with an active setup, the bad one's referenced."""
-    setups = [{"strategy_id": row["strategy_id"], "filter_type": "ORB_G4"} for row in KINDS if row]
-    database = tiny_database(tmp_path / "tiny.duckdb", KINDS, setups=setups)
-    refer_to(database, "MGC_BAD")
-    return database
 
 
 def test_everything_is_as_it_was(mixed: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dask_validator import NotCommitted, validate
+from dask_validator import NotCommitted
 from dask_validator.model import Verdict
 from dask_validator.rules.costs import KNOWN_COSTS
 from dask_validator.store import writer
@@ -25,84 +24,30 @@ from dask_validator.store.file_state import file_state
 from dask_validator.store.fingerprints import Seen
 from dask_validator.store.our_tables import SPLIT
 from dask_validator.store.past_runs import read_past_run
-from dask_validator.views.result import RunResult
 from tests.conftest import contents, everything_in
-from tests.support.tiny import GOOD, Row, change, insert, line_ids, rows_by_id, tiny_database
+from tests.support.commits import (
+    ALIAS,
+    BAD,
+    FAILING,
+    OLD,
+    Opener,
+    Watched,
+    commit_replaced,
+    refer_to,
+    run,
+)
+from tests.support.tiny import GOOD, Row, change, line_ids, rows_by_id, tiny_database
 
-BAD: Row = {"strategy_id": "MGC_BAD", "sample_size": 3}
-ALIAS: Row = {"strategy_id": "MGC_ALIAS", "is_canonical": False}
-FAILING: Row = {"strategy_id": "MGC_FAILING", "filter_type": None}
-OTHER: Row = {"strategy_id": "MES_OTHER", "instrument": "MES"}
-KINDS: list[Row] = [{}, BAD, ALIAS, FAILING, OTHER]
 PROMOTED_BEFORE = "2024-05-06 07:08:09+00"
 
 
-class Watched:
-    """A connection that remembers its statements and refuses some of them."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, refused: range = range(0)) -> None:
-        self.statements: list[str] = []
-        self.closed = False
-        self._connection = connection
-        self._refused = refused
-
-    def execute(self, sql: str, *parameters: Any) -> duckdb.DuckDBPyConnection:
-        """Run, or refuse, one statement."""
-        self.statements.append(sql.strip())
-        if len(self.statements) - 1 in self._refused:
-            raise duckdb.IOException("IO Error: no space left on device\nstack trace")
-        return self._connection.execute(sql, *parameters)
-
-    def close(self) -> None:
-        """Close for good."""
-        self.closed = True
-        self._connection.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
-
-
-class Opener:
-    """Stands in for `connect` and keeps the one connection it made."""
-
-    def __init__(self, refused: range = range(0)) -> None:
-        self.connection: Watched | None = None
-        self._refused = refused
-
-    def __call__(self, path: Path, **options: Any) -> Any:
-        """Open, once."""
-        assert self.connection is None, "the commit opens one connection"
-        self.connection = Watched(connect(path, **options), self._refused)
-        return self.connection
-
-    @property
-    def statements(self) -> list[str]:
-        """What was run."""
-        assert self.connection is not None
-        assert self.connection.closed
-        return self.connection.statements
-
-
 Prepared = tuple[writer.RunRecord, Sequence[Verdict], Seen]
-
-
-@contextmanager
-def commit_replaced(replacement: Any) -> Iterator[None]:
-    """Runs inside commit through the replacement."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writer, "commit", replacement)
-        yield
 
 
 def seen_in(copy: Path, prepared: Prepared) -> Prepared:
     """The same, for a copy of the database."""
     record, verdicts, seen = prepared
     return record, verdicts, seen._replace(file=file_state(copy, seen.source.path))
-
-
-def run(database: Path, **flags: Any) -> RunResult:
-    """Validate MGC serially; the JSONL lies beside the database."""
-    return validate(database, "MGC", workers=1, progress=False, wf_output=database.parent / "wf.jsonl", **flags)
 
 
 def prepare(database: Path) -> Prepared:
@@ -116,24 +61,6 @@ def prepare(database: Path) -> Prepared:
     with commit_replaced(kept):
         run(database)
     return prepared[0]
-
-
-@pytest.fixture
-def mixed(tmp_path: Path) -> Path:
-    """A strategy of every kind, all but the good one with an active setup, the bad one's referenced."""
-    setups = [{"strategy_id": row["strategy_id"], "filter_type": "ORB_G4"} for row in KINDS if row]
-    database = tiny_database(tmp_path / "tiny.duckdb", KINDS, setups=setups)
-    refer_to(database, "MGC_BAD")
-    return database
-
-
-def refer_to(database: Path, strategy_id: str) -> None:
-    """Let the user's other tables point at a setup."""
-    family = {"family_hash": "f", "instrument": "MGC", "member_count": 1, "head_strategy_id": strategy_id}
-    archived = {"archive_id": "a", "original_strategy_id": strategy_id, "setup_snapshot": "{}"}
-    with duckdb.connect(str(database)) as connection:
-        insert(connection, "edge_families", family)
-        insert(connection, "validated_setups_archive", archived)
 
 
 def test_one_transaction(mixed: Path) -> None:
@@ -312,9 +239,6 @@ def test_dry_run_makes_no_table(mixed: Path) -> None:
 
     assert (result.summary["rows"], result.summary["committed"]) == (4, False)
     assert everything_in(mixed.parent) == before
-
-
-OLD = sorted({name for columns in OPTIONAL.values() for name in columns})
 
 
 @pytest.mark.parametrize("referenced", [False, True])

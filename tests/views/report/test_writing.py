@@ -36,7 +36,7 @@ from dask_validator.views.report.misses import screening_misses
 from dask_validator.views.report.of_run import report_result
 from dask_validator.views.report.page import View, render
 from tests.conftest import Command, everything_in
-from tests.store.test_writer import Opener, commit_replaced
+from tests.support.commits import Opener, commit_replaced
 from tests.support.tiny import change, rows_by_id, tiny_database
 from tests.test_locks import HOLDING, Other
 
