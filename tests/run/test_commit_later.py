@@ -1,14 +1,11 @@
-"""What cannot be written is kept, and written later without computing; what others change meanwhile is theirs."""
+"""What cannot be written is kept, and written later without computing."""
 
 from __future__ import annotations
 
 import resource
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,150 +14,36 @@ from typing import Any
 import duckdb
 import pytest
 
-from dask_validator import NotCommitted, RunConfig, validate
+from dask_validator import RunConfig
 from dask_validator.api import preparing
 from dask_validator.api.preparing import prepared
-from dask_validator.cli.commands import main
 from dask_validator.config import Safeguards
 from dask_validator.events import Event, TaskDone
 from dask_validator.execution.serial import SerialExecutor
 from dask_validator.run.run import run_validation
 from dask_validator.store import writer
-from dask_validator.system.interrupts import ENDING
-from dask_validator.views.result import RunResult
 from dask_validator.work import plan, walkforward
-from tests.conftest import Command, Ran, everything_in
-from tests.support.commits import OLD, Opener, commit_replaced
-from tests.support.runs import answers
-from tests.support.tiny import Row, change, line_ids, rows_by_id, tiny_database
+from tests.conftest import Command, everything_in
+from tests.support.commits import Opener, commit_replaced, run
+from tests.support.tiny import change, line_ids, rows_by_id, tiny_database
+from tests.support.uncommitted import (
+    WORSE_OUTCOMES,
+    Answers,
+    Copy,
+    Statement,
+    flags_of,
+    journal_of,
+    kept_by,
+    leave_uncommitted,
+    offered,
+    strategy,
+    undecided,
+    written,
+)
 from tests.test_locks import HOLDING, Other
 
 BOUND_S = 90
 pytestmark = pytest.mark.usefixtures("bounded")
-FAILED_BEFORE: Row = {"validation_status": "FAILED", "validation_notes": "filter_type is NULL"}
-STRATEGIES: list[Row] = [
-    {},
-    {"strategy_id": "MGC_2", "rr_target": 2.0},
-    {"strategy_id": "MGC_3", "rr_target": 3.0, "filter_type": "DIR_SHORT"},
-    {"strategy_id": "MGC_NEVER", "filter_type": "VOL_RV12_N20"},
-    {"strategy_id": "MGC_BAD", "sample_size": 3},
-    {"strategy_id": "MGC_ALIAS", "is_canonical": False},
-    {"strategy_id": "MGC_MENDED", **FAILED_BEFORE},
-    {"strategy_id": "MGC_MENDED_ALIAS", "is_canonical": False, **FAILED_BEFORE},
-    {"strategy_id": "MES_GOOD", "instrument": "MES"},
-]
-SETUPS: list[Row] = [{"strategy_id": "MGC_BAD"}, {"strategy_id": "MGC_ALIAS"}]
-WORSE_OUTCOMES = "UPDATE orb_outcomes SET outcome = 'loss', pnl_r = -1.0 WHERE symbol = 'MGC' AND rr_target = 2"
-Answers = dict[str, list[Any]]
-Statement = str
-Copy = Callable[..., Path]
-Step = Callable[[], object]
-
-
-@pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Command]:
-    """Runs the command in this very process, where tests can put something in its way."""
-    handlers = {number: signal.getsignal(number) for number in ENDING}
-
-    def run_command(*args: object, cwd: Path = tmp_path) -> Ran:
-        monkeypatch.chdir(cwd)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(list(map(str, args)))
-        said = capsys.readouterr()
-        return Ran(int(ended.value.code or 0), said.out, said.err)
-
-    yield run_command
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-@pytest.fixture(scope="session")
-def several_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A strategy of every kind that can be validated; never written, only copied."""
-    return tiny_database(tmp_path_factory.mktemp("several") / "several.duckdb", STRATEGIES, setups=SETUPS)
-
-
-@pytest.fixture
-def copied(several_source: Path, tmp_path: Path) -> Copy:
-    """Makes a copy of the database, changed by statements, in a folder of its own."""
-
-    def copy(name: str, *statements: Statement) -> Path:
-        (tmp_path / name).mkdir()
-        path = Path(shutil.copy(several_source, tmp_path / name / "several.duckdb"))
-        for statement in statements:
-            change(path, statement)
-        return path
-
-    return copy
-
-
-@pytest.fixture
-def several(copied: Copy) -> Path:
-    """The database that a test is about; its folder needs quoting in a shell."""
-    return copied("my data")
-
-
-def run(database: Path, **flags: Any) -> RunResult:
-    """Validate MGC serially; the JSONL lies beside the database."""
-    return validate(database, "MGC", workers=1, progress=False, wf_output=database.parent / "wf.jsonl", **flags)
-
-
-def written(database: Path) -> Answers:
-    """What is in the tables and in the JSONL, of which there may be none."""
-    (database.parent / "wf.jsonl").touch()
-    return answers(database)
-
-
-@pytest.fixture(scope="session")
-def undisturbed(several_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Answers:
-    """What a run writes that nothing happens to."""
-    path = Path(shutil.copy(several_source, tmp_path_factory.mktemp("undisturbed") / "several.duckdb"))
-    run(path)
-    return written(path)
-
-
-def flags_of(database: Path) -> list[object]:
-    """The flags that every run here has."""
-    return ["--db", database, "--workers", 1, "--wf-output", database.parent / "wf.jsonl"]
-
-
-def kept_by(database: Path) -> list[object]:
-    """The flags with which what such a run has left is committed."""
-    return ["--db", database, "--wf-output", database.parent / "wf.jsonl"]
-
-
-def leave_uncommitted(inside: Command, database: Path, *flags: object, **surroundings: Any) -> Ran:
-    """A run that computes everything and whose commit finds the disk full."""
-    with commit_replaced(partial(writer.commit, connect=Opener(range(5, 6)))):
-        ran = inside("run", *flags_of(database), *flags, **surroundings)
-    assert ran.code == 4, ran.stderr
-    return ran
-
-
-def offered(said: str, name: str) -> list[str]:
-    """The words after `dask-validator` of the command that a message offers to go on with."""
-    line = next(line for line in said.splitlines() if f"dask-validator {name} " in line)
-    return shlex.split(line[line.index(f"dask-validator {name} ") :])[1:]
-
-
-def undecided(database: Path) -> bool:
-    """Whether all strategies that waited are still waiting."""
-    rows = rows_by_id(database, "experimental_strategies", "validation_status")
-    return {row["validation_status"] for strategy_id, row in rows.items() if "MENDED" not in strategy_id} == {None}
-
-
-def strategy(assignment: str, strategy_id: str = "MGC_2") -> Statement:
-    """Changes one strategy's row."""
-    return f"UPDATE experimental_strategies SET {assignment} WHERE strategy_id = '{strategy_id}'"
-
-
-def journal_of(database: Path) -> Path:
-    """Where a run of MGC keeps its results."""
-    return Path(f"{database}.MGC.journal")
-
-
-# Written later
 
 
 def test_locked_for_longer_than_we_wait(
@@ -488,219 +371,3 @@ def test_a_disk_that_is_really_full(command: Command, small: Path, small_source:
     undisturbed = Path(shutil.copy(small_source, tmp_path / "undisturbed" / "small.duckdb"))
     run(undisturbed)
     assert written(small) == written(undisturbed)
-
-
-# Changed meanwhile
-
-
-class Meanwhile:
-    """Stands in for the commit: before each attempt, others do something."""
-
-    def __init__(self, *steps: Step) -> None:
-        self.attempts = 0
-        self._steps = steps
-        self._commit = writer.commit
-
-    def __call__(self, *given: Any, **named: Any) -> datetime:
-        """Commit after what others do."""
-        if self.attempts < len(self._steps):
-            self._steps[self.attempts]()
-        self.attempts += 1
-        return self._commit(*given, **named)
-
-
-def elsewhere(database: Path, statement: Statement) -> Step:
-    """What somebody else does while this process has no connection."""
-    return partial(change, database, statement)
-
-
-SAME_KEY = "FROM experimental_strategies WHERE strategy_id = 'MGC_GOOD'"
-CHANGES: dict[str, Statement] = {
-    "filter_type": strategy("filter_type = 'ORB_G8'"),
-    "sample_size": strategy("sample_size = 1"),
-    "p_value": strategy("p_value = 0.9"),
-    "decided": strategy("validation_status = 'PASSED', validation_notes = 'theirs'"),
-    "removed": "DELETE FROM experimental_strategies WHERE strategy_id = 'MGC_2'",
-    "added": f"INSERT INTO experimental_strategies SELECT * REPLACE ('MGC_NEW' AS strategy_id) {SAME_KEY}",
-    "outcomes": WORSE_OUTCOMES,
-    "features": "UPDATE daily_features SET orb_0900_size = 2.0 WHERE symbol = 'MGC'",
-    "setup": "UPDATE validated_setups SET status = 'retired' WHERE strategy_id = 'MGC_BAD'",
-}
-
-
-@pytest.mark.parametrize("statement", CHANGES.values(), ids=CHANGES)
-def test_changed_meanwhile(several: Path, copied: Copy, undisturbed: Answers, statement: Statement) -> None:
-    """Whatever others change while we compute, what is written is what a run after the change would write."""
-    afterwards = copied("afterwards", statement)
-    run(afterwards)
-    meanwhile = Meanwhile(elsewhere(several, statement))
-    with commit_replaced(meanwhile):
-        result = run(several)
-
-    assert meanwhile.attempts == 2
-    assert result.summary["committed"]
-    assert written(several) == written(afterwards) != undisturbed
-    assert not journal_of(several).exists()
-
-
-@pytest.mark.parametrize("changed", ["decided", "removed"])
-def test_left_alone(several: Path, changed: str) -> None:
-    """Strategies that somebody else has decided, or taken away, are named, and others are not."""
-    with commit_replaced(Meanwhile(elsewhere(several, CHANGES[changed]))):
-        result = run(several)
-
-    [warning] = [warning for warning in result.warnings if "left alone" in warning]
-    assert warning.endswith(": MGC_2")
-    assert result.summary["rows"] == 5
-
-
-def test_all_that_is_left_alone_is_named(several: Path) -> None:
-    """Strategies that somebody else decides are named also when the database changes twice before the commit."""
-    others = (
-        elsewhere(several, CHANGES["decided"]),
-        elsewhere(several, strategy("validation_status = 'PASSED'", "MGC_3")),
-    )
-    with commit_replaced(Meanwhile(*others)):
-        result = run(several)
-
-    assert [warning for warning in result.warnings if "left alone" in warning][-1].endswith(": MGC_2, MGC_3")
-
-
-@pytest.mark.parametrize("name", ["commit", "run"])
-def test_left_alone_later(inside: Command, several: Path, name: str) -> None:
-    """Strategies that somebody else decides between the run and the commit of its results are left alone and named."""
-    leave_uncommitted(inside, several)
-    change(several, CHANGES["decided"])
-    later = inside(name, *(flags_of(several) if name == "run" else kept_by(several)), "--json")
-
-    assert later.summary["committed"]
-    assert "left alone: MGC_2\n" in later.stderr
-    assert rows_by_id(several, "experimental_strategies")["MGC_2"]["validation_notes"] == "theirs"
-
-
-def test_somebody_else_validates_them_all(command: Command, several: Path, undisturbed: Answers) -> None:
-    """A second run of the same strategies, with another journal, that is faster than ours: only theirs counts."""
-    words = ["run", *flags_of(several), "--journal", several.parent / "other.journal"]
-    with commit_replaced(Meanwhile(lambda: command(*words))):
-        result = run(several)
-
-    assert (result.summary["rows"], result.summary["committed"]) == (0, False)
-    assert any("left alone" in warning for warning in result.warnings)
-    assert written(several) == undisturbed
-    assert everything_in(several.parent).keys() == {"several.duckdb", "wf.jsonl"}
-
-
-OF_OTHERS = {
-    "their rows": strategy("sample_size = 31", "MES_GOOD"),
-    "their outcomes": "UPDATE orb_outcomes SET pnl_r = 0 WHERE symbol = 'MES'",
-    "their verdicts": strategy("validation_status = 'PASSED'", "MES_GOOD"),
-}
-
-
-@pytest.mark.parametrize("statement", OF_OTHERS.values(), ids=OF_OTHERS)
-def test_rows_of_another_instrument_change(several: Path, copied: Copy, statement: Statement) -> None:
-    """What no verdict of ours depends on may change as it likes: we commit at the first attempt."""
-    undisturbed = copied("undisturbed", statement)
-    run(undisturbed)
-    meanwhile = Meanwhile(elsewhere(several, statement))
-    with commit_replaced(meanwhile):
-        run(several)
-
-    assert meanwhile.attempts == 1
-    assert written(several) == written(undisturbed)
-
-
-@pytest.mark.parametrize("lacking", [[], OLD], ids=["new", "old"])
-def test_another_instrument_is_committed(command: Command, inside: Command, tmp_path: Path, lacking: list[str]) -> None:
-    """Another instrument's run that ends first, and adds columns to an old database, does not make us compute twice."""
-    several = tiny_database(tmp_path / "several.duckdb", STRATEGIES, lacking=lacking)
-    (tmp_path / "one by one").mkdir()
-    one_by_one = Path(shutil.copy(several, tmp_path / "one by one"))
-    inside("run", *flags_of(one_by_one), "--instrument", "MES")
-    expected = run(one_by_one)
-    with commit_replaced(Meanwhile(lambda: command("run", *flags_of(several), "--instrument", "MES"))):
-        result = run(several)
-
-    assert "MES_GOOD" in line_ids(tmp_path / "wf.jsonl")
-    assert written(several) == written(one_by_one)
-    assert result.summary["walkforward"]["tasks"] == expected.summary["walkforward"]["tasks"]
-
-
-def test_changed_again_and_again(inside: Command, several: Path, copied: Copy) -> None:
-    """A database that never comes to rest is given up after three attempts, with nothing written and nothing lost."""
-    more = strategy("sample_size = sample_size + 1")
-    meanwhile = Meanwhile(*[elsewhere(several, more)] * 10)
-    with commit_replaced(meanwhile):
-        ran = inside("run", *flags_of(several), "--json")
-    changed = copied("changed", *[more] * 3)
-
-    assert ran.code == 4
-    assert meanwhile.attempts == 3
-    assert (ran.summary["rows"], ran.summary["committed"]) == (6, False)
-    assert ran.stderr.count("looking again") == 2
-    assert written(several) == written(changed)
-    assert inside(*offered(ran.stderr, "commit")).code == 0
-    run(several)
-    run(changed)
-    assert written(several) | {"lines": []} == written(changed) | {"lines": []}
-
-
-def test_changed_again_and_again_in_python(several: Path) -> None:
-    """The exception of a run that gives up carries what it has found out."""
-    with (
-        commit_replaced(Meanwhile(*[elsewhere(several, strategy("sample_size = sample_size + 1"))] * 3)),
-        pytest.raises(NotCommitted, match="experimental_strategies") as caught,
-    ):
-        run(several)
-
-    assert caught.value.result is not None
-    assert caught.value.result.summary["passed"] == 3
-
-
-@pytest.mark.parametrize(
-    ("changed", "code", "rows"), [("filter_type", 0, 5), ("decided", 0, 5), ("outcomes", 2, None), ("setup", 0, 6)]
-)
-def test_changed_during_the_commit_command(
-    inside: Command, several: Path, changed: str, code: int, rows: int | None
-) -> None:
-    """`commit` as well looks again when others write in the very moment, and still writes only what holds."""
-    leave_uncommitted(inside, several)
-    with commit_replaced(Meanwhile(elsewhere(several, CHANGES[changed]))):
-        later = inside("commit", *kept_by(several), "--json")
-
-    assert later.code == code, later.stderr
-    if rows is None:
-        assert undecided(several)
-        assert journal_of(several).exists()
-    else:
-        assert later.summary["rows"] == rows
-        assert not undecided(several)
-
-
-# FAILED strategies
-
-
-def test_failed_ones_are_retried_when_asked(several: Path, copied: Copy) -> None:
-    """FAILED strategies wait until --resume asks for them, and then are validated as if they had never failed."""
-    mended = copied("mended", "UPDATE experimental_strategies SET validation_status = NULL")
-    run(mended)
-    plain = run(several)
-    assert rows_by_id(several, "experimental_strategies")["MGC_MENDED"]["validation_status"] == "FAILED"
-    resumed = run(several, resume=True)
-
-    assert (plain.summary["rows"], resumed.summary["rows"]) == (6, 2)
-    assert written(several) | {"lines": []} == written(mended) | {"lines": []}
-    assert sorted(line_ids(several.parent / "wf.jsonl")) == line_ids(mended.parent / "wf.jsonl")
-
-
-@pytest.mark.parametrize("resume", [False, True])
-def test_failed_meanwhile(several: Path, resume: bool) -> None:
-    """What somebody else declares FAILED while we compute is theirs, unless --resume is there to retry FAILED ones."""
-    failed = strategy("validation_status = 'FAILED', validation_notes = 'theirs'")
-    with commit_replaced(Meanwhile(elsewhere(several, failed))):
-        result = run(several, resume=resume)
-
-    rows = rows_by_id(several, "experimental_strategies", "validation_status")
-    expected = "PASSED" if resume else "FAILED"
-    assert [rows[name]["validation_status"] for name in ("MGC_2", "MGC_MENDED")] == [expected] * 2
-    assert any("left alone" in warning for warning in result.warnings) is not resume
