@@ -18,9 +18,9 @@ from dask_validator.rules.differences import (
     Inputs,
     Side,
     gate_flags,
-    reads_costs,
     rule_flags,
 )
+from dask_validator.rules.gate_inputs import reads_costs
 from dask_validator.rules.gates import GATES, HELD, PHASES, POSITION, Gate
 
 ONLY_IN_FILES = {"filter", "seasons", "gates_only", "promotion"}  # tables of a file of rules, without a flag

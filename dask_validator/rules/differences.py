@@ -20,27 +20,20 @@ from dask_validator.config import OF_SMALL_SAMPLES, BadValue, RunConfig
 from dask_validator.model import Status
 from dask_validator.rules.costs import Costs
 from dask_validator.rules.counting import CODE
-from dask_validator.rules.gates import GATES, HELD, OF_HOLDOUT, OF_WINDOWS, POSITION, Gate, Scope, Terms
+from dask_validator.rules.gate_inputs import (
+    EVERYTHING,
+    GATED,
+    READS_ALL,
+    facts_of,
+    reads_costs,
+    reads_outcomes,
+    reads_years,
+)
+from dask_validator.rules.gates import GATES, HELD, POSITION, Gate, Scope, Terms
 from dask_validator.rules.verdicts import Verdicts
 
 Booleans = NDArray[np.bool_]
 OWN = [i for i, gate in enumerate(GATES) if not gate.of_others]  # gates whose numbers no other strategy moves
-# Fields of RunConfig that no verdict depends on, or that are compared as the costs that they come to.
-NO_VERDICT = {"wf_output", "dry_run", "calibrate", "provenance", "years_counted", "touch_entry_models"}
-AS_COSTS = {"instruments", "costs"}
-
-_GATED = {9, 10}  # phases that some strategies are spared, by columns that no hash is made of
-_READS_ALL = {"filters", "filter"}  # by which fingerprints of features are of these columns or of others
-_OF_DAYS = {"filters", "unknown_filters", "strict_filters", "filter", "seasons"}
-_OF_YEARS = {"exclude_years", "min_trades_per_year", "small_min_trades_per_year", "no_regime_waivers", "waived_years"}
-_OF_YEARS |= {"small_sample"}
-_ONLY_NEEDED = {"wf_min_windows", "wf_min_pct_positive", "small_wf_min_windows"}  # thresholds, of which no fact follows
-_OF_WFE = {field.name for field in fields(RunConfig) if field.name.startswith(("wf_", "small_wf_"))} - NO_VERDICT
-_OF_WFE = (_OF_WFE | {"no_walkforward", "small_sample"} | _OF_DAYS) - _ONLY_NEEDED
-_OF_WINDOWS = _OF_WFE - {"wf_in_sample", "wf_in_sample_min"}
-_OF_HOLDOUT = {"holdout_from", "holdout_min_trades", "holdout_few", "gates_only", *_OF_DAYS}
-_OF_FAMILY = {"fdr_method", "fdr_sides", "fdr_instruments", "fdr_group_by", "fdr_k_file"}
-_EVERYTHING = {field.name for field in fields(RunConfig)} - NO_VERDICT - AS_COSTS
 
 
 class Kind(StrEnum):
@@ -215,7 +208,7 @@ def matched(before: Side, after: Side) -> Matched:
 def flags_between(before: RunConfig, after: RunConfig) -> dict[str, tuple[Any, Any]]:
     """Fields that verdicts depend on and that differ: value before, value after."""
     values = {each.name: (getattr(before, each.name), getattr(after, each.name)) for each in fields(RunConfig)}
-    return {name: (a, b) for name, (a, b) in values.items() if a != b and name in _EVERYTHING}
+    return {name: (a, b) for name, (a, b) in values.items() if a != b and name in EVERYTHING}
 
 
 def inputs_between(before: Side, after: Side) -> Inputs:
@@ -224,7 +217,7 @@ def inputs_between(before: Side, after: Side) -> Inputs:
     costs = {name: (a, b) for one, two in pairs for name, a, b in zip(Costs._fields, one, two, strict=True) if a != b}
     flags = flags_between(before.terms.config, after.terms.config)
     alike = before.hashed_by == after.hashed_by
-    read_alike = alike and not flags.keys() & _READS_ALL and "" not in (before.features, after.features)
+    read_alike = alike and not flags.keys() & READS_ALL and "" not in (before.features, after.features)
     return Inputs(
         flags,
         costs,
@@ -367,11 +360,11 @@ def of_inputs(inputs: Inputs, gate: Gate | None, count: int) -> NDArray[np.int64
     elif inputs.rows is not None:
         own = gate is not None and (gate.scope is Scope.ROW or gate.column is not None)
         cause |= np.where(inputs.rows, (Cause.NUMBERS if own else Cause.ROW).value, 0)
-    if (gate is None or gate.phase in _GATED) and "gates_only" not in inputs.flags:
+    if (gate is None or gate.phase in GATED) and "gates_only" not in inputs.flags:
         cause |= np.where(inputs.gated, Cause.ROW.value, 0)
-    if inputs.outcomes is not None and _reads_outcomes(gate):
+    if inputs.outcomes is not None and reads_outcomes(gate):
         cause |= np.where(inputs.outcomes, Cause.OUTCOMES.value, 0)
-    if inputs.features and (_reads_outcomes(gate) or _reads_years(gate)):
+    if inputs.features and (reads_outcomes(gate) or reads_years(gate)):
         cause |= Cause.FEATURES.value
     if rule_flags(inputs, gate) or (inputs.costs and reads_costs(gate)):
         cause |= Cause.RULES.value
@@ -380,39 +373,8 @@ def of_inputs(inputs: Inputs, gate: Gate | None, count: int) -> NDArray[np.int64
 
 def rule_flags(inputs: Inputs, gate: Gate | None) -> list[str]:
     """Flags that differ and that what the gate looks at follows from, but those of the gate itself."""
-    known = _EVERYTHING if gate is None else facts_of(gate) - _named(gate)
+    known = EVERYTHING if gate is None else facts_of(gate) - _named(gate)
     return [name for name in inputs.flags if name in known]
-
-
-def facts_of(gate: Gate) -> Set[str]:
-    """Fields of RunConfig that what the gate looks at follows from."""
-    by_name: dict[str, Set[str]] = {
-        "era_exp_r": {"era_starts", "era_min_trades", "wf_first_day", "gates_only"},
-        "stressed_expectancy_r": {"stress_multiplier"},
-        "fdr_p": _OF_FAMILY,
-        "wfe": _OF_WFE,
-        **dict.fromkeys(("luck_bound", "stepm_p"), _EVERYTHING),  # which are promoted in worlds
-    }
-    if gate.phase == 3:
-        return _OF_YEARS
-    if gate.phase == 9:
-        return _OF_HOLDOUT
-    return _OF_WINDOWS if gate.scope is Scope.WINDOWS else by_name.get(gate.name, set())
-
-
-def _reads_outcomes(gate: Gate | None) -> bool:
-    of_days = {*OF_HOLDOUT, *OF_WINDOWS, *(POSITION[name] for name in ("wfe", "luck_bound", "stepm_p"))}
-    return gate is None or POSITION[gate.name] in of_days
-
-
-def _reads_years(gate: Gate | None) -> bool:
-    """Volatility says which losing years are waived."""
-    return gate is None or gate.phase == 3
-
-
-def reads_costs(gate: Gate | None) -> bool:
-    """Costs are in conditions of filters and in tight stops too."""
-    return gate is None or gate.name == "stressed_expectancy_r" or _reads_outcomes(gate)
 
 
 def side_of(verdicts: Verdicts) -> Side:

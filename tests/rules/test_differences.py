@@ -13,7 +13,8 @@ from dask_validator.config import OF_SMALL_SAMPLES, RunConfig
 from dask_validator.explanation.changes import changes, flag_change
 from dask_validator.model import Status
 from dask_validator.rules.counting import CODE
-from dask_validator.rules.differences import KINDS, SAME, Cause, Side, differences, facts_of, matched
+from dask_validator.rules.differences import KINDS, SAME, Cause, Side, differences, matched
+from dask_validator.rules.gate_inputs import facts_of
 from dask_validator.rules.gates import GATES, HELD, OF_WINDOWS, POSITION, Terms
 from dask_validator.rules.judging import first_failing
 
