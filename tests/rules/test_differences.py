@@ -260,3 +260,12 @@ def test_thresholds_that_no_flag_has_moved() -> None:
     unwaived = unwaived._replace(terms=known, features="other")
     assert said(before._replace(features="one"), unwaived) == ("lost", "years_positive", {"FEATURES"})
     assert said(few, many) == ("gained", "valid_windows", {"ROW"})
+
+
+@pytest.mark.parametrize("features", ["other", None], ids=["other", "unknown"])
+def test_a_flag_that_waives_nothing_is_the_cause_whatever_became_of_volatility(features: str | None) -> None:
+    """Where losing years may no longer be waived because somebody has said so, volatility has not decided that."""
+    before = side({"years_positive": 0.6})._replace(features="one")
+    after = side({"years_positive": 0.6}, no_regime_waivers=True)._replace(features=features)
+
+    assert said(before, after) == ("lost", "years_positive", {"THRESHOLD"})
